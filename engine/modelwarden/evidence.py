@@ -1,0 +1,266 @@
+"""Evidence: what was read about one model package, as facts addressed by pointers.
+
+A fact is present, absent (AWS answered: it is not there) or unknown (it could not be read). None of the three is ever
+written as `None`, `""`, `0` or `[]`. A pointer that the record does not hold is unknown: "not collected".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from modelwarden.facts import KEYED, kind_of, unescape
+
+Value = str | int | float | bool | tuple[str, ...]
+"""What a present fact holds; `tuple[str, ...]` for the types `set` (sorted) and `list` (in order)."""
+
+SCHEMA_VERSION = "modelwarden.evidence/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The call that a fact was read by."""
+
+    api: str
+    """As IAM spells it: `s3:HeadObject`."""
+    at: str | None = None
+    """UTC time of the answer, `2026-11-22T02:10:00Z`; None in hand-written evidence."""
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """AWS answered with this value."""
+
+    value: Value
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """AWS answered that it is not there."""
+
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It could not be read."""
+
+    reason: str
+    """A short name: an AWS error code (`AccessDenied`), or words such as `not collected`."""
+    source: Source | None = None
+    detail: str = ""
+    """The service's message without secrets; for people."""
+
+
+Fact = Present | Absent | Unknown
+
+NOT_COLLECTED = Unknown("not collected")
+
+
+class EvidenceError(Exception):
+    """An evidence document that cannot be read; the message names the place, `help` the next step."""
+
+    help = "write it with `modelwarden evidence ARN -o FILE`; its schema is reports/schemas/evidence.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts of one package. Values are plain and frozen; two records are equal when their facts are."""
+
+    package: str
+    """ARN of the model package."""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """Pointer -> fact, in the order of collection."""
+    asserted: bool = False
+    """True for facts that come from a file instead of from AWS."""
+
+    def get(self, pointer: str) -> Fact:
+        """The fact at a concrete pointer; unknown where the record has none. Never raises."""
+        fact = self.facts.get(pointer)
+        if fact is not None:
+            return fact
+        for prefix, keys in KEYED.items():
+            if pointer.startswith(prefix):
+                return self._unlisted(pointer.removeprefix(prefix), keys)
+        return NOT_COLLECTED
+
+    def _unlisted(self, key: str, keys_pointer: str) -> Fact:
+        """A map member without a fact: absent only if the listing was read and does not name it."""
+        listing = self.get(keys_pointer)
+        if isinstance(listing, Present) and isinstance(listing.value, tuple):
+            return NOT_COLLECTED if unescape(key) in listing.value else Absent(listing.source)
+        return listing if not isinstance(listing, Present) else NOT_COLLECTED
+
+    def each(self, pattern: str) -> list[tuple[str, Fact]]:
+        """`[(pointer, fact)]` for every member that the counts list.
+
+        INVARIANT: a count that is not present contributes itself, so a caller that demands `Present` of every fact
+        can never succeed on a list that was not read to the end.
+        """
+        return list(self._expand(pattern))
+
+    def _expand(self, pattern: str) -> Iterator[tuple[str, Fact]]:
+        head, star, tail = pattern.partition("/*")
+        if not star:
+            yield pattern, self.get(pattern)
+            return
+        count_pointer = f"{head}_count"
+        count = self.get(count_pointer)
+        if isinstance(count, Present) and isinstance(count.value, int) and not isinstance(count.value, bool):
+            indices = list(range(count.value))
+        else:
+            indices = self._known_members(head)
+            yield count_pointer, count if not isinstance(count, Present) else Unknown("not a count")
+        for index in indices:
+            yield from self._expand(f"{head}/{index}{tail}")
+
+    def _known_members(self, head: str) -> list[int]:
+        """Indices in hand of a list whose count was not read: enough to prove a violation, never to exclude one."""
+        member = re.compile(re.escape(head) + r"/(\d+)(?:/|$)")
+        return sorted({int(found[1]) for pointer in self.facts if (found := member.match(pointer))})
+
+    def members(self, prefix: str) -> list[int]:
+        """Indices of `prefix/*` that the count lists (or, without a count, those in hand)."""
+        count = self.get(f"{prefix}_count")
+        if isinstance(count, Present) and isinstance(count.value, int):
+            return list(range(count.value))
+        return self._known_members(prefix)
+
+    def digest(self) -> str:
+        """sha256 over states and values, without times and request ids: the same facts have the same digest."""
+        states = {pointer: _state(fact) for pointer, fact in self.facts.items()}
+        return digest({"package": self.package, "facts": states})
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `reports/schemas/evidence.schema.json`; `Evidence.from_json` reads it back unchanged."""
+        sources: dict[Source, int] = {}
+        facts = {pointer: _fact_to_json(fact, sources) for pointer, fact in self.facts.items()}
+        return {
+            "schema": SCHEMA_VERSION,
+            "package": self.package,
+            "digest": self.digest(),
+            "sources": [_source_to_json(source) for source in sources],
+            "facts": facts,
+        }
+
+    @staticmethod
+    def from_json(document: Any, *, asserted: bool = True) -> Evidence:
+        """Read an evidence document.
+
+        Raises:
+            EvidenceError: the document has another shape, a pointer is not in the dictionary, or a digest does not fit.
+        """
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA_VERSION:
+            raise EvidenceError(f"not an evidence document: `schema` is not `{SCHEMA_VERSION}`")
+        package, raw, listed = document.get("package"), document.get("facts"), document.get("sources", [])
+        if not isinstance(package, str) or not isinstance(raw, dict) or not isinstance(listed, list):
+            raise EvidenceError("`package` must be a string, `facts` an object and `sources` a list")
+        sources = [_source_from_json(entry, index) for index, entry in enumerate(listed)]
+        facts = {pointer: fact_from_json(pointer, entry, sources) for pointer, entry in raw.items()}
+        evidence = Evidence(package, facts, asserted=asserted)
+        stated = document.get("digest")
+        if stated is not None and stated != evidence.digest():
+            raise EvidenceError(f"the digest says `{stated}`, the facts give `{evidence.digest()}`: it was changed")
+        return evidence
+
+
+def digest(document: Any) -> str:
+    """`sha256:<hex>` over the canonical JSON (sorted keys, no blanks) of a document."""
+    return "sha256:" + hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _state(fact: Fact) -> Any:
+    match fact:
+        case Present(value):
+            return ["present", value]
+        case Absent():
+            return ["absent"]
+        case Unknown(reason):
+            return ["unknown", reason]
+
+
+def _source_to_json(source: Source) -> dict[str, Any]:
+    return {"api": source.api, "at": source.at, "request_id": source.request_id}
+
+
+def _source_from_json(entry: Any, index: int) -> Source:
+    if not isinstance(entry, dict) or not isinstance(entry.get("api"), str):
+        raise EvidenceError(f"/sources/{index}: an object with `api` is expected")
+    at, request_id = entry.get("at"), entry.get("request_id")
+    if not isinstance(at, str | None) or not isinstance(request_id, str | None):
+        raise EvidenceError(f"/sources/{index}: `at` and `request_id` must be strings")
+    return Source(entry["api"], at, request_id)
+
+
+def _fact_to_json(fact: Fact, sources: dict[Source, int]) -> dict[str, Any]:
+    document: dict[str, Any]
+    match fact:
+        case Present(value):
+            document = {"state": "present", "value": list(value) if isinstance(value, tuple) else value}
+        case Absent():
+            document = {"state": "absent"}
+        case Unknown(reason, _, detail):
+            document = {"state": "unknown", "reason": reason} | ({"detail": detail} if detail else {})
+    if fact.source is not None:
+        document["source"] = sources.setdefault(fact.source, len(sources))
+    return document
+
+
+def fact_from_json(pointer: str, entry: Any, sources: list[Source] | None = None) -> Fact:
+    """One fact: a bare value is present; `{"state": ...}` spells out the others; `api` may stand in for a source.
+
+    Raises:
+        EvidenceError: an unknown pointer, state or type.
+    """
+    kind = kind_of(pointer)
+    if kind is None or "*" in pointer:
+        raise EvidenceError(f"`{pointer}` is not a fact; docs/facts.md lists them")
+    if not isinstance(entry, dict):
+        return Present(_value(pointer, kind.type, entry))
+    source = _entry_source(pointer, entry, sources or [])
+    match entry.get("state"):
+        case "present" if "value" in entry:
+            return Present(_value(pointer, kind.type, entry["value"]), source)
+        case "absent":
+            return Absent(source)
+        case "unknown" if isinstance(entry.get("reason"), str) and isinstance(entry.get("detail", ""), str):
+            return Unknown(entry["reason"], source, entry.get("detail", ""))
+    raise EvidenceError(f"`{pointer}`: a fact is a value, or an object with `state` and what belongs to it")
+
+
+def _entry_source(pointer: str, entry: dict[str, Any], sources: list[Source]) -> Source | None:
+    if "source" in entry:
+        index = entry["source"]
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(sources):
+            raise EvidenceError(f"`{pointer}`: `source` is not an index into `sources`")
+        return sources[index]
+    if "api" in entry:
+        return _source_from_json(entry, 0)
+    return None
+
+
+def _value(pointer: str, type_: str, value: Any) -> Value:
+    """The value in our types; a mistyped value is an error here, so no control ever meets one."""
+    match type_, value:
+        case ("string" | "time"), str():
+            return value
+        case "bool", bool():
+            return value
+        case "long", int() if not isinstance(value, bool):
+            return value
+        case "number", (int() | float()) if not isinstance(value, bool):
+            return value
+        case "number", ("Infinity" | "-Infinity"):
+            return str(value)
+        case "list", list() if all(isinstance(item, str) for item in value):
+            return tuple(value)
+        case "set", list() if all(isinstance(item, str) for item in value):
+            return tuple(sorted(set(value)))
+    raise EvidenceError(f"`{pointer}` must be a {type_}")
