@@ -154,7 +154,7 @@ approved_at    time    eventTime
     FactKind("/trainer_count", "long", "sagemaker:DescribeTrainingJob", "training jobs that the package or its card names"),
     *_rows("/trainer/*", "sagemaker:DescribeTrainingJob", "principal string RoleArn\njob string TrainingJobArn\nstatus string TrainingJobStatus"),
     *_rows(
-        "/metadata",
+        "/metadata_properties",
         _DESCRIBE,
         """
 commit_id      string  MetadataProperties.CommitId

@@ -1,0 +1,139 @@
+"""Findings and decisions: the values that evaluation makes and that every format renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from modelwarden.evidence import Fact
+from modelwarden.request import Request
+
+Outcome = Literal["pass", "fail", "unknown", "not-applicable"]
+Level = Literal["block", "flag", "off"]
+Verdict = Literal["allow", "flag", "block", "undecided"]
+Effect = Literal["blocks", "undecides", "flags", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One fact that a finding rests on."""
+
+    pointer: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one control says of one package for one request."""
+
+    control: str
+    outcome: Outcome
+    expected: str = ""
+    """What would have passed; empty for a pass."""
+    observed: tuple[Observation, ...] = ()
+    """For a fail the facts that prove it; for an unknown those that would decide it come first; for not-applicable those that say so."""
+    reason: str = ""
+    """Why, in words, where the facts alone do not say it (`parameter approved_image_sources is not set`)."""
+    unset_parameters: tuple[str, ...] = ()
+    """Parameters that nobody set and that made the control unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedWaiver:
+    """The waiver that the decision applied to a finding."""
+
+    id: str
+    owner: str
+    approver: str
+    reason: str
+    expires: str
+    """Date, `2026-12-31`; it counts up to and including that day (UTC)."""
+    ticket: str = ""
+    break_glass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A finding and what the decision made of it."""
+
+    finding: Finding
+    level: Level
+    effect: Effect
+    why_level: str = ""
+    """Which setting gave the level: `profile recommended`, `enforcement ENC-02 (organization)`, `block from 2027-01-15`."""
+    waiver: AppliedWaiver | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """`sha256:<hex>` of everything the decision rests on."""
+
+    evidence: str
+    reference: str
+    bundle: str
+    settings: str
+    waivers: str
+    material: str
+    """Over what the package would run (DOMAIN: image digests, model data, environment, card, reports): an approval binds to it. Empty where a part of it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer for one package and one request. Exit code: `allow` and `flag` 0, `block` 1, `undecided` 3."""
+
+    package: str
+    request: Request
+    verdict: Verdict
+    rulings: tuple[Ruling, ...]
+    """One for each control that is not off, sorted by control id."""
+    digests: Digests
+    advisory: bool
+    """True where no pinned organization layer stood behind the settings."""
+    asserted: tuple[str, ...] = ()
+    """What was asserted instead of read: `evidence`, `principal`, `as_of`."""
+    notices: tuple[str, ...] = ()
+    """Said once for the whole decision: unset parameters, controls that are off, why it is undecided."""
+    off: tuple[str, ...] = ()
+    """Controls that the settings switched off."""
+
+    def count(self) -> Mapping[str, int]:
+        """`blocked, flagged, unknown, passed, not_applicable` -> number of findings; each finding counts once."""
+        counts = {"blocked": 0, "flagged": 0, "unknown": 0, "passed": 0, "not_applicable": 0}
+        for ruling in self.rulings:
+            match ruling.finding.outcome:
+                case "pass":
+                    counts["passed"] += 1
+                case "not-applicable":
+                    counts["not_applicable"] += 1
+                case "unknown":
+                    counts["unknown"] += 1
+                case "fail":
+                    counts["blocked" if ruling.effect == "blocks" else "flagged"] += 1
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class ControlInfo:
+    """What a reader of a finding needs to know of its control (all that formats print)."""
+
+    id: str
+    title: str
+    severity: Literal["low", "medium", "high", "critical"]
+    rationale: str
+    remediation: str
+    reads: tuple[str, ...]
+    """Fact patterns."""
+    parameters: tuple[str, ...]
+    source: str
+    since: str
+    engine: Literal["cedar", "python"]
+    path: str
+    """`policies/unencrypted_artifact.cedar`."""
+    line: int
+    """Of the `forbid` or `def`."""
+    moments: tuple[str, ...] = ("approve", "deploy", "serve")
+    expected: str = ""
+    origin: Literal["built-in", "user"] = "built-in"
+    undecidable_without: tuple[str, ...] = field(default=())
+    """Patterns whose absence, too, makes the control unknown."""

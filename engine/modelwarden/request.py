@@ -1,0 +1,71 @@
+"""The request: which stage a package shall reach, at which moment, who acts, and as of when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
+
+Stage = Literal["Development", "Staging", "Production"]
+Moment = Literal["approve", "deploy", "serve"]
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+MOMENTS: tuple[Moment, ...] = get_args(Moment)
+
+PRINCIPAL_FIELDS = ("principal", "identity", "kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts. `modelwarden.identity` reads one from an ARN."""
+
+    principal: str
+    """The IAM user or role, without the session."""
+    identity: str
+    """The person where AWS names one, else the principal."""
+    kind: Literal["person", "role"]
+    state: Literal["proven", "asserted"]
+    """`proven` by sts:GetCallerIdentity; `asserted` by `--principal`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a package."""
+
+    stage: Stage
+    moment: Moment
+    as_of: str
+    """UTC, `2026-11-22T02:10:00Z`: the only clock that evaluation knows."""
+    principal: Principal | Unknown | None = None
+    """None: there is none (a scan). Unknown: there is one, and nobody could tell who."""
+    as_of_asserted: bool = False
+
+    def facts(self) -> dict[str, Fact]:
+        """Pointer below `/request` -> fact."""
+        source = Source("sts:GetCallerIdentity") if isinstance(self.principal, Principal) else None
+        facts: dict[str, Fact] = {
+            "/request/stage": Present(self.stage),
+            "/request/moment": Present(self.moment),
+            "/request/as_of": Present(self.as_of),
+        }
+        for name in PRINCIPAL_FIELDS:
+            match self.principal:
+                case Principal():
+                    fact: Fact = Present(getattr(self.principal, name), source if self.principal.state == "proven" else None)
+                case Unknown():
+                    fact = self.principal
+                case None:
+                    fact = Absent()
+            facts[f"/request/principal/{name}"] = fact
+        facts["/request/principal/state"] = Present(self._principal_state())
+        return facts
+
+    def _principal_state(self) -> str:
+        match self.principal:
+            case Principal(state=state):
+                return state
+            case Unknown():
+                return "unknown"
+            case None:
+                return "none"
