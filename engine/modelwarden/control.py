@@ -109,8 +109,8 @@ class View:
         """Prefixes of the members of a list (`/container` -> `/container/0`, ...); touches the count."""
         count = f"{prefix}_count"
         self._check(count)
-        self.touched[count] = self._facts.get(count)
-        return [f"{prefix}/{index}" for index in self._facts.members(prefix)]
+        self.touched[count], indices = self._facts.listing(prefix)
+        return [f"{prefix}/{index}" for index in indices]
 
     def _check(self, pointer: str) -> None:
         if pointer in self._declared:

@@ -21,6 +21,9 @@ Value = str | int | float | bool | tuple[str, ...]
 
 SCHEMA_VERSION = "modelwarden.evidence/1"
 
+MAX_MEMBERS = 10_000
+"""A list that claims more members is not believed: its count is unknown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -111,27 +114,24 @@ class Evidence:
         if not star:
             yield pattern, self.get(pattern)
             return
-        count_pointer = f"{head}_count"
-        count = self.get(count_pointer)
-        if isinstance(count, Present) and isinstance(count.value, int) and not isinstance(count.value, bool):
-            indices = list(range(count.value))
-        else:
-            indices = self._known_members(head)
-            yield count_pointer, count if not isinstance(count, Present) else Unknown("not a count")
+        count, indices = self.listing(head)
+        if not isinstance(count, Present):
+            yield f"{head}_count", count
         for index in indices:
             yield from self._expand(f"{head}/{index}{tail}")
 
-    def _known_members(self, head: str) -> list[int]:
-        """Indices in hand of a list whose count was not read: enough to prove a violation, never to exclude one."""
-        member = re.compile(re.escape(head) + r"/(\d+)(?:/|$)")
-        return sorted({int(found[1]) for pointer in self.facts if (found := member.match(pointer))})
+    def listing(self, head: str) -> tuple[Fact, list[int]]:
+        """The count of `head/*` and the indices it lists; without a usable count, the indices in hand.
 
-    def members(self, prefix: str) -> list[int]:
-        """Indices of `prefix/*` that the count lists (or, without a count, those in hand)."""
-        count = self.get(f"{prefix}_count")
-        if isinstance(count, Present) and isinstance(count.value, int):
-            return list(range(count.value))
-        return self._known_members(prefix)
+        Members in hand are enough to prove a violation and never to exclude one.
+        """
+        count = self.get(f"{head}_count")
+        if isinstance(count, Present):
+            if isinstance(count.value, int) and not isinstance(count.value, bool) and 0 <= count.value <= MAX_MEMBERS:
+                return count, list(range(count.value))
+            count = Unknown("not a usable count", count.source)
+        member = re.compile(re.escape(head) + r"/(\d{1,6})(?:/|$)")
+        return count, sorted({int(found[1]) for pointer in self.facts if (found := member.match(pointer))})
 
     def digest(self) -> str:
         """sha256 over states and values, without times and request ids: the same facts have the same digest."""
@@ -164,6 +164,7 @@ class Evidence:
             raise EvidenceError("`package` must be a string, `facts` an object and `sources` a list")
         sources = [_source_from_json(entry, index) for index, entry in enumerate(listed)]
         facts = {pointer: fact_from_json(pointer, entry, sources) for pointer, entry in raw.items()}
+        _refuse_inflated_counts(facts)
         evidence = Evidence(package, facts, asserted=asserted)
         stated = document.get("digest")
         if stated is not None and stated != evidence.digest():
@@ -171,15 +172,26 @@ class Evidence:
         return evidence
 
 
+def _refuse_inflated_counts(facts: Mapping[str, Fact]) -> None:
+    """Lists may not claim far more members than the document holds: expanding them would take for ever."""
+    claimed = sum(
+        fact.value
+        for pointer, fact in facts.items()
+        if pointer.endswith("_count") and isinstance(fact, Present) and isinstance(fact.value, int)
+    )
+    if claimed > 10 * len(facts) + 1_000:
+        raise EvidenceError(f"the lists claim {claimed} members, but there are only {len(facts)} facts")
+
+
 def digest(document: Any) -> str:
     """`sha256:<hex>` over the canonical JSON (sorted keys, no blanks) of a document."""
     return "sha256:" + hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _state(fact: Fact) -> Any:
+def _state(fact: Fact) -> list[Any]:
     match fact:
-        case Present(value):
-            return ["present", value]
+        case Present(held):
+            return ["present", held]
         case Absent():
             return ["absent"]
         case Unknown(reason):
@@ -200,14 +212,14 @@ def _source_from_json(entry: Any, index: int) -> Source:
 
 
 def _fact_to_json(fact: Fact, sources: dict[Source, int]) -> dict[str, Any]:
-    document: dict[str, Any]
+    document: dict[str, Any] = {}
     match fact:
-        case Present(value):
-            document = {"state": "present", "value": list(value) if isinstance(value, tuple) else value}
+        case Present(held):
+            document |= {"state": "present", "value": list(held) if isinstance(held, tuple) else held}
         case Absent():
-            document = {"state": "absent"}
+            document |= {"state": "absent"}
         case Unknown(reason, _, detail):
-            document = {"state": "unknown", "reason": reason} | ({"detail": detail} if detail else {})
+            document |= {"state": "unknown", "reason": reason} | ({"detail": detail} if detail else {})
     if fact.source is not None:
         document["source"] = sources.setdefault(fact.source, len(sources))
     return document
@@ -237,10 +249,10 @@ def fact_from_json(pointer: str, entry: Any, sources: list[Source] | None = None
 
 def _entry_source(pointer: str, entry: dict[str, Any], sources: list[Source]) -> Source | None:
     if "source" in entry:
-        index = entry["source"]
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(sources):
+        number = entry["source"]
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(sources):
             raise EvidenceError(f"`{pointer}`: `source` is not an index into `sources`")
-        return sources[index]
+        return sources[number]
     if "api" in entry:
         return _source_from_json(entry, 0)
     return None
@@ -248,19 +260,18 @@ def _entry_source(pointer: str, entry: dict[str, Any], sources: list[Source]) ->
 
 def _value(pointer: str, type_: str, value: Any) -> Value:
     """The value in our types; a mistyped value is an error here, so no control ever meets one."""
-    match type_, value:
-        case ("string" | "time"), str():
-            return value
-        case "bool", bool():
-            return value
-        case "long", int() if not isinstance(value, bool):
-            return value
-        case "number", (int() | float()) if not isinstance(value, bool):
-            return value
-        case "number", ("Infinity" | "-Infinity"):
-            return str(value)
-        case "list", list() if all(isinstance(item, str) for item in value):
-            return tuple(value)
-        case "set", list() if all(isinstance(item, str) for item in value):
-            return tuple(sorted(set(value)))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    fits = {
+        "string": isinstance(value, str),
+        "time": isinstance(value, str),
+        "bool": isinstance(value, bool),
+        "long": is_number and isinstance(value, int),
+        "number": is_number or value in ("Infinity", "-Infinity"),
+        "list": is_texts,
+        "set": is_texts,
+    }
+    if fits[type_]:
+        plain: Value = tuple(sorted(set(value))) if type_ == "set" else tuple(value) if type_ == "list" else value
+        return plain
     raise EvidenceError(f"`{pointer}` must be a {type_}")

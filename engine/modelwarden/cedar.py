@@ -1,0 +1,185 @@
+"""The only place that talks to cedarpy: parsing, validation, formatting and judging.
+
+What cedarpy 4.12 does, and this module hides (each is a contract test): policy ids are positional unless the set is
+built from JSON; a `forbid` whose condition errors is skipped and the decision is Allow; an empty set is a Deny without
+reasons; without the parents of the action entities every `action in` is false; a bad entity makes all NoDecision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import cedarpy
+import orjson
+
+from modelwarden.attributes import NAMESPACE
+from modelwarden.request import MOMENTS
+
+VERSION: Final = "4.12"
+
+PolicyJson = dict[str, Any]
+"""One policy in Cedar's JSON form: effect, principal, action, resource, conditions, annotations."""
+
+_BASE_ID: Final = "modelwarden:base"
+_ERROR: Final = "error while evaluating policy `"
+
+
+class CedarError(Exception):
+    """Policy or schema text that Cedar refuses; the message is Cedar's own first line."""
+
+
+class NoDecision(Exception):
+    """Cedar gave no decision at all (a malformed request): nothing of it may be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one call of a policy set said."""
+
+    satisfied: frozenset[str]
+    """Ids of every satisfied `forbid`."""
+    errors: Mapping[str, str]
+    """Policy id -> why its condition could not be computed."""
+
+
+def parse(text: str) -> list[PolicyJson]:
+    """The policies of a file, in order.
+
+    Raises:
+        CedarError: a syntax error, or templates, which this engine has no use for.
+    """
+    try:
+        document = json.loads(cedarpy.policies_to_json_str(text))
+    except ValueError as error:
+        raise CedarError(_first_line(error)) from error
+    if document.get("templates"):
+        raise CedarError("policy templates are not supported: replace the slots by `principal` and `resource`")
+    policies: dict[str, PolicyJson] = document["staticPolicies"]
+    return [policies[key] for key in sorted(policies, key=lambda name: int(name.removeprefix("policy")))]
+
+
+def render(body: Any) -> str:
+    """An expression of the JSON form as Cedar text on one line."""
+    policy = {
+        "effect": "forbid",
+        "principal": {"op": "All"},
+        "action": {"op": "All"},
+        "resource": {"op": "All"},
+        "conditions": [{"kind": "unless", "body": body}],
+    }
+    text = cedarpy.policies_from_json_str(_set_json({"p": policy}))
+    return " ".join(text[text.index("unless") :].removeprefix("unless").strip().rstrip(";").strip().strip("{}").split())
+
+
+def format_text(text: str) -> str:
+    """The text as Cedar's formatter lays it out.
+
+    Raises:
+        CedarError: a syntax error.
+    """
+    try:
+        return str(cedarpy.format_policies(text))
+    except ValueError as error:
+        raise CedarError(_first_line(error)) from error
+
+
+def validate(policies: Mapping[str, PolicyJson], schema: str) -> list[tuple[str, str]]:
+    """`[(policy id, problem)]` of strict validation; empty where all are valid.
+
+    Raises:
+        CedarError: the schema itself is refused.
+    """
+    if not policies:
+        return []
+    try:
+        handle = cedarpy.Schema.from_str(schema)
+    except ValueError as error:
+        raise CedarError(f"schema: {_first_line(error)}") from error
+    problems = []
+    for policy_id, policy in policies.items():
+        result = cedarpy.validate_policies(cedarpy.policies_from_json_str(_set_json({"p": policy})), handle)
+        problems += [(policy_id, _first_line(found.error)) for found in result.errors]
+        if not result.validation_passed and not result.errors:
+            problems.append((policy_id, "refused by the validator without a reason"))
+    return problems
+
+
+class PolicySet:
+    """Compiled `forbid` policies by id, with the base `permit` that makes a compliant package an Allow."""
+
+    def __init__(self, policies: Mapping[str, PolicyJson]) -> None:
+        """Raises CedarError if Cedar refuses the set."""
+        try:
+            self._handle = cedarpy.PolicySet.from_json_str(_set_json({**policies, _BASE_ID: _BASE}))
+        except ValueError as error:
+            raise CedarError(_first_line(error)) from error
+
+    def judge(self, request: Mapping[str, Any], entities: bytes) -> Judgement:
+        """Which policies are satisfied.
+
+        Raises:
+            NoDecision: the request or an entity is malformed.
+        """
+        try:
+            handle = _actions().with_added_json_str(entities.decode())
+        except ValueError as error:
+            raise NoDecision(_first_line(error)) from error
+        result = cedarpy.is_authorized(dict(request), self._handle, handle)
+        if result.decision is cedarpy.Decision.NoDecision:
+            raise NoDecision("; ".join(result.diagnostics.errors) or "no reason given")
+        reasons = frozenset(result.diagnostics.reasons) - {_BASE_ID}
+        if (result.decision is cedarpy.Decision.Deny) != bool(reasons):
+            raise NoDecision("decision and reasons disagree")
+        return Judgement(reasons, dict(map(_split_error, result.diagnostics.errors)))
+
+
+class Authorizer:
+    """Authorisation policies: default deny, `permit` and `forbid` by id (who may approve, who may grant a waiver)."""
+
+    def __init__(self, policies: Mapping[str, PolicyJson]) -> None:
+        try:
+            self._handle = cedarpy.PolicySet.from_json_str(_set_json(policies))
+        except ValueError as error:
+            raise CedarError(_first_line(error)) from error
+
+    def allows(self, request: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]) -> bool:
+        """True only for a decision of Allow without any error."""
+        result = cedarpy.is_authorized(dict(request), self._handle, orjson.dumps(list(entities)).decode())
+        return result.decision is cedarpy.Decision.Allow and not result.diagnostics.errors
+
+
+_BASE: Final[PolicyJson] = {
+    "effect": "permit",
+    "principal": {"op": "All"},
+    "action": {"op": "All"},
+    "resource": {"op": "All"},
+    "conditions": [],
+    "annotations": {},
+}
+
+
+@cache
+def _actions() -> cedarpy.Entities:
+    """The action entities with their parent; without the parents nothing would apply and everything be allowed."""
+    group = {"type": f"{NAMESPACE}::Action", "id": "promote"}
+    actions: list[dict[str, Any]] = [{"uid": group, "attrs": {}, "parents": []}]
+    actions += [{"uid": {**group, "id": moment}, "attrs": {}, "parents": [group]} for moment in MOMENTS]
+    return cedarpy.Entities.from_json_str(json.dumps(actions))
+
+
+def _set_json(policies: Mapping[str, PolicyJson]) -> str:
+    return orjson.dumps({"staticPolicies": dict(policies), "templates": {}, "templateLinks": []}).decode()
+
+
+def _split_error(text: str) -> tuple[str, str]:
+    """``error while evaluating policy `ID`: why`` -> (ID, why)."""
+    policy_id, _, why = text.removeprefix(_ERROR).partition("`: ")
+    return policy_id, why
+
+
+def _first_line(error: object) -> str:
+    return next(iter(str(error).strip().splitlines()), "no reason given").strip().rstrip(".")

@@ -1,0 +1,116 @@
+"""Decide: findings and settings become one decision. Pure.
+
+Every finding acts at its control's level: a fail at `block` blocks, an unknown at `block` leaves the decision
+undecided, either of them at `flag` flags. A waiver turns what it covers into a flag and never into an allow. Where
+nothing applied nothing was proven, so the decision is undecided. A block is certain whatever else is unknown, so it
+comes before undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from modelwarden.evidence import Evidence, Fact, digest
+from modelwarden.finding import AppliedWaiver, Decision, Digests, Effect, Finding, Level, Ruling, Verdict
+from modelwarden.material import material_digest
+from modelwarden.request import Principal, Request
+
+
+class Rules(Protocol):
+    """What the settings say for one package and request (`settings.Settings.effective`)."""
+
+    def level(self, control_id: str) -> tuple[Level, str]: ...
+
+    def waiver(self, finding: Finding) -> AppliedWaiver | None:
+        """The live waiver that covers this finding of this package, if any."""
+        ...
+
+
+def decide(
+    findings: Sequence[Finding],
+    rules: Rules,
+    request: Request,
+    *,
+    package: str,
+    digests: Digests,
+    advisory: bool,
+    evidence_asserted: bool = False,
+    off: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> Decision:
+    """The decision; `off` are the controls that the settings switched off."""
+    rulings = tuple(sorted((_rule(finding, rules) for finding in findings), key=lambda ruling: ruling.finding.control))
+    verdict = _verdict(rulings)
+    asserted = (
+        *(("evidence",) if evidence_asserted else ()),
+        *(("principal",) if isinstance(request.principal, Principal) and request.principal.state == "asserted" else ()),
+        *(("as_of",) if request.as_of_asserted else ()),
+    )
+    return Decision(
+        package=package,
+        request=request,
+        verdict=verdict,
+        rulings=rulings,
+        digests=digests,
+        advisory=advisory,
+        asserted=asserted,
+        notices=(*notices, *_notices(rulings, off)),
+        off=tuple(sorted(off)),
+    )
+
+
+def digests_of(
+    evidence: Evidence, reference: Mapping[str, Fact], *, bundle: str, settings: str, waivers: str
+) -> Digests:
+    """The digests of everything a decision rests on."""
+    return Digests(
+        evidence=evidence.digest(),
+        reference=Evidence("reference", reference).digest() if reference else digest({}),
+        bundle=bundle,
+        settings=settings,
+        waivers=waivers,
+        material=material_digest(evidence),
+    )
+
+
+def _rule(finding: Finding, rules: Rules) -> Ruling:
+    level, why = rules.level(finding.control)
+    if finding.outcome in ("pass", "not-applicable"):
+        return Ruling(finding, level, "none", why)
+    waiver = rules.waiver(finding)
+    return Ruling(finding, level, _effect(finding, level, waiver), why, waiver)
+
+
+def _effect(finding: Finding, level: Level, waiver: AppliedWaiver | None) -> Effect:
+    if waiver is not None or level != "block":
+        return "flags"
+    return "blocks" if finding.outcome == "fail" else "undecides"
+
+
+def _verdict(rulings: Sequence[Ruling]) -> Verdict:
+    """The worst effect; with nothing applicable at all, undecided."""
+    if all(ruling.finding.outcome == "not-applicable" for ruling in rulings):
+        return "undecided"
+    effects = {ruling.effect for ruling in rulings}
+    if "blocks" in effects:
+        return "block"
+    if "undecides" in effects:
+        return "undecided"
+    return "flag" if "flags" in effects else "allow"
+
+
+def _notices(rulings: Sequence[Ruling], off: Sequence[str]) -> list[str]:
+    notices = []
+    by_parameter: dict[str, list[str]] = {}
+    for ruling in rulings:
+        for name in ruling.finding.unset_parameters:
+            by_parameter.setdefault(name, []).append(ruling.finding.control)
+    if by_parameter:
+        needed = "; ".join(f"{name} ({', '.join(ids)})" for name, ids in sorted(by_parameter.items()))
+        notices.append(f"parameters that nobody set: {needed}; set them under [parameters]")
+    if off:
+        notices.append(f"switched off by the settings: {', '.join(sorted(off))}")
+    if all(ruling.finding.outcome == "not-applicable" for ruling in rulings):
+        notices.append("no control applied, so nothing was proven")
+    return notices

@@ -1,0 +1,233 @@
+"""Projection: the facts that some policy reads, as the entities and context of Cedar requests.
+
+Building a request costs more than judging it, so only attributes that some policy reads are handed over. Members of a
+list become one request each; members with equal facts share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from modelwarden.attributes import NAMESPACE, RISK_PATH, Attribute, Path, approver_pointer, camel, effective_risk, to_cedar
+from modelwarden.control import ParameterValue
+from modelwarden.evidence import Absent, Evidence, Fact, Present, Unknown
+from modelwarden.finding import Observation
+from modelwarden.policy import CedarPolicy
+from modelwarden.syntax import TAG_MARK
+
+_PACKAGE: Final = {"type": f"{NAMESPACE}::Package", "id": "package"}
+_METADATA: Final = {"type": f"{NAMESPACE}::Metadata", "id": "metadata"}
+_PRINCIPAL: Final = {"type": f"{NAMESPACE}::Principal", "id": "principal"}
+
+Tree = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Shown:
+    """Attributes of the package (or of one member) and where each came from."""
+
+    values: dict[Path, Any] = field(default_factory=dict)
+    """Path -> Cedar JSON value, for present facts that fit their type."""
+    facts: dict[Path, Observation] = field(default_factory=dict)
+    """Path -> the fact behind it."""
+
+    def add(self, attribute: Attribute, pointer: str, fact: Fact) -> None:
+        value = to_cedar(attribute, effective_risk(fact) if attribute.path == RISK_PATH else fact)
+        if value is not None:
+            self.values[attribute.path] = value
+        elif isinstance(fact, Present):
+            fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
+        self.facts[attribute.path] = Observation(pointer, fact)
+
+
+@dataclass(slots=True)
+class Member:
+    """One member of a list, or several with equal facts."""
+
+    shown: Shown
+    indices: list[tuple[int, ...]]
+    """Index of each list on the way; shorter than the chain where a list is empty or was not read."""
+
+
+@dataclass(slots=True)
+class Family:
+    """The members of one list and of the lists inside it."""
+
+    members: list[Member] = field(default_factory=list)
+    incomplete: dict[str, list[Observation]] = field(default_factory=dict)
+    """Chain -> counts of it that were not read."""
+
+
+@dataclass(slots=True)
+class Projection:
+    """One package, ready for Cedar."""
+
+    plain: Shown
+    families: dict[str, Family]
+    """First list of the chain (`/container/*`) -> its members."""
+    unset: dict[Path, str]
+    """Path of each parameter that has no value -> why."""
+    parameters: Tree
+    tags: dict[str, dict[str, str]]
+    """`package` and `metadata` -> key -> value."""
+    tag_facts: dict[Path, Observation]
+
+    def calls(self) -> int:
+        """How many requests it takes to show every member once."""
+        return max((len(family.members) for family in self.families.values()), default=1)
+
+    def member(self, chain: str, call: int) -> Member | None:
+        """The member that a call shows to policies of that chain; None where they have seen all."""
+        members = self.families[family_of(chain)].members
+        return members[call] if call < len(members) else None
+
+    def entities(self, call: int) -> bytes:
+        """The entities document of one call."""
+        resource: Tree = {}
+        principal: Tree = {}
+        _fill(self.plain, resource, "resource")
+        _fill(self.plain, principal, "principal")
+        for family in self.families.values():
+            _fill(family.members[min(call, len(family.members) - 1)].shown, resource, "resource")
+        resource["metadata"] = {"__entity": _METADATA}
+        return orjson.dumps(
+            [
+                {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
+                {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
+                {"uid": _PRINCIPAL, "attrs": principal, "parents": []},
+            ]
+        )
+
+    def request(self, moment: str) -> Tree:
+        """The request of every call."""
+        context: Tree = {}
+        _fill(self.plain, context, "context")
+        if self.parameters:
+            context["parameters"] = self.parameters
+        return {
+            "principal": _PRINCIPAL,
+            "action": {"type": f"{NAMESPACE}::Action", "id": moment},
+            "resource": _PACKAGE,
+            "context": orjson.dumps(context).decode(),
+        }
+
+
+class Projector:
+    """Knows which attributes a set of policies reads; made once for a bundle."""
+
+    def __init__(self, policies: Iterable[CedarPolicy]) -> None:
+        policies = list(policies)
+        read = {attribute.path: attribute for policy in policies for attribute in policy.attributes}
+        self._plain = [attribute for attribute in read.values() if not attribute.chain]
+        self._tags = {path: pointer for policy in policies for path, pointer in policy.tags}
+        self._parameters = {path: name for policy in policies for path, name in policy.parameters}
+        self._families: dict[str, tuple[str, list[Attribute]]] = {}
+        for attribute in read.values():
+            if attribute.chain:
+                deepest, members = self._families.get(family_of(attribute.chain), ("", []))
+                self._families[family_of(attribute.chain)] = (max(deepest, attribute.chain, key=len), [*members, attribute])
+
+    def project(self, facts: Evidence, parameters: Mapping[str, ParameterValue], unknown_parameters: Mapping[str, str], moment: str) -> Projection:
+        """Facts and parameters of one package as Cedar input."""
+        plain = Shown()
+        for attribute in self._plain:
+            pointer = approver_pointer(attribute.pattern, moment)
+            plain.add(attribute, pointer, facts.get(pointer))
+        families = {name: _members(facts, deepest, members) for name, (deepest, members) in self._families.items()}
+        unset, given = self._parameter_values(parameters, unknown_parameters)
+        tags, tag_facts = self._tag_values(facts)
+        return Projection(plain, families, unset, given, tags, tag_facts)
+
+    def _parameter_values(self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]) -> tuple[dict[Path, str], Tree]:
+        unset: dict[Path, str] = {}
+        given: Tree = {}
+        for path, name in self._parameters.items():
+            if name in unknown:
+                unset[path] = f"parameter {name} cannot be told: {unknown[name]}"
+            elif name not in values:
+                unset[path] = f"parameter {name} is not set"
+            else:
+                value = values[name]
+                given[camel(name)] = list(value) if isinstance(value, tuple) else value
+        return unset, given
+
+    def _tag_values(self, facts: Evidence) -> tuple[dict[str, dict[str, str]], dict[Path, Observation]]:
+        tags: dict[str, dict[str, str]] = {"package": {}, "metadata": {}}
+        found: dict[Path, Observation] = {}
+        for path, pointer in self._tags.items():
+            fact = facts.get(pointer)
+            found[path] = Observation(pointer, fact)
+            if isinstance(fact, Present) and isinstance(fact.value, str):
+                holder = "metadata" if path[path.index(TAG_MARK) - 1] == "metadata" else "package"
+                tags[holder][path[-1]] = fact.value
+        return tags, found
+
+
+def family_of(chain: str) -> str:
+    """The first list of a chain: `/container/*/image/manifest/*` -> `/container/*`."""
+    return chain[: chain.index("*") + 1]
+
+
+@lru_cache(maxsize=65_536)
+def pointer_of(pattern: str, indices: tuple[int, ...]) -> str:
+    """A pattern with its first wildcards replaced; the law: a chain's pattern with all its indices is a pointer."""
+    for index in indices:
+        pattern = pattern.replace("*", str(index), 1)
+    return pattern
+
+
+def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Family:
+    family = Family()
+    by_signature: dict[tuple[Any, ...], Member] = {}
+    for indices, missing in _walk(facts, deepest, (), family):
+        shown = Shown()
+        for attribute in attributes:
+            if missing is not None and attribute.pattern.count("*") > len(indices):
+                shown.add(attribute, missing.pointer, missing.fact)
+            else:
+                pointer = pointer_of(attribute.pattern, indices)
+                shown.add(attribute, pointer, facts.get(pointer))
+        signature = tuple((type(o.fact), o.fact.value if isinstance(o.fact, Present) else None) for o in shown.facts.values())
+        known = by_signature.get(signature)
+        if known is None:
+            by_signature[signature] = member = Member(shown, [indices])
+            family.members.append(member)
+        else:
+            known.indices.append(indices)
+    return family
+
+
+def _walk(facts: Evidence, deepest: str, indices: tuple[int, ...], family: Family) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
+    """Index tuples of every listed member; an empty or unread list yields the tuple so far and its count."""
+    depth = len(indices)
+    parts = deepest.split("*")
+    if depth == len(parts) - 1:
+        yield indices, None
+        return
+    head = pointer_of("*".join(parts[: depth + 1]), indices).removesuffix("/")
+    count, listed = facts.listing(head)
+    if not isinstance(count, Present):
+        missing = Observation(f"{head}_count", count)
+        if isinstance(count, Unknown):
+            family.incomplete.setdefault("*".join(parts[: depth + 1]) + "*", []).append(missing)
+    else:
+        missing = Observation(f"{head}_count", Absent(count.source))
+    if not listed:
+        yield indices, missing
+    for index in listed:
+        yield from _walk(facts, deepest, (*indices, index), family)
+
+
+def _fill(shown: Shown, into: Tree, variable: str) -> None:
+    for path, value in shown.values.items():
+        if path[0] != variable:
+            continue
+        tree = into
+        for name in path[1:-1]:
+            tree = tree.setdefault(name, {})
+        tree[path[-1]] = value

@@ -1,0 +1,104 @@
+"""A Python control before one package: its verdict as a finding, with the guarantees that its author cannot break.
+
+A `Pass` that touched an unknown fact is unknown; a `Fail` that points only at unknown facts is unknown; an exception,
+an undeclared read or an unset parameter is unknown. The same function runs in process for built-in controls and in a
+worker process for a user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from modelwarden.control import (
+    Control,
+    Fail,
+    NotApplicable,
+    Parameters,
+    ParameterValue,
+    Pass,
+    UndeclaredRead,
+    Unknown,
+    UnsetParameter,
+    View,
+)
+from modelwarden.evidence import Absent, Evidence, Fact, Present
+from modelwarden.evidence import Unknown as UnknownFact
+from modelwarden.finding import Finding, Observation
+
+
+def judge_rule(
+    control: Control, facts: Evidence, parameters: Mapping[str, ParameterValue], unknown_parameters: Mapping[str, str], moment: str
+) -> Finding:
+    """The finding of one Python control. Never raises."""
+    info = control.info
+    if moment not in info.moments:
+        return Finding(info.id, "not-applicable", observed=(Observation("/request/moment", Present(moment)),))
+    view = View(facts, control.declared_facts())
+    told = {name: value for name, value in parameters.items() if name not in unknown_parameters}
+    try:
+        assert control.check is not None
+        verdict = control.check(view, Parameters(told, frozenset(info.parameters)))
+        return _finding(info.id, verdict, view, told)
+    except UnsetParameter as error:
+        name = str(error)
+        why = f"parameter {name} cannot be told: {unknown_parameters[name]}" if name in unknown_parameters else f"parameter {name} is not set"
+        return Finding(info.id, "unknown", observed=_unread(view), reason=why, unset_parameters=(name,))
+    except UndeclaredRead as error:
+        return Finding(info.id, "unknown", reason=f"the control {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - evaluate is total: whatever a control does is unknown, never a pass
+        return Finding(info.id, "unknown", observed=_unread(view), reason=f"the control raised {describe(error)}")
+
+
+def describe(error: BaseException) -> str:
+    """One short line."""
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _finding(id_: str, verdict: object, view: View, parameters: Mapping[str, ParameterValue]) -> Finding:
+    match verdict:
+        case Pass():
+            return _passed(id_, view)
+        case Fail(expected, at, reason):
+            observed = _observe(at, view)
+            proven = any(isinstance(seen.fact, Present | Absent) for seen in observed)
+            if proven:
+                return Finding(id_, "fail", expected, observed, reason)
+            return Finding(id_, "unknown", expected, _union(observed, _unread(view)), reason or "the violation is not proven by a known fact")
+        case Unknown(reason, at):
+            return Finding(id_, "unknown", observed=_union(_observe(at, view), _unread(view)), reason=reason)
+        case NotApplicable(reason, at):
+            observed = _observe(at, view)
+            said = any(isinstance(seen.fact, Present) for seen in observed)
+            said = said or any(name.removeprefix("parameter:") in parameters for name in at if name.startswith("parameter:"))
+            if said:
+                return Finding(id_, "not-applicable", observed=observed, reason=reason)
+            return Finding(id_, "unknown", observed=_union(observed, _unread(view)), reason=f"nothing known says that it does not apply: {reason}")
+        case _:
+            return Finding(id_, "unknown", reason=f"the control returned {type(verdict).__name__} instead of a verdict")
+
+
+def _passed(id_: str, view: View) -> Finding:
+    unread = _unread(view)
+    if unread:
+        return Finding(id_, "unknown", observed=unread)
+    if not view.touched:
+        return Finding(id_, "unknown", reason="the control passed without reading a fact")
+    return Finding(id_, "pass")
+
+
+def _unread(view: View) -> tuple[Observation, ...]:
+    return tuple(Observation(pointer, fact) for pointer, fact in view.touched.items() if isinstance(fact, UnknownFact))
+
+
+def _observe(at: Iterable[str], view: View) -> tuple[Observation, ...]:
+    pointers = dict.fromkeys(pointer for pointer in at if not pointer.startswith("parameter:"))
+    return tuple(Observation(pointer, _fact(pointer, view)) for pointer in pointers)
+
+
+def _fact(pointer: str, view: View) -> Fact:
+    return view.touched[pointer] if pointer in view.touched else view.get(pointer)
+
+
+def _union(first: tuple[Observation, ...], second: tuple[Observation, ...]) -> tuple[Observation, ...]:
+    return tuple({seen.pointer: seen for seen in (*first, *second)}.values())
