@@ -28,7 +28,15 @@ TAGS: Final[dict[Path, str]] = {("resource",): "/tag/", ("resource", "metadata")
 """Entities that carry Cedar tags -> prefix of the facts behind them."""
 
 _BASIS_POINTS: Final = 10_000
-_CEDAR_TYPES: Final = {"string": "String", "long": "Long", "bool": "Bool", "set": "Set<String>", "list": "Set<String>", "time": "datetime", "number": "Long"}
+_CEDAR_TYPES: Final = {
+    "string": "String",
+    "long": "Long",
+    "bool": "Bool",
+    "set": "Set<String>",
+    "list": "Set<String>",
+    "time": "datetime",
+    "number": "Long",
+}
 _NOT_IN_CEDAR: Final = ("/reference/", "/card/text/", "/tag/", "/customer_metadata/")
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
@@ -106,7 +114,11 @@ def by_pattern() -> dict[str, tuple[Path, ...]]:
 
 def approver_pointer(pattern: str, moment: str) -> str:
     """Who approves: the principal while approving; afterwards whoever the evidence names."""
-    return pattern.replace("/approver/", "/request/principal/") if moment == "approve" and pattern != "/approver/approved_at" else pattern
+    return (
+        pattern.replace("/approver/", "/request/principal/")
+        if moment == "approve" and pattern != "/approver/approved_at"
+        else pattern
+    )
 
 
 def effective_risk(fact: Fact) -> Fact:
@@ -157,8 +169,14 @@ def schema_text(parameters: dict[str, str]) -> str:
     """The Cedar schema; `parameters` is name -> `set | string | long | bool` (tables are for Python controls only)."""
     resource = _record([a for a in attributes().values() if a.path[0] == "resource"], 1, "    metadata: Metadata,\n")
     principal = _record([a for a in attributes().values() if a.path[0] == "principal"], 1)
-    declared = "".join(f"        {camel(name)}?: {_CEDAR_TYPES[type_]},\n" for name, type_ in sorted(parameters.items()) if type_ != "table")
-    context = _record([a for a in attributes().values() if a.path[0] == "context"], 1, f"    parameters?: {{\n{declared}    }},\n")
+    declared = "".join(
+        f"        {camel(name)}?: {_CEDAR_TYPES[type_]},\n"
+        for name, type_ in sorted(parameters.items())
+        if type_ != "table"
+    )
+    context = _record(
+        [a for a in attributes().values() if a.path[0] == "context"], 1, f"    parameters?: {{\n{declared}    }},\n"
+    )
     return (
         "// Generated from engine/modelwarden/facts.py by `make docs`. Do not edit.\n"
         f"namespace {NAMESPACE} {{\n"

@@ -19,6 +19,7 @@ from typing import Final, Literal, TypeVar
 from modelwarden import cedar
 from modelwarden.attributes import schema_text
 from modelwarden.control import Control, ControlError, placed
+from modelwarden.errors import UserError
 from modelwarden.evidence import digest
 from modelwarden.judge import CedarJudge
 from modelwarden.parameter import ParameterDeclaration, load_declarations
@@ -32,12 +33,10 @@ MAX_FILE: Final = 1_000_000
 """Bytes of one policy or rule file."""
 
 
-class BundleError(Exception):
-    """A bundle that cannot be evaluated; `help` is the next step."""
+class BundleError(UserError):
+    """A bundle that cannot be evaluated."""
 
-    def __init__(self, message: str, help: str = "`modelwarden lint` shows all problems of a bundle") -> None:  # noqa: A002
-        super().__init__(message)
-        self.help = help
+    help = "`modelwarden lint` shows all problems of a bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +101,14 @@ def load_bundle(paths: Sequence[Path] = ()) -> Bundle:
         if "authz/" in file.path:
             _merge(authz, _authz(file), file.path, "authorisation policy")
         else:
-            policies += _guarded(lambda text, path, o=file.origin: compile_file(text, path, o, list(declarations)), file)
+            policies += _guarded(
+                lambda text, path, o=file.origin: compile_file(text, path, o, list(declarations)), file
+            )
     rules = _ending(sources, ".py")
     workers = Workers([Path(file.location) for file in rules if file.origin == "user"])
-    controls = _by_id([*(Control(policy.info) for policy in policies), *_builtin_rules(rules), *_user_rules(rules, workers)])
+    controls = _by_id(
+        [*(Control(policy.info) for policy in policies), *_builtin_rules(rules), *_user_rules(rules, workers)]
+    )
     bundle = Bundle(controls, tuple(policies), authz, tuple(sources), declarations, workers)
     _validate(bundle, [policy for policy in policies if policy.info.origin == "user"])
     return bundle
@@ -132,8 +135,16 @@ def user_files(paths: Sequence[Path]) -> list[BundleFile]:
     for root in paths:
         if not root.is_dir():
             raise BundleError(f"{root}: no such folder", "name a folder with `.cedar` or `.py` files")
-        entries = [entry for entry in sorted(root.rglob("*")) if entry.suffix in (".cedar", ".py") or entry.name == "parameters.toml"]
-        entries = [entry for entry in entries if entry.is_file() and "tests" not in entry.relative_to(root).parts and entry.name != "__init__.py"]
+        entries = [
+            entry
+            for entry in sorted(root.rglob("*"))
+            if entry.suffix in (".cedar", ".py") or entry.name == "parameters.toml"
+        ]
+        entries = [
+            entry
+            for entry in entries
+            if entry.is_file() and "tests" not in entry.relative_to(root).parts and entry.name != "__init__.py"
+        ]
         if not any(entry.suffix in (".cedar", ".py") for entry in entries):
             raise BundleError(f"{root}: holds no control", "add `.cedar` or `.py` files, or name another folder")
         for entry in entries:
@@ -169,7 +180,9 @@ def _guarded(load: Callable[[str, str], T], file: BundleFile) -> T:
 def _merge(into: dict[str, T], found: dict[str, T], path: str, what: str) -> None:
     for name, value in found.items():
         if name in into:
-            raise BundleError(f"{path}: {what} `{name}` exists already", "choose another name: a bundle adds and never replaces")
+            raise BundleError(
+                f"{path}: {what} `{name}` exists already", "choose another name: a bundle adds and never replaces"
+            )
         into[name] = value
 
 
@@ -191,8 +204,12 @@ def _builtin_rules(rules: Iterable[BundleFile]) -> list[Control]:
     controls = []
     for file in rules:
         if file.origin == "built-in":
-            module = importlib.import_module("modelwarden.builtin.rules." + file.path.removeprefix("rules/").removesuffix(".py"))
-            controls += [Control(placed(control.info, file.path, "built-in"), control.check) for control in controls_of(module)]
+            module = importlib.import_module(
+                "modelwarden.builtin.rules." + file.path.removeprefix("rules/").removesuffix(".py")
+            )
+            controls += [
+                Control(placed(control.info, file.path, "built-in"), control.check) for control in controls_of(module)
+            ]
     return controls
 
 

@@ -1,6 +1,7 @@
 """How a Python control is written, and what it may read.
 
-    from modelwarden.control import Fail, Parameters, Pass, Verdict, View, control
+    from modelwarden.errors import UserError
+from modelwarden.control import Fail, Parameters, Pass, Verdict, View, control
 
     @control(id="IMG-99", title="...", reads=("/container_count", "/container/*/image/tag", "parameter:forbidden_tags"), ...)
     def check(evidence: View, parameters: Parameters) -> Verdict:
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact
 from modelwarden.facts import kind_of, kinds
 from modelwarden.finding import ControlInfo
@@ -31,7 +33,7 @@ ATTRIBUTE: Final = "__modelwarden_control__"
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,15}-\d{2,3}")
 
 
-class ControlError(Exception):
+class ControlError(UserError):
     """A control whose metadata cannot be used: the message names the id, `help` the next step."""
 
     help = "compare with `modelwarden controls show ENC-02`"

@@ -41,7 +41,9 @@ def evaluate(
     return tuple(findings[id_] for id_ in sorted(findings))
 
 
-def _cedar(bundle: Bundle, facts: Evidence, effective: Effective, moment: str, wanted: Collection[str]) -> dict[str, Finding]:
+def _cedar(
+    bundle: Bundle, facts: Evidence, effective: Effective, moment: str, wanted: Collection[str]
+) -> dict[str, Finding]:
     try:
         return bundle.cedar.judge(facts, effective.parameters, effective.parameters_unknown, moment, wanted)
     except Exception as error:  # noqa: BLE001 - total: a defect of ours makes its controls unknown and never a pass
@@ -49,7 +51,9 @@ def _cedar(bundle: Bundle, facts: Evidence, effective: Effective, moment: str, w
         return {id_: Finding(id_, "unknown", reason=f"the engine raised {describe(error)}") for id_ in lost}
 
 
-def _rules(bundle: Bundle, facts: Evidence, effective: Effective, moment: str, wanted: Collection[str]) -> dict[str, Finding]:
+def _rules(
+    bundle: Bundle, facts: Evidence, effective: Effective, moment: str, wanted: Collection[str]
+) -> dict[str, Finding]:
     mine: list[Control] = []
     users: list[Control] = []
     for id_ in wanted:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from modelwarden.errors import UserError
 from modelwarden.facts import KEYED, kind_of, unescape
 
 Value = str | int | float | bool | tuple[str, ...]
@@ -67,7 +68,7 @@ Fact = Present | Absent | Unknown
 NOT_COLLECTED = Unknown("not collected")
 
 
-class EvidenceError(Exception):
+class EvidenceError(UserError):
     """An evidence document that cannot be read; the message names the place, `help` the next step."""
 
     help = "write it with `modelwarden evidence ARN -o FILE`; its schema is reports/schemas/evidence.schema.json"
@@ -140,31 +141,22 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `reports/schemas/evidence.schema.json`; `Evidence.from_json` reads it back unchanged."""
-        sources: dict[Source, int] = {}
-        facts = {pointer: _fact_to_json(fact, sources) for pointer, fact in self.facts.items()}
-        return {
-            "schema": SCHEMA_VERSION,
-            "package": self.package,
-            "digest": self.digest(),
-            "sources": [_source_to_json(source) for source in sources],
-            "facts": facts,
-        }
+        head = {"schema": SCHEMA_VERSION, "package": self.package, "digest": self.digest()}
+        return head | facts_to_json(self.facts)
 
     @staticmethod
-    def from_json(document: Any, *, asserted: bool = True) -> Evidence:
-        """Read an evidence document.
+    def from_json(document: Any, *, asserted: bool = True, prefixes: tuple[str, ...] = ("/",)) -> Evidence:
+        """Read an evidence document; `prefixes` limits the pointers it may hold.
 
         Raises:
             EvidenceError: the document has another shape, a pointer is not in the dictionary, or a digest does not fit.
         """
         if not isinstance(document, dict) or document.get("schema") != SCHEMA_VERSION:
             raise EvidenceError(f"not an evidence document: `schema` is not `{SCHEMA_VERSION}`")
-        package, raw, listed = document.get("package"), document.get("facts"), document.get("sources", [])
-        if not isinstance(package, str) or not isinstance(raw, dict) or not isinstance(listed, list):
-            raise EvidenceError("`package` must be a string, `facts` an object and `sources` a list")
-        sources = [_source_from_json(entry, index) for index, entry in enumerate(listed)]
-        facts = {pointer: fact_from_json(pointer, entry, sources) for pointer, entry in raw.items()}
-        _refuse_inflated_counts(facts)
+        package = document.get("package")
+        if not isinstance(package, str):
+            raise EvidenceError("`package` must be the ARN of a model package")
+        facts = facts_from_json(document.get("facts"), document.get("sources", []), prefixes)
         evidence = Evidence(package, facts, asserted=asserted)
         stated = document.get("digest")
         if stated is not None and stated != evidence.digest():
@@ -223,6 +215,30 @@ def _fact_to_json(fact: Fact, sources: dict[Source, int]) -> dict[str, Any]:
     if fact.source is not None:
         document["source"] = sources.setdefault(fact.source, len(sources))
     return document
+
+
+def facts_from_json(raw: Any, listed: Any, prefixes: tuple[str, ...]) -> dict[str, Fact]:
+    """Pointer -> fact; every pointer must start with one of the prefixes.
+
+    Raises:
+        EvidenceError: another shape, a pointer outside of the dictionary or of the prefixes, a mistyped value.
+    """
+    if not isinstance(raw, dict) or not isinstance(listed, list):
+        raise EvidenceError("`facts` must be an object and `sources` a list")
+    sources = [_source_from_json(entry, index) for index, entry in enumerate(listed)]
+    stray = next((pointer for pointer in raw if not pointer.startswith(prefixes)), None)
+    if stray is not None:
+        raise EvidenceError(f"`{stray}` does not belong here: only facts below {', '.join(prefixes)}")
+    facts = {pointer: fact_from_json(pointer, entry, sources) for pointer, entry in raw.items()}
+    _refuse_inflated_counts(facts)
+    return facts
+
+
+def facts_to_json(facts: Mapping[str, Fact]) -> dict[str, Any]:
+    """`{"sources": [...], "facts": {pointer: fact}}`; `facts_from_json` reads it back unchanged."""
+    sources: dict[Source, int] = {}
+    written = {pointer: _fact_to_json(fact, sources) for pointer, fact in facts.items()}
+    return {"sources": [_source_to_json(source) for source in sources], "facts": written}
 
 
 def fact_from_json(pointer: str, entry: Any, sources: list[Source] | None = None) -> Fact:

@@ -129,9 +129,17 @@ realtime_instance_types set InferenceSpecification.SupportedRealtimeInferenceIns
 transform_instance_types set InferenceSpecification.SupportedTransformInstanceTypes
 """,
     ),
-    *_rows("/package/kms_key", "kms:DescribeKey", _KEY + "\nid string SecurityConfig.KmsKeyId  as the package states it\n"),
-    *_rows("/approval", _DESCRIBE, "status string ModelApprovalStatus  absent on unversioned packages\ndescription string ApprovalDescription"),
-    *_rows("/life_cycle", _DESCRIBE, "stage string ModelLifeCycle.Stage\nstage_status string ModelLifeCycle.StageStatus"),
+    *_rows(
+        "/package/kms_key", "kms:DescribeKey", _KEY + "\nid string SecurityConfig.KmsKeyId  as the package states it\n"
+    ),
+    *_rows(
+        "/approval",
+        _DESCRIBE,
+        "status string ModelApprovalStatus  absent on unversioned packages\ndescription string ApprovalDescription",
+    ),
+    *_rows(
+        "/life_cycle", _DESCRIBE, "stage string ModelLifeCycle.Stage\nstage_status string ModelLifeCycle.StageStatus"
+    ),
     *_rows(
         "/creator",
         _DESCRIBE,
@@ -151,8 +159,14 @@ kind           string  userIdentity  person or role
 approved_at    time    eventTime
 """,
     ),
-    FactKind("/trainer_count", "long", "sagemaker:DescribeTrainingJob", "training jobs that the package or its card names"),
-    *_rows("/trainer/*", "sagemaker:DescribeTrainingJob", "principal string RoleArn\njob string TrainingJobArn\nstatus string TrainingJobStatus"),
+    FactKind(
+        "/trainer_count", "long", "sagemaker:DescribeTrainingJob", "training jobs that the package or its card names"
+    ),
+    *_rows(
+        "/trainer/*",
+        "sagemaker:DescribeTrainingJob",
+        "principal string RoleArn\njob string TrainingJobArn\nstatus string TrainingJobStatus",
+    ),
     *_rows(
         "/metadata_properties",
         _DESCRIBE,
@@ -165,7 +179,12 @@ project_id     string  MetadataProperties.ProjectId
     ),
     FactKind("/customer_metadata_keys", "set", f"{_DESCRIBE} CustomerMetadataProperties", ""),
     FactKind("/customer_metadata/{key}", "string", f"{_DESCRIBE} CustomerMetadataProperties", ""),
-    FactKind("/tag_keys", "set", "sagemaker:ListTags", "of the package, and of its group where the package has none of that key"),
+    FactKind(
+        "/tag_keys",
+        "set",
+        "sagemaker:ListTags",
+        "of the package, and of its group where the package has none of that key",
+    ),
     FactKind("/tag/{key}", "string", "sagemaker:ListTags", ""),
     *_rows(
         "/group_policy",
@@ -177,7 +196,12 @@ principals     set     ResourcePolicy  every principal of every Allow statement
 actions        set     ResourcePolicy  every action of every Allow statement
 """,
     ),
-    FactKind("/container_count", "long", _DESCRIBE, "containers of InferenceSpecification and of every AdditionalInferenceSpecifications entry"),
+    FactKind(
+        "/container_count",
+        "long",
+        _DESCRIBE,
+        "containers of InferenceSpecification and of every AdditionalInferenceSpecifications entry",
+    ),
     *_rows(
         "/container/*",
         _DESCRIBE,
@@ -243,9 +267,21 @@ evaluation_details/*/datasets list -
 evaluation_details/*/numeric_metric_count long - metrics of type number with a finite value
 """,
     ),
-    FactKind("/card/text/{key}", "string", "model card", "texts outside the fields above, keyed by their path in the card"),
-    FactKind("/bias_report_count", "long", f"{_DESCRIBE} ModelMetrics.Bias", "leaves with an S3Uri; 0 for an empty Bias object"),
-    FactKind("/bias_report/*/kind", "string", f"{_DESCRIBE} ModelMetrics.Bias", "Report, PreTrainingReport or PostTrainingReport"),
+    FactKind(
+        "/card/text/{key}", "string", "model card", "texts outside the fields above, keyed by their path in the card"
+    ),
+    FactKind(
+        "/bias_report_count",
+        "long",
+        f"{_DESCRIBE} ModelMetrics.Bias",
+        "leaves with an S3Uri; 0 for an empty Bias object",
+    ),
+    FactKind(
+        "/bias_report/*/kind",
+        "string",
+        f"{_DESCRIBE} ModelMetrics.Bias",
+        "Report, PreTrainingReport or PostTrainingReport",
+    ),
     *_rows("/bias_report/*", f"{_DESCRIBE} ModelMetrics.Bias", _REPORT.replace("{leaf}", "*")),
     *_rows("/bias_report/*", "s3:GetObject", _REPORT_OBJECT),
     *_rows(
@@ -281,9 +317,21 @@ error          string  metrics[].error
     ),
     *_rows("/evaluation", f"{_DESCRIBE}", _REPORT.replace("{leaf}", "ModelMetrics.ModelQuality.Statistics")),
     *_rows("/evaluation", "s3:GetObject", _REPORT_OBJECT),
-    *_rows("/evaluation", "evaluation.json", "metric_count long -\nlabel_count long confusion_matrix 0 where the report holds no confusion matrix"),
-    *_rows("/evaluation/metric/*", "evaluation.json", "name string - with its problem type: binary_classification_metrics.auc\nstate string - number, infinite or undefined\nvalue number -"),
-    *_rows("/evaluation/label/*", "evaluation.json", "name string confusion_matrix\nobserved number confusion_matrix rows that have this label\npredicted number confusion_matrix rows that were given this label"),
+    *_rows(
+        "/evaluation",
+        "evaluation.json",
+        "metric_count long -\nlabel_count long confusion_matrix 0 where the report holds no confusion matrix",
+    ),
+    *_rows(
+        "/evaluation/metric/*",
+        "evaluation.json",
+        "name string - with its problem type: binary_classification_metrics.auc\nstate string - number, infinite or undefined\nvalue number -",
+    ),
+    *_rows(
+        "/evaluation/label/*",
+        "evaluation.json",
+        "name string confusion_matrix\nobserved number confusion_matrix rows that have this label\npredicted number confusion_matrix rows that were given this label",
+    ),
     *_rows("/explainability", _DESCRIBE, _REPORT.replace("{leaf}", "ModelMetrics.Explainability.Report")),
     # Facts of the request and of the reference, which controls read like those of the package.
     *_rows(
@@ -300,7 +348,11 @@ principal/kind string -
 """,
     ),
     FactKind("/reference/base_image_count", "long", "parameter approved_base_images", ""),
-    *_rows("/reference/base_image/*", "ecr:BatchGetImage", "uri string - as the parameter states it\nresolved_digest string imageId.imageDigest\nmanifest_count long imageManifest"),
+    *_rows(
+        "/reference/base_image/*",
+        "ecr:BatchGetImage",
+        "uri string - as the parameter states it\nresolved_digest string imageId.imageDigest\nmanifest_count long imageManifest",
+    ),
     *_rows("/reference/base_image/*/manifest/*", "ecr:BatchGetImage", _MANIFEST),
 ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from modelwarden.evidence import Fact
+from modelwarden.evidence import Absent, Fact, Present, Unknown
 from modelwarden.request import Request
 
 Outcome = Literal["pass", "fail", "unknown", "not-applicable"]
@@ -21,6 +22,16 @@ class Observation:
 
     pointer: str
     fact: Fact
+
+    def __str__(self) -> str:
+        """`/a/b = "AES256"`, `/a/b is absent` or `/a/b is unknown: AccessDenied`; not escaped."""
+        match self.fact:
+            case Present(value):
+                return f"{self.pointer} = {json.dumps(value, ensure_ascii=False)}"
+            case Absent():
+                return f"{self.pointer} is absent"
+            case Unknown(reason):
+                return f"{self.pointer} is unknown: {reason}"
 
 
 @dataclass(frozen=True, slots=True)

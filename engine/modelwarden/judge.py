@@ -96,7 +96,9 @@ class _PackageJudge:
 
     def _finding(self, policy: CedarPolicy, scope: Judgement, calls: list[Judgement]) -> Finding:
         if self._moment not in policy.info.moments:
-            return Finding(policy.id, "not-applicable", observed=(Observation("/request/moment", Present(self._moment)),))
+            return Finding(
+                policy.id, "not-applicable", observed=(Observation("/request/moment", Present(self._moment)),)
+            )
         if policy.id in scope.errors:
             return self._scope_unknown(policy, scope.errors[policy.id])
         if policy.id not in scope.satisfied:
@@ -115,7 +117,9 @@ class _PackageJudge:
             if member is None:
                 break
             finding = self._of_member(policy, member, judgement, number)
-            (violations if finding.outcome == "fail" else doubts if finding.outcome == "unknown" else []).append(finding)
+            (violations if finding.outcome == "fail" else doubts if finding.outcome == "unknown" else []).append(
+                finding
+            )
         if violations:
             return _joined(violations)
         incomplete = self._projection.families[family_of(policy.chain)].incomplete
@@ -161,7 +165,11 @@ class _PackageJudge:
 
     def _shown(self, policy: CedarPolicy, member: Member | None) -> list[Observation]:
         """What the finding shows: what the tree reads and `@reads` adds, for the first of the members with these facts."""
-        shown = [seen for _, seen in self._read(policy, member) if not seen.pointer.startswith("/request/") or "principal/" in seen.pointer]
+        shown = [
+            seen
+            for _, seen in self._read(policy, member)
+            if not seen.pointer.startswith("/request/") or "principal/" in seen.pointer
+        ]
         indices = member.indices[:MAX_SHOWN] if member else [()]
         for index in indices:
             for pattern in policy.extra_reads:
@@ -175,7 +183,12 @@ class _PackageJudge:
         return list({seen.pointer: seen for seen in shown}.values())
 
     def _unknown(
-        self, policy: CedarPolicy, member: Member | None, unknown: dict[Path, Observation], unset: dict[Path, str], reason: str = ""
+        self,
+        policy: CedarPolicy,
+        member: Member | None,
+        unknown: dict[Path, Observation],
+        unset: dict[Path, str],
+        reason: str = "",
     ) -> Finding:
         deciding = list({seen.pointer: seen for seen in unknown.values()}.values())
         others = [seen for seen in self._shown(policy, member) if seen not in deciding]
@@ -193,7 +206,9 @@ class _PackageJudge:
         plain = self._projection.plain
         seen = [plain.facts[attribute.path] for attribute in policy.scope]
         unread = tuple(plain.facts[attribute.path] for attribute in policy.scope if attribute.path not in plain.values)
-        return Finding(policy.id, "unknown", policy.info.expected, unread or tuple(seen), "" if unread else f"cedar: {error}")
+        return Finding(
+            policy.id, "unknown", policy.info.expected, unread or tuple(seen), "" if unread else f"cedar: {error}"
+        )
 
 
 def _joined(findings: list[Finding]) -> Finding:
@@ -215,5 +230,3 @@ def _pattern(pointer: str) -> str:
 
 def _hashable(value: Any) -> Any:
     return repr(value) if isinstance(value, list | dict) else value
-
-

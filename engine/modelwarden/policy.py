@@ -52,7 +52,9 @@ class CedarPolicy:
         return tuple(pattern for pattern in self.info.reads if pattern not in read)
 
 
-def compile_file(text: str, path: str, origin: Literal["built-in", "user"], parameters: Sequence[str]) -> list[CedarPolicy]:
+def compile_file(
+    text: str, path: str, origin: Literal["built-in", "user"], parameters: Sequence[str]
+) -> list[CedarPolicy]:
     """The controls of one `.cedar` file; `parameters` are the declared names.
 
     Raises:
@@ -62,7 +64,14 @@ def compile_file(text: str, path: str, origin: Literal["built-in", "user"], para
         policies = cedar.parse(text)
         lines, clauses = _lines(text), _unless_texts(text)
         return [
-            _compile(policy, path, origin, parameters, line=lines[index], clause=clauses[index] if index < len(clauses) else "")
+            _compile(
+                policy,
+                path,
+                origin,
+                parameters,
+                line=lines[index],
+                clause=clauses[index] if index < len(clauses) else "",
+            )
             for index, policy in enumerate(policies)
         ]
     except (cedar.CedarError, ControlError) as error:
@@ -70,7 +79,13 @@ def compile_file(text: str, path: str, origin: Literal["built-in", "user"], para
 
 
 def _compile(
-    policy: PolicyJson, path: str, origin: Literal["built-in", "user"], declared: Sequence[str], *, line: int, clause: str
+    policy: PolicyJson,
+    path: str,
+    origin: Literal["built-in", "user"],
+    declared: Sequence[str],
+    *,
+    line: int,
+    clause: str,
 ) -> CedarPolicy:
     annotations = policy.get("annotations", {})
     missing = [name for name in REQUIRED_ANNOTATIONS if not str(annotations.get(name) or "").strip()]
@@ -118,7 +133,9 @@ def _with_reads(info: ControlInfo, policy: PolicyJson, declared: Sequence[str]) 
                 else:
                     _note_attribute(info.id, access, into)
     everything = {**scope, **found}
-    return CedarPolicy(info, policy, tuple(everything.values()), tuple(scope.values()), tuple(tags.items()), tuple(parameters.items()))
+    return CedarPolicy(
+        info, policy, tuple(everything.values()), tuple(scope.values()), tuple(tags.items()), tuple(parameters.items())
+    )
 
 
 def _note_parameter(id_: str, access: syntax.Access, names: dict[Path, str], into: dict[Path, str]) -> None:
@@ -133,7 +150,9 @@ def _note_attribute(id_: str, access: syntax.Access, into: dict[Path, Attribute]
     if access.path in table:
         into[access.path] = table[access.path]
     elif not (access.guard and any(path[: len(access.path)] == access.path for path in table)):
-        raise ControlError(f"{id_}: unknown attribute `{'.'.join(access.path)}`; policies/modelwarden.cedarschema lists them")
+        raise ControlError(
+            f"{id_}: unknown attribute `{'.'.join(access.path)}`; policies/modelwarden.cedarschema lists them"
+        )
 
 
 def _check_reads(policy: CedarPolicy) -> None:
@@ -152,7 +171,9 @@ def _check_reads(policy: CedarPolicy) -> None:
             raise ControlError(f"{policy.id}: reads parameter `{name}`; add `parameter:{name}` to `@reads`")
     for attribute in policy.attributes:
         if not policy.chain.startswith(attribute.chain):
-            raise ControlError(f"{policy.id}: reads members of two lists, `{attribute.chain}` and `{policy.chain}`; write two controls")
+            raise ControlError(
+                f"{policy.id}: reads members of two lists, `{attribute.chain}` and `{policy.chain}`; write two controls"
+            )
     for pattern in policy.info.undecidable_without:
         if kind_of(pattern) is None:
             raise ControlError(f"{policy.id}: `@undecidable_without` names `{pattern}`, which is not a fact")
@@ -160,7 +181,9 @@ def _check_reads(policy: CedarPolicy) -> None:
 
 def _lines(text: str) -> list[int]:
     """Line of the effect keyword of each policy, in order; comments and strings cannot start with one."""
-    return [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*(forbid|permit)\b", line)] or [1]
+    return [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*(forbid|permit)\b", line)] or [
+        1
+    ]
 
 
 def _unless_texts(text: str) -> list[str]:

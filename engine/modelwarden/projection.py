@@ -13,7 +13,16 @@ from typing import Any, Final
 
 import orjson
 
-from modelwarden.attributes import NAMESPACE, RISK_PATH, Attribute, Path, approver_pointer, camel, effective_risk, to_cedar
+from modelwarden.attributes import (
+    NAMESPACE,
+    RISK_PATH,
+    Attribute,
+    Path,
+    approver_pointer,
+    camel,
+    effective_risk,
+    to_cedar,
+)
 from modelwarden.control import ParameterValue
 from modelwarden.evidence import Absent, Evidence, Fact, Present, Unknown
 from modelwarden.finding import Observation
@@ -130,9 +139,18 @@ class Projector:
         for attribute in read.values():
             if attribute.chain:
                 deepest, members = self._families.get(family_of(attribute.chain), ("", []))
-                self._families[family_of(attribute.chain)] = (max(deepest, attribute.chain, key=len), [*members, attribute])
+                self._families[family_of(attribute.chain)] = (
+                    max(deepest, attribute.chain, key=len),
+                    [*members, attribute],
+                )
 
-    def project(self, facts: Evidence, parameters: Mapping[str, ParameterValue], unknown_parameters: Mapping[str, str], moment: str) -> Projection:
+    def project(
+        self,
+        facts: Evidence,
+        parameters: Mapping[str, ParameterValue],
+        unknown_parameters: Mapping[str, str],
+        moment: str,
+    ) -> Projection:
         """Facts and parameters of one package as Cedar input."""
         plain = Shown()
         for attribute in self._plain:
@@ -143,7 +161,9 @@ class Projector:
         tags, tag_facts = self._tag_values(facts)
         return Projection(plain, families, unset, given, tags, tag_facts)
 
-    def _parameter_values(self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]) -> tuple[dict[Path, str], Tree]:
+    def _parameter_values(
+        self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
+    ) -> tuple[dict[Path, str], Tree]:
         unset: dict[Path, str] = {}
         given: Tree = {}
         for path, name in self._parameters.items():
@@ -192,7 +212,9 @@ def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Fami
             else:
                 pointer = pointer_of(attribute.pattern, indices)
                 shown.add(attribute, pointer, facts.get(pointer))
-        signature = tuple((type(o.fact), o.fact.value if isinstance(o.fact, Present) else None) for o in shown.facts.values())
+        signature = tuple(
+            (type(o.fact), o.fact.value if isinstance(o.fact, Present) else None) for o in shown.facts.values()
+        )
         known = by_signature.get(signature)
         if known is None:
             by_signature[signature] = member = Member(shown, [indices])
@@ -202,7 +224,9 @@ def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Fami
     return family
 
 
-def _walk(facts: Evidence, deepest: str, indices: tuple[int, ...], family: Family) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
+def _walk(
+    facts: Evidence, deepest: str, indices: tuple[int, ...], family: Family
+) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
     """Index tuples of every listed member; an empty or unread list yields the tuple so far and its count."""
     depth = len(indices)
     parts = deepest.split("*")

@@ -52,7 +52,9 @@ class Request:
         for name in PRINCIPAL_FIELDS:
             match self.principal:
                 case Principal():
-                    fact: Fact = Present(getattr(self.principal, name), source if self.principal.state == "proven" else None)
+                    fact: Fact = Present(
+                        getattr(self.principal, name), source if self.principal.state == "proven" else None
+                    )
                 case Unknown():
                     fact = self.principal
                 case None:

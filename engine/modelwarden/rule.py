@@ -27,7 +27,11 @@ from modelwarden.finding import Finding, Observation
 
 
 def judge_rule(
-    control: Control, facts: Evidence, parameters: Mapping[str, ParameterValue], unknown_parameters: Mapping[str, str], moment: str
+    control: Control,
+    facts: Evidence,
+    parameters: Mapping[str, ParameterValue],
+    unknown_parameters: Mapping[str, str],
+    moment: str,
 ) -> Finding:
     """The finding of one Python control. Never raises."""
     info = control.info
@@ -41,7 +45,11 @@ def judge_rule(
         return _finding(info.id, verdict, view, told)
     except UnsetParameter as error:
         name = str(error)
-        why = f"parameter {name} cannot be told: {unknown_parameters[name]}" if name in unknown_parameters else f"parameter {name} is not set"
+        why = (
+            f"parameter {name} cannot be told: {unknown_parameters[name]}"
+            if name in unknown_parameters
+            else f"parameter {name} is not set"
+        )
         return Finding(info.id, "unknown", observed=_unread(view), reason=why, unset_parameters=(name,))
     except UndeclaredRead as error:
         return Finding(info.id, "unknown", reason=f"the control {error}")
@@ -64,16 +72,29 @@ def _finding(id_: str, verdict: object, view: View, parameters: Mapping[str, Par
             proven = any(isinstance(seen.fact, Present | Absent) for seen in observed)
             if proven:
                 return Finding(id_, "fail", expected, observed, reason)
-            return Finding(id_, "unknown", expected, _union(observed, _unread(view)), reason or "the violation is not proven by a known fact")
+            return Finding(
+                id_,
+                "unknown",
+                expected,
+                _union(observed, _unread(view)),
+                reason or "the violation is not proven by a known fact",
+            )
         case Unknown(reason, at):
             return Finding(id_, "unknown", observed=_union(_observe(at, view), _unread(view)), reason=reason)
         case NotApplicable(reason, at):
             observed = _observe(at, view)
             said = any(isinstance(seen.fact, Present) for seen in observed)
-            said = said or any(name.removeprefix("parameter:") in parameters for name in at if name.startswith("parameter:"))
+            said = said or any(
+                name.removeprefix("parameter:") in parameters for name in at if name.startswith("parameter:")
+            )
             if said:
                 return Finding(id_, "not-applicable", observed=observed, reason=reason)
-            return Finding(id_, "unknown", observed=_union(observed, _unread(view)), reason=f"nothing known says that it does not apply: {reason}")
+            return Finding(
+                id_,
+                "unknown",
+                observed=_union(observed, _unread(view)),
+                reason=f"nothing known says that it does not apply: {reason}",
+            )
         case _:
             return Finding(id_, "unknown", reason=f"the control returned {type(verdict).__name__} instead of a verdict")
 

@@ -6,6 +6,7 @@ control prints goes to stderr and never into an answer.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -92,17 +93,26 @@ class Workers:
         if line.endswith(b"\n"):
             answer: dict[str, Any] = orjson.loads(line)
             return answer
-        late = timer.finished.is_set() and not process.poll() is None and process.returncode == -9
+        late = timer.finished.is_set() and process.poll() is not None and process.returncode == -9
         self._stop()
         code = process.wait()
-        return {"error": f"did not answer within {self._seconds:g} s" if late or code == -9 else f"ended its process with code {code}"}
+        return {
+            "error": f"did not answer within {self._seconds:g} s"
+            if late or code == -9
+            else f"ended its process with code {code}"
+        }
 
     def _running(self) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
         if self._process is None or self._process.poll() is not None or self._answers is None:
             self._stop()
             read, write = os.pipe()
             command = [sys.executable, "-m", "modelwarden.worker", str(write), *self._files]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL, pass_fds=(write,))
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, files the user named
+                command,
+                stdin=subprocess.PIPE,
+                stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL,
+                pass_fds=(write,),
+            )
             os.close(write)
             self._answers = os.fdopen(read, "rb")
         return self._process, self._answers
@@ -113,10 +123,8 @@ class Workers:
         if self._process is not None:
             self._process.kill()
             if self._process.stdin is not None:
-                try:
+                with contextlib.suppress(OSError):
                     self._process.stdin.close()
-                except OSError:
-                    pass
             self._process.wait()
         self._process = self._answers = None
 
@@ -136,7 +144,9 @@ def _plain(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
 
 
 def _info(document: dict[str, Any]) -> ControlInfo:
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+    }
     return ControlInfo(**fields)
 
 
@@ -169,7 +179,11 @@ def load_file(path: str) -> ModuleType:
 def controls_of(module: ModuleType) -> list[Control]:
     """The decorated functions of a module, in the order of definition."""
     functions = [value for value in vars(module).values() if hasattr(value, ATTRIBUTE) and callable(value)]
-    return [Control(getattr(function, ATTRIBUTE), function) for function in functions if function.__module__ == module.__name__]
+    return [
+        Control(getattr(function, ATTRIBUTE), function)
+        for function in functions
+        if function.__module__ == module.__name__
+    ]
 
 
 def _answer(question: dict[str, Any], loaded: dict[str, tuple[str, Control]], failure: str) -> dict[str, Any]:
@@ -184,7 +198,9 @@ def _answer(question: dict[str, Any], loaded: dict[str, tuple[str, Control]], fa
         facts = Evidence.from_json(question["evidence"])
     except EvidenceError as error:
         return {"error": f"could not be given the evidence: {error}"}
-    parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in question["parameters"].items()}
+    parameters = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in question["parameters"].items()
+    }
     finding = judge_rule(file_and_control[1], facts, parameters, question["unknown"], question["moment"])
     shown = {seen.pointer: seen.fact for seen in finding.observed}
     document = asdict(finding) | {"observed": list(shown), "evidence": Evidence(facts.package, shown).to_json()}
