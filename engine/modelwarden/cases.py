@@ -150,7 +150,17 @@ def text_of(finding: Finding) -> str:
     return "\n".join([*lines, *(f"  {seen}" for seen in finding.observed)])
 
 
-def missing_outcomes(info_has_scope: bool, cases: Sequence[Case]) -> list[str]:
-    """Outcomes that a control's cases do not show: pass, fail and unknown always, not-applicable where it has a scope."""
-    demanded = ["pass", "fail", "unknown", *(["not-applicable"] if info_has_scope else [])]
-    return [outcome for outcome in demanded if outcome not in {case.outcome for case in cases}]
+def has_scope(bundle: Bundle, control: str) -> bool:
+    """Whether the control can be not-applicable: a `when`, a moment that it does not take, or the word in a rule's file."""
+    info = bundle.controls[control].info
+    if info.engine == "cedar":
+        policy = bundle.cedar.policies[control]
+        return bool(policy.scope) or len(info.moments) < len(MOMENTS)
+    text = next((file.text for file in bundle.files if file.path == info.path), "")
+    return "NotApplicable(" in text or len(info.moments) < len(MOMENTS)
+
+
+def missing_outcomes(scoped: bool, cases: Sequence[Case]) -> list[str]:
+    """Outcomes that no case shows: pass, fail and unknown are always due, not-applicable where there is a scope."""
+    due = ["pass", "fail", "unknown", *(["not-applicable"] if scoped else [])]
+    return [outcome for outcome in due if outcome not in {case.outcome for case in cases}]

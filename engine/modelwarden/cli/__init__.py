@@ -1,1 +1,119 @@
-def entry() -> None: ...
+"""The command line: parse, call, map to an exit code.
+
+Exit codes, the same for every command and format: 0 may be promoted, 1 blocked, 2 a mistake that the user can mend,
+3 undecided, 4 a defect of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import Final
+
+import click
+
+from modelwarden import __version__
+from modelwarden.errors import UserError
+
+OK, BLOCKED, USAGE, UNDECIDED, INTERNAL = range(5)
+
+_COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "gate": ("gate:gate", "Decide whether a model package may be promoted."),
+    "explain": ("explain:explain", "Show why a control says what it says, fact by fact."),
+    "evidence": ("evidence:evidence", "Read one model package and print what was found."),
+    "controls": ("controls:controls", "List the controls, or show one."),
+    "lint": ("lint:lint", "Check policies and rules for mistakes that would open the gate."),
+    "test": ("test:test", "Run the cases of the controls."),
+    "config": ("config:config", "Show the settings in force, and which layer said so."),
+    "init": ("init:init", "Propose settings from what is found in an account."),
+    "doctor": ("doctor:doctor", "Check identity and read permissions."),
+    "baseline": ("baseline:baseline", "Propose waivers for the failures of a run."),
+    "report": ("report:report", "Write one page over recorded runs."),
+    "sandbox": ("sandbox:sandbox_group", "Run a simulated AWS organization on loopback."),
+}
+"""Name -> (module:object below modelwarden.cli, short help). Commands are imported when they run, so start-up stays light."""
+
+
+class _Lazy(click.Group):
+    """A group whose help needs none of the commands' imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"modelwarden.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in _COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="modelwarden")
+def main() -> None:
+    """Decide whether a SageMaker model package may be promoted, and prove why.
+
+    Exit codes: 0 may be promoted, 1 blocked, 2 usage or settings, 3 undecided, 4 internal error.
+    """
+
+
+def entry() -> None:
+    """The console script: every way out of the program passes here and has a code of the table."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; nothing is raised and no traceback is printed."""
+    try:
+        main.main(args=arguments, prog_name="modelwarden", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except UserError as error:
+        return _say(str(error), error.help, USAGE)
+    except click.Abort:
+        return _say("interrupted", "", 130)
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "modelwarden"
+        return _say(_lower(error.format_message()), f"`{command} --help` shows the usage", USAGE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say("the output was closed before it was written", "write it to a file with `-o FORMAT=FILE`", INTERNAL)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the outermost frame: a defect is told in one line and is exit 4
+        return _defect(error)
+    return OK
+
+
+def _say(message: str, help_: str, code: int) -> int:
+    print(f"error: {_printable(' '.join(message.split()).rstrip('.'))}", file=sys.stderr)
+    if help_:
+        print(f"  help: {_printable(help_)}", file=sys.stderr)
+    return code
+
+
+def _defect(error: BaseException) -> int:
+    """The traceback goes to a file, since it helps us and nobody else."""
+    help_ = "please report this"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="modelwarden-", suffix=".txt", delete=False) as file:
+            traceback.print_exception(error, file=file)
+        help_ = f"please report this with {file.name}"
+    except OSError:
+        pass
+    return _say(f"internal error: {type(error).__name__}: {error}", help_, INTERNAL)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _printable(text: str) -> str:
+    """Control characters of whatever the user or AWS handed over must not reach the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
