@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up what they need; everything else assumes nothing either.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: help dev demo test check fmt lint type docs drift wheel-check bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@scripts/setup.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+dev: $(STAMP) ## create the environment in .venv
+
+demo: $(STAMP) ## gate every package of the simulated organization and write one page
+	@$(BIN)/python scripts/demo.py
+
+test: $(STAMP) ## everything: format, lint, types, controls, tests
+	@$(MAKE) --no-print-directory lint type
+	$(BIN)/modelwarden lint
+	$(BIN)/modelwarden test
+	$(BIN)/pytest -q -n 2 --dist loadfile
+
+check: test drift wheel-check ## what CI runs
+
+fmt: $(STAMP) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+type: $(STAMP)
+	$(BIN)/mypy
+
+docs: $(STAMP) ## regenerate what is generated from code
+	$(BIN)/python scripts/generate.py
+
+drift: $(STAMP) ## fail if a generated file differs from the code
+	$(BIN)/python scripts/generate.py --check
+
+wheel-check: $(STAMP) ## build the wheel, install it elsewhere, compare its controls with the repository
+	@scripts/wheel_check.sh "$(PYTHON)"
+
+bench: $(STAMP) ## ratios against a bare script and bare cedarpy
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/evaluate.py
+
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) build dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info engine/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
