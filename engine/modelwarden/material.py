@@ -33,6 +33,15 @@ _CHANGE_MARKERS: Final = ("version_id", "checksum_sha256", "etag")
 """Of an object, best first; one that is known is enough."""
 
 
+PATTERNS: Final = (
+    *_PLAIN,
+    *_LISTED,
+    "/customer_metadata/{key}",
+    *(f"/artifact/*/{name}" for name in _CHANGE_MARKERS),
+)
+"""Everything that the digest reads."""
+
+
 def material_digest(evidence: Evidence) -> str:
     """`sha256:<hex>`; empty where a part was not read, since an approval cannot bind to what nobody saw."""
     parts: list[list[object]] = []

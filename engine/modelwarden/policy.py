@@ -190,3 +190,10 @@ def _unless_texts(text: str) -> list[str]:
     """The text between the braces of each `unless`, as the author wrote it, on one line."""
     stripped = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("//", "@")))
     return [" ".join(found.split()) for found in re.findall(r"\bunless\s*\{(.*?)\}\s*;", stripped, re.DOTALL)]
+
+
+def recompile(policy: CedarPolicy, unless: syntax.Expr, parameters: Sequence[str]) -> CedarPolicy:
+    """The same control with another `unless`; used to judge one of its conditions alone."""
+    changed = syntax.without_unless(policy.json)
+    changed = {**changed, "conditions": [*changed["conditions"], {"kind": "unless", "body": unless}]}
+    return _with_reads(policy.info, changed, parameters)

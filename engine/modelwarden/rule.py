@@ -7,6 +7,7 @@ worker process for a user's.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 from modelwarden.control import (
@@ -123,3 +124,19 @@ def _fact(pointer: str, view: View) -> Fact:
 
 def _union(first: tuple[Observation, ...], second: tuple[Observation, ...]) -> tuple[Observation, ...]:
     return tuple({seen.pointer: seen for seen in (*first, *second)}.values())
+
+
+def read_by(
+    control: Control, facts: Evidence, parameters: Mapping[str, ParameterValue], unknown_parameters: Mapping[str, str]
+) -> tuple[Observation, ...]:
+    """Every fact that a built-in control reads for these facts; for a user's control all that it declares."""
+    view = View(facts, control.declared_facts())
+    told = {name: value for name, value in parameters.items() if name not in unknown_parameters}
+    if control.check is None:
+        for pattern in control.info.reads:
+            if "{" not in pattern:
+                view.each(pattern)
+    else:
+        with contextlib.suppress(Exception):
+            control.check(view, Parameters(told, frozenset(control.info.parameters)))
+    return tuple(Observation(pointer, fact) for pointer, fact in view.touched.items())

@@ -157,3 +157,25 @@ def tag_pointer(path: Path) -> str | None:
     at = path.index(TAG_MARK)
     prefix = TAGS.get(path[:at])
     return None if prefix is None else prefix + path[at + 1].replace("~", "~0").replace("/", "~1")
+
+
+def conjuncts(expr: Expr) -> Iterator[Expr]:
+    """The operands of a chain of `&&`, from left to right."""
+    if "&&" in expr:
+        yield from conjuncts(expr["&&"]["left"])
+        yield from conjuncts(expr["&&"]["right"])
+    else:
+        yield expr
+
+
+def conjunction(operands: list[Expr]) -> Expr:
+    """The law: `list(conjuncts(conjunction(x))) == x` for operands that are no conjunctions themselves."""
+    combined = operands[0]
+    for operand in operands[1:]:
+        combined = {"&&": {"left": combined, "right": operand}}
+    return combined
+
+
+def is_guard(expr: Expr) -> bool:
+    """A bare `has` or `hasTag`."""
+    return isinstance(expr, dict) and ("has" in expr or "hasTag" in expr)

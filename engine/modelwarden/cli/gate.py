@@ -1,0 +1,120 @@
+"""`modelwarden gate`: the promotion gate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelwarden import gate as gating
+from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
+from modelwarden.errors import UserError
+from modelwarden.gate import Question, Sources
+from modelwarden.render import FORMATS, render
+from modelwarden.run import Run, write
+
+
+@click.command()
+@click.argument("target")
+@question_options
+@house_options
+@collect_options
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="Of what goes to stdout.")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FORMAT=FILE", help="Write a further format to a file; repeatable.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path(".modelwarden/runs"), show_default=True, help="Folder of the record.")
+@click.option("--enforce", is_flag=True, help="Write the decision back to the registry: approval status and description.")
+@click.pass_context
+def gate(context: click.Context, **options: Any) -> None:
+    """Decide whether TARGET may be promoted to a stage.
+
+    TARGET is the ARN of a model package, an evidence file, or `-` for evidence on stdin.
+    """
+    outputs = [_output(text) for text in options["outputs"]]
+    question = question_from(options)
+    if options["enforce"]:
+        _refuse_asserted(question)
+    house = gating.load_house(sources_from(options), os.environ)
+    started = now()
+    observed = gating.observe(house, question)
+    run = gating.judge(house, question, observed, now=started, run_id=run_id(started), finished=now())
+    path = write(run, options["runs"])
+    for format_, file in outputs:
+        _write(file, render(run, format_))
+    click.echo(render(run, options["format_"], color=_color()), nl=False)
+    print(f"run {run.id} recorded in {path}", file=sys.stderr)
+    if options["enforce"]:
+        _enforce(run)
+    context.exit(gating.exit_code(run.decision.verdict))
+
+
+def question_from(options: dict[str, Any]) -> Question:
+    """The question of a command line with `question_options` and `collect_options`."""
+    if options["record"] and options["replay"]:
+        raise UserError("--record and --replay exclude each other", "replay reads what an earlier --record kept")
+    return Question(
+        target=options["target"],
+        stage=stage_of(options["stage"]),
+        moment=options["moment"],
+        principal=options["principal"],
+        as_of=time_of(options["as_of"]),
+        record=options["record"],
+        replay=options["replay"],
+        retries=options["retries"],
+    )
+
+
+def sources_from(options: dict[str, Any]) -> Sources:
+    """The sources of a command line with `house_options`."""
+    flags = {
+        "profile": options.get("profile"),
+        "level": tuple(options.get("levels", ())),
+        "role": options.get("role"),
+        "external_id": options.get("external_id"),
+    }
+    return Sources(
+        config=options["config"],
+        organization=options["organization"],
+        organization_digest=options["organization_digest"],
+        bundles=tuple(options["bundles"]),
+        flags={name: value for name, value in flags.items() if value},
+    )
+
+
+def _output(text: str) -> tuple[str, Path]:
+    format_, separator, file = text.partition("=")
+    if not separator or not file or format_ not in FORMATS:
+        raise UserError(f"-o: `{text}` is not FORMAT=FILE", f"formats are {', '.join(FORMATS)}")
+    return format_, Path(file)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable") from error
+
+
+def _color() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _refuse_asserted(question: Question) -> None:
+    """What was only asserted may inform a person; it must not change a registry."""
+    named = {
+        "an evidence file": not gating.is_arn(question.target),
+        "--principal": question.principal is not None,
+        "--as-of": question.as_of is not None,
+        "--replay": question.replay is not None,
+    }
+    for name, given in named.items():
+        if given:
+            raise UserError(f"--enforce refuses {name}: it is asserted, not proven", "leave it out, or leave out --enforce")
+
+
+def _enforce(run: Run) -> None:
+    from modelwarden.enforce import enforce
+
+    print(enforce(run), file=sys.stderr)

@@ -1,0 +1,225 @@
+"""The gate: load, collect, evaluate, decide, and the record of it. Every step is a function of another module."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from modelwarden import __version__
+from modelwarden.attributes import RISK_POINTER
+from modelwarden.catalog import Bundle, load_bundle
+from modelwarden.decide import decide, digests_of
+from modelwarden.document import read_document
+from modelwarden.errors import UserError
+from modelwarden.evaluate import evaluate, subject
+from modelwarden.evidence import Evidence, Fact, Present, Unknown
+from modelwarden.finding import Finding
+from modelwarden.identity import who
+from modelwarden.material import PATTERNS as MATERIAL
+from modelwarden.request import Moment, Principal, Request, Stage
+from modelwarden.run import Run
+from modelwarden.settings import Settings, load_settings, named_bundles
+from modelwarden.snapshot import LedgerRow
+
+if TYPE_CHECKING:
+    from modelwarden.collect import Collector
+
+_PRINCIPAL: Final = "/request/principal/"
+_APPROVER: Final = "/approver/"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rules of the house: what is judged, and how strictly."""
+
+    bundle: Bundle
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the rules come from, as the command line names them."""
+
+    config: Path | None = None
+    organization: str | None = None
+    organization_digest: str | None = None
+    bundles: tuple[Path, ...] = ()
+    flags: Mapping[str, object] = field(default_factory=dict)
+    """`profile`, `level` (`ID=LEVEL` strings), `role`, `external_id`: what flags may tighten or name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the user asks about one target."""
+
+    target: str
+    """ARN of a model package, an evidence file, or `-`."""
+    stage: Stage
+    moment: Moment
+    principal: str | None = None
+    """ARN, asserted; None: whoever the credentials prove."""
+    as_of: str | None = None
+    """Asserted time; None: now."""
+    record: Path | None = None
+    replay: Path | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was read for one question."""
+
+    evidence: Evidence
+    reference: Mapping[str, Fact]
+    principal: Principal | Unknown | None
+    ledger: Sequence[LedgerRow] = ()
+
+
+def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
+    """Settings and bundle; every error of either is raised here, before anything is judged.
+
+    Raises:
+        UserError: settings or a bundle that cannot be used, or a layer that loosens what another one fixed.
+    """
+    arguments = {
+        "config": sources.config,
+        "organization": sources.organization,
+        "organization_digest": sources.organization_digest,
+        "environment": environment,
+        "flags": sources.flags,
+    }
+    bundle = load_bundle([*named_bundles(**arguments), *sources.bundles])
+    return House(bundle, load_settings(**arguments, declarations=bundle.declarations, control_ids=bundle.controls))
+
+
+def is_arn(target: str) -> bool:
+    return target.startswith("arn:")
+
+
+def observe(house: House, question: Question) -> Observed:
+    """Evidence, reference and principal for a question; AWS is only asked for an ARN.
+
+    Raises:
+        UserError: no such package, no credentials, a malformed evidence file.
+    """
+    if not is_arn(question.target):
+        evidence, reference = read_document(question.target)
+        return Observed(evidence, reference, _asserted(question) or Unknown("an evidence file proves no principal"))
+    from modelwarden.collect import Collector
+
+    collector = Collector(
+        role=house.settings.collect.role,
+        external_id=house.settings.collect.external_id,
+        retries=house.settings.collect.retries if question.retries is None else question.retries,
+        record=question.record,
+        replay=question.replay,
+    )
+    return collect(collector, house, question)
+
+
+def collect(collector: Collector, house: House, question: Question) -> Observed:
+    """Read one package with only the facts that the enabled controls need."""
+    reads = needed_facts(house, question)
+    package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
+    principal = _asserted(question)
+    if principal is None and any(pattern.startswith(_PRINCIPAL) for pattern in reads):
+        principal = collector.caller()
+    evidence = collector.package(question.target, package)
+    reference: Mapping[str, Fact] = {}
+    if any(pattern.startswith("/reference/") for pattern in reads):
+        reference = collector.reference(_base_images(house, evidence, question))
+    return Observed(evidence, reference, principal or Unknown("not asked for"), collector.ledger)
+
+
+def needed_facts(house: House, question: Question) -> list[str]:
+    """Patterns that the controls of this moment read, with what scopes and the material digest rest on."""
+    reads: dict[str, None] = dict.fromkeys((*MATERIAL, *house.settings.reads(), RISK_POINTER))
+    for control in house.bundle.controls.values():
+        if question.moment in control.info.moments and house.settings.may_be_on(control.id):
+            reads |= dict.fromkeys(control.info.reads)
+    if question.moment == "approve":
+        # Who approves is the principal now; nobody needs to ask the trail for an earlier approval.
+        approver = [pattern for pattern in reads if pattern.startswith(_APPROVER)]
+        for pattern in approver:
+            del reads[pattern]
+            reads[_PRINCIPAL + pattern.removeprefix(_APPROVER)] = None
+    return list(reads)
+
+
+def _base_images(house: House, evidence: Evidence, question: Question) -> tuple[str, ...]:
+    request = Request(question.stage, question.moment, "1970-01-01T00:00:00Z")
+    value = house.settings.effective(subject(evidence, {}, request), request).parameters.get("approved_base_images", ())
+    return value if isinstance(value, tuple) else ()
+
+
+def _asserted(question: Question) -> Principal | None:
+    if question.principal is None:
+        return None
+    if not is_arn(question.principal):
+        raise UserError(f"--principal: `{question.principal}` is not an ARN", "give the ARN of an IAM user, role or session")
+    return who(question.principal, asserted=True)
+
+
+def judge(house: House, question: Question, observed: Observed, *, now: str, run_id: str, finished: str | None = None) -> Run:
+    """Evaluate and decide what was observed, as a run that stands for itself. Pure."""
+    request = Request(
+        question.stage, question.moment, question.as_of or now, observed.principal, as_of_asserted=question.as_of is not None
+    )
+    effective = house.settings.effective(subject(observed.evidence, observed.reference, request), request)
+    findings: tuple[Finding, ...] = evaluate(house.bundle, effective, observed.evidence, observed.reference, request)
+    digests = digests_of(
+        observed.evidence,
+        observed.reference,
+        bundle=house.bundle.digest,
+        settings=house.settings.digest,
+        waivers=house.settings.waivers_digest,
+    )
+    judged = {finding.control for finding in findings}
+    decision = decide(
+        findings,
+        effective,
+        request,
+        package=observed.evidence.package,
+        digests=digests,
+        advisory=house.settings.advisory,
+        evidence_asserted=observed.evidence.asserted,
+        off=[id_ for id_ in house.bundle.controls if id_ not in judged],
+        notices=effective.notices,
+    )
+    return Run(
+        id=run_id,
+        kind="gate",
+        started_at=now,
+        finished_at=finished or now,
+        versions=versions(),
+        decision=decision,
+        evidence=observed.evidence,
+        reference=dict(observed.reference),
+        ledger=tuple(observed.ledger),
+        controls={id_: control.info for id_, control in house.bundle.controls.items()},
+        bundle={
+            "digest": house.bundle.digest,
+            "files": [{"path": file.path, "sha256": file.sha256, "text": file.text} for file in house.bundle.files],
+        },
+        settings=house.settings.to_json(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of everything that a verdict depends on."""
+    return {"modelwarden": __version__, "cedarpy": version("cedarpy"), "python": platform.python_version()}
+
+
+def exit_code(verdict: str) -> int:
+    """0 allow or flag, 1 block, 3 undecided; anything else is a defect."""
+    return {"allow": 0, "flag": 0, "block": 1, "undecided": 3}[verdict]
+
+
+def account_of(evidence: Evidence) -> str:
+    """The owner of the package, empty where it was not read."""
+    fact = evidence.get("/package/account")
+    return str(fact.value) if isinstance(fact, Present) else ""
