@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""The demo: gate every package of the simulated organization as a pipeline would, and write one page over the runs.
+
+Each package is gated by its own `modelwarden gate` process over HTTP; the exit codes are compared with what the scenario
+planned. Everything lands in `demo-out/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from modelwarden.sandbox.server import Sandbox
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "engine/modelwarden/sandbox/demo"
+OUT = ROOT / "demo-out"
+VERDICTS = {0: "allow", 1: "block", 3: "undecided"}
+
+
+def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tuple[dict[str, Any], int, str]:
+    """One package through the command line; returns (package, exit code, what was said on stderr)."""
+    planned = package["planned"]
+    arn = package["describe"]["ModelPackageArn"]
+    command = [str(Path(sys.executable).with_name("modelwarden")), "gate", arn, "--to", planned["to"], "--at", planned["at"]]
+    command += ["--as-of", clock, "--config", str(DEMO / "modelwarden.toml"), "--runs", str(OUT / "runs"), "--format", "json"]
+    if planned.get("principal"):
+        command += ["--principal", planned["principal"]]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return package, done.returncode, done.stdout + done.stderr
+
+
+def main() -> int:
+    shutil.rmtree(OUT, ignore_errors=True)
+    scenario = json.loads((DEMO / "scenario.json").read_text())
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
+    wrong = 0
+    with Sandbox("demo") as sandbox, ThreadPoolExecutor(4) as pool:
+        environment = inherited | sandbox.environment()
+        answers = pool.map(lambda package: gate(package, scenario["clock"], environment), scenario["packages"])
+        counts: Counter[str] = Counter()
+        for package, code, said in answers:
+            planned = package["planned"]
+            verdict = VERDICTS.get(code, f"exit {code}")
+            counts[verdict] += 1
+            name = package["describe"]["ModelPackageArn"].split(":", 3)[-1].replace("model-package/", "")
+            fine = code == planned["exit"]
+            wrong += not fine
+            defects = ", ".join(planned["defects"]) or "nothing wrong"
+            print(f"{'ok ' if fine else 'BAD'} {verdict:<10} {name.encode('unicode_escape').decode():<52} {defects}"[:150])
+            if not fine:
+                print(f"    planned exit {planned['exit']}, got {code}\n    {said[-2000:]}")
+    print(f"\n{sum(counts.values())} packages: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    page = OUT / "index.html"
+    command = [str(Path(sys.executable).with_name("modelwarden")), "report", str(OUT / "runs"), "--title", "Demo organization", "-o", str(page)]
+    subprocess.run(command, check=True)
+    if wrong:
+        print(f"error: {wrong} packages were judged otherwise than planned", file=sys.stderr)
+        return 1
+    print(f"every exit code is as planned; the page over all runs: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
