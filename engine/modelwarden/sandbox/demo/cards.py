@@ -70,7 +70,7 @@ CARDS = (
 
 def _readable(document: Json) -> Json:
     """Without metrics that are no number: the SDK's parser of bias reports refuses the text Infinity."""
-    kept = json.loads(json.dumps(document))
+    kept: Json = json.loads(json.dumps(document))
     for section in kept.values():
         if isinstance(section, dict):
             for reports in section["facets"].values():

@@ -59,6 +59,7 @@ CASES = (
     _case("card-fraud", "tag-made-immutable-by-filter"),
     _case("tumour-triage"),
     _case("tumour-triage", "evaluated-on-training-data package-key-of-aws"),
+    _case("tumour-triage", "card-without-ethics"),
     _case("tumour-triage", "recompressed-base-layers"),
     _case("tumour-triage", "tag-excluded-from-immutability", to="Staging"),
     _case("churn"),

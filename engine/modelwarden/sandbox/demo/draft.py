@@ -114,7 +114,7 @@ def _creator(group: Group, version: int) -> Json:
     kind = version % 3
     if kind == 1:
         return {"IamIdentity": {"Arn": f"{base}/PipelineExecution/SageMaker", "PrincipalId": f"{role_id}:SageMaker"}}
-    if kind == 2:  # noqa: PLR2004
+    if kind == 2:
         identity = {"Arn": f"{base}/MlEngineer/studio", "PrincipalId": f"{role_id}:studio", "SourceIdentity": person}
         domain = "d-" + role_id[4:16].lower()
         profile = person.partition("@")[0].replace(".", "-")
@@ -255,5 +255,8 @@ def finish(made: Draft) -> Json:
     describe = dict(made.describe)
     if made.card is not None:
         content = json.dumps(made.card, ensure_ascii=False, separators=(",", ":"))
-        describe["ModelCard"] = {"ModelCardContent": content, **describe.get("ModelCard", {"ModelCardStatus": "Approved"})}
+        describe["ModelCard"] = {
+            "ModelCardContent": content,
+            **describe.get("ModelCard", {"ModelCardStatus": "Approved"}),
+        }
     return describe

@@ -273,9 +273,7 @@ GROUPS = (
     Group("claims-triage", CLAIMS, IRELAND, "claims", "Medium", (), "claims-intelligence"),
     Group("claims-fraud", CLAIMS, VIRGINIA, "claims", "Medium", (), "claims-intelligence"),
     Group("campaign-response", MARKETING, VIRGINIA, "campaign", "Low", (), "campaigns"),
-    Group(
-        "uplift", MARKETING, VIRGINIA, "campaign", "Low", (), "campaigns", missing_tags=("cost-center",)
-    ),
+    Group("uplift", MARKETING, VIRGINIA, "campaign", "Low", (), "campaigns", missing_tags=("cost-center",)),
     Group("mailroom", HUB, IRELAND, "documents", "Medium", (), "document-automation", shared_with=(RETAIL, CLAIMS)),
     Group("house-price", RETAIL, IRELAND, "house-price", "Low", (), "valuation-laboratory"),
     Group("prototype", LABORATORY, IRELAND, "churn", "Medium", (), "laboratory"),

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelwarden.sandbox.demo import catalogue, defects, draft, estate, oracle
+from modelwarden.sandbox.demo import catalogue, defects, draft, estate, oracle, settings
 
 Json = dict[str, Any]
 
@@ -118,24 +118,6 @@ def text(document: Json) -> str:
     return "{\n " + ",\n ".join(parts) + "\n}\n"
 
 
-def settings() -> str:
-    """`modelwarden.toml` of the demo: approved sources and bases as the estate has them."""
-
-    def listed(values: list[str]) -> str:
-        return "[\n" + "".join(f"  {json.dumps(value)},\n" for value in values) + "]"
-
-    scopes = [
-        f'[[scope]]\ngroup = "{group.name}"\nparameters = {{ protected_attributes = {json.dumps(list(group.attributes))} }}\n'
-        for group in estate.GROUPS
-        if group.attributes != ("sex",) and not group.name.startswith("churn")
-    ]
-    return (FOLDER / "settings.in").read_text(encoding="utf-8").format(
-        sources=listed(estate.approved_sources()),
-        bases=listed(estate.approved_bases()),
-        scopes="\n".join(scopes),
-    )
-
-
 def main(arguments: list[str]) -> None:
     """Run the parts named, in order."""
     for part in arguments or ["scenario"]:
@@ -149,7 +131,7 @@ def main(arguments: list[str]) -> None:
             cards.write(FOLDER / "files" / "reports", FOLDER / "files" / "cards")
         elif part == "scenario":
             (FOLDER / "scenario.json").write_text(text(scenario()), encoding="utf-8")
-            (FOLDER / "modelwarden.toml").write_text(settings(), encoding="utf-8")
+            (FOLDER / "modelwarden.toml").write_text(settings.text(), encoding="utf-8")
         else:
             sys.exit(f"error: unknown part `{part}`\nhelp: reports, cards or scenario")
 

@@ -39,7 +39,9 @@ def manifest_digest(document: Json) -> str:
 
 def _gzip_stored(data: bytes, name: bytes = b"") -> bytes:
     """A gzip member in stored blocks: the same bytes under every version of zlib. A `name` changes the bytes alone."""
-    header = b"\x1f\x8b\x08" + (b"\x08" if name else b"\x00") + bytes(4) + b"\x00\xff" + (name + b"\x00" if name else b"")
+    header = (
+        b"\x1f\x8b\x08" + (b"\x08" if name else b"\x00") + bytes(4) + b"\x00\xff" + (name + b"\x00" if name else b"")
+    )
     blocks = b""
     for start in range(0, len(data), 0xFFFF):
         part = data[start : start + 0xFFFF]

@@ -95,7 +95,9 @@ def _predictions(model: Model, data: rows.Rows) -> tuple[Any, Any, Any, Any]:
     from sklearn.tree import DecisionTreeClassifier
 
     names, test = list(data.features), data.test
-    scaled = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(data.train[names], data.train["label"])
+    scaled = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(
+        data.train[names], data.train["label"]
+    )
     linear = scaled[-1]
     estimator = scaled
     if model.predict == "tree":
@@ -115,7 +117,7 @@ def _predictions(model: Model, data: rows.Rows) -> tuple[Any, Any, Any, Any]:
     elif model.predict == "women-only":
         predicted = _halved(predicted, test["sex"] == 0) * (test["sex"] == 0)
     elif model.predict == "under-45":
-        predicted = _halved(predicted, test["age"] > 45)  # noqa: PLR2004
+        predicted = _halved(predicted, test["age"] > 45)
     elif model.predict == "recall-gap":
         missed = test.index[(test["sex"] == 0) & (test["label"] == 1) & (predicted == 1)][::3]
         extra = test.index[(test["sex"] == 0) & (test["label"] == 0) & (predicted == 0)][: len(missed)]

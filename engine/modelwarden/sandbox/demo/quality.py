@@ -31,7 +31,7 @@ def _scalars(observed: Any, predicted: Any) -> dict[str, float]:
 
 def binary(observed: Any, predicted: Any, scores: Any, *, seed: int) -> Json:
     """Report of a binary classifier; deviations by a bootstrap with a fixed seed."""
-    import numpy
+    import numpy  # type: ignore[import-not-found,unused-ignore]
     from sklearn import metrics
 
     observed, predicted, scores = (numpy.asarray(values) for values in (observed, predicted, scores))

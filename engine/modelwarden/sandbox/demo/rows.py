@@ -32,7 +32,7 @@ def people(seed: int, count: int = 1500, *, gap: float = 0.0, base: float = 0.0,
     `gap` is added to the score of sex 1, so that a model trained on these rows favours it; `base` moves the share of
     positive labels; `proxy` lets the model see the sex itself.
     """
-    import numpy
+    import numpy  # type: ignore[import-not-found,unused-ignore]
     import pandas
 
     random = numpy.random.default_rng(seed)
