@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""CPU of `evaluate` with the Cedar controls, findings included, against the fastest bare cedarpy call over the same facts.
+
+The floor gets every advantage: policies and action entities are parsed once, facts are projected before the clock starts,
+and it returns nothing but cedarpy's own answers. It is measured in two forms (entities added to a parsed base, entities
+as one list) and the faster one counts. Both sides are measured in turn, several times, in this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import pstats
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cedarpy
+import orjson
+from records import parameters, records
+
+from modelwarden.catalog import Bundle, load_bundle
+from modelwarden.evaluate import evaluate, subject
+from modelwarden.finding import Finding, Level
+from modelwarden.identity import who
+from modelwarden.projection import Projector
+from modelwarden.request import Request
+
+REQUEST = Request("Production", "approve", "2026-11-22T02:10:00Z", who("arn:aws:iam::111122223333:user/approver"))
+
+
+class Blocking:
+    """Every control blocks."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.parameters = values
+        self.parameters_unknown: dict[str, str] = {}
+
+    def level(self, control_id: str) -> tuple[Level, str]:
+        return "block", "benchmark"
+
+
+def only(bundle: Bundle, engine: str) -> Bundle:
+    """The bundle with the controls of one engine."""
+    return replace(bundle, controls={id_: c for id_, c in bundle.controls.items() if c.info.engine == engine})
+
+
+def cpu(work: Callable[[], object]) -> float:
+    gc.collect()
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def floors(bundle: Bundle, made: list[Any], values: dict[str, Any]) -> dict[str, Callable[[], object]]:
+    """The bare calls, with everything prepared that can be."""
+    projector = Projector(bundle.policies)
+    policies = {policy.id: policy.json for policy in bundle.policies}
+    base = {"effect": "permit", "principal": {"op": "All"}, "action": {"op": "All"}, "resource": {"op": "All"}, "conditions": []}
+    handle = cedarpy.PolicySet.from_json_str(
+        orjson.dumps({"staticPolicies": {**policies, "base": base}, "templates": {}, "templateLinks": []}).decode()
+    )
+    group = {"type": "Modelwarden::Action", "id": "promote"}
+    actions = [{"uid": group, "attrs": {}, "parents": []}, {"uid": {**group, "id": "approve"}, "attrs": {}, "parents": [group]}]
+    parsed = cedarpy.Entities.from_json_str(orjson.dumps(actions).decode())
+    prepared = []
+    for record in made:
+        projection = projector.project(subject(record, {}, REQUEST), values, {}, "approve")
+        entities = orjson.loads(projection.entities(0))
+        prepared.append((projection.request("approve"), orjson.dumps(entities).decode(), orjson.dumps([*actions, *entities]).decode()))
+
+    def added() -> None:
+        for request, entities, _ in prepared:
+            cedarpy.is_authorized(request, handle, parsed.with_added_json_str(entities))
+
+    def listed() -> None:
+        for request, _, entities in prepared:
+            cedarpy.is_authorized(request, handle, entities)
+
+    return {"entities added to a parsed base": added, "entities as one list": listed}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    bundle = load_bundle()
+    values = parameters(bundle)
+    made = records(bundle, arguments.records)
+    settings = Blocking(values)
+    cedar_only = only(bundle, "cedar")
+    kept: list[tuple[Finding, ...]] = []
+
+    def ours() -> None:
+        kept.clear()
+        kept.extend(evaluate(cedar_only, settings, record, {}, REQUEST) for record in made)
+
+    bare = floors(bundle, made, values)
+    ratios = []
+    for _ in range(arguments.rounds):
+        floor = {name: cpu(work) for name, work in bare.items()}
+        mine, best = cpu(ours), min(floor, key=lambda name: floor[name])
+        ratios.append(mine / floor[best])
+        per = 1e6 / len(made)
+        print(f"evaluate {mine * per:.0f} us, bare cedarpy {floor[best] * per:.0f} us a record ({best}), ratio {ratios[-1]:.2f}")
+    found = [finding.outcome for findings in kept for finding in findings]
+    counts = {outcome: found.count(outcome) for outcome in dict.fromkeys(found)}
+    print(f"{len(cedar_only.controls)} Cedar controls, {len(made)} records, findings: {counts}")
+    print(f"median ratio {statistics.median(ratios):.2f} (target <= 1.5)\n")
+    profile_all(bundle, settings, made[: max(1, len(made) // 10)])
+
+
+def profile_all(bundle: Bundle, settings: Blocking, made: list[Any]) -> None:
+    """All controls, apart: what dominates."""
+    spent = cpu(lambda: [evaluate(bundle, settings, record, {}, REQUEST) for record in made])
+    print(f"all {len(bundle.controls)} controls: {spent / len(made) * 1e6:.0f} us a record; what dominates:")
+    profiler = cProfile.Profile()
+    profiler.runcall(lambda: [evaluate(bundle, settings, record, {}, REQUEST) for record in made])
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(12)
+
+
+if __name__ == "__main__":
+    main()
