@@ -82,8 +82,9 @@ class ParameterDeclaration:
         return value
 
     def tightens(self, upper: ParameterValue, lower: ParameterValue) -> bool:
-        """Whether `lower` gives up nothing that `upper` demands."""
-        return same(_without_prose(self.tightest(upper, lower)), _without_prose(lower))
+        """Whether `lower` gives up nothing that `upper` demands; what a table leaves out stays as it is."""
+        stated = _overlay(upper, lower) if self.tighten == "table" else lower
+        return same(_without_prose(self.tightest(upper, lower)), _without_prose(stated))
 
 
 _SHAPES: Final = {
@@ -184,9 +185,9 @@ def _tightest_cell(key: str, upper: Any, lower: Any) -> Any:
     numbers = _number(upper), _number(lower)
     if numbers[0] is not None and numbers[1] is not None:
         if key.startswith("min"):
-            return upper if numbers[0] >= numbers[1] else lower
+            return upper if numbers[0] > numbers[1] else lower
         if key.startswith("max"):
-            return upper if numbers[0] <= numbers[1] else lower
+            return upper if numbers[0] < numbers[1] else lower
     return upper
 
 
@@ -198,6 +199,12 @@ def _number(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def _overlay(upper: Any, lower: Any) -> Any:
+    if not isinstance(upper, Mapping) or not isinstance(lower, Mapping):
+        return lower
+    return {**upper, **{key: _overlay(upper.get(key), member) for key, member in lower.items()}}
 
 
 def _without_prose(value: Any) -> Any:

@@ -1,0 +1,299 @@
+"""Settings: all layers together, and what they say of one package and request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from modelwarden import toml
+from modelwarden.control import ParameterValue
+from modelwarden.enforcement import recommended
+from modelwarden.evidence import Evidence, digest
+from modelwarden.finding import AppliedWaiver, Finding, Level
+from modelwarden.parameter import ParameterDeclaration
+from modelwarden.request import STAGES, Request
+from modelwarden.scope import Subject, subject_of
+from modelwarden.settings.layer import Layer, Source
+from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
+from modelwarden.settings.sources import Sources
+from modelwarden.toml import SettingsError, quoted
+from modelwarden.waiver import Waiver
+
+SCHEMA_VERSION: Final = "modelwarden.settings/1"
+
+_NOT_JUDGING: Final = ("bundle", "runs", "collect", "waiver")
+"""Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
+_KEPT: Final = 1_000
+"""How many combinations of stage, moment, day and scopes are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """How evidence is read; None leaves it to the collector."""
+
+    role: str | None = None
+    """Name (or pattern) of the role to assume in the package's account."""
+    external_id: str | None = None
+    retries: int | None = None
+    """Attempts after the first, for each call."""
+    timeout_seconds: int | None = None
+
+
+class Effective:
+    """What holds for one package and request."""
+
+    def __init__(self, settings: Settings, subject: Subject, request: Request) -> None:
+        self._settings = settings
+        self._subject = subject
+        self._as_of = instant(request.as_of)
+        self._resolved = settings.resolved(subject, request, self._as_of.date() if self._as_of else None)
+
+    def level(self, control_id: str) -> tuple[Level, str]:
+        """The level and the setting that gave it.
+
+        Raises:
+            KeyError: no such control.
+        """
+        return self._resolved.levels[control_id]
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        """Name -> value, of every parameter that has one for certain."""
+        return self._resolved.parameters
+
+    @property
+    def parameters_unknown(self) -> Mapping[str, str]:
+        """Name -> why its value cannot be told."""
+        return self._resolved.unknown
+
+    def waivers(self, control_id: str) -> tuple[Waiver, ...]:
+        """The live waivers that are about this package and control, by id."""
+        found = self._settings.waivers
+        return tuple(one for one in found if one.state(self._as_of) == "live" and one.covers(self._subject, control_id))
+
+    def waiver(self, finding: Finding) -> AppliedWaiver | None:
+        """The first live waiver that covers the finding: a fail, or an unknown where the waiver lists unknown."""
+        if finding.outcome not in ("fail", "unknown"):
+            return None
+        fitting = (one for one in self.waivers(finding.control) if finding.outcome == "fail" or one.unknown)
+        return next((one.applied() for one in fitting), None)
+
+    def expired_waivers(self) -> tuple[Waiver, ...]:
+        """Waivers of this package that no longer count; for reports."""
+        found = self._settings.waivers
+        about = [one for one in found if any(one.covers(self._subject, id_) for id_ in one.controls)]
+        return tuple(one for one in about if one.state(self._as_of) == "expired")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Everything that depends on stage, moment, day and scopes only."""
+
+    levels: Mapping[str, tuple[Level, str]]
+    parameters: Mapping[str, ParameterValue]
+    unknown: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All layers together."""
+
+    sources: Sources
+    layers: tuple[Layer, ...]
+    """Each with `name`, `path` and `digest`; the first is the authority."""
+    declarations: Mapping[str, ParameterDeclaration]
+    control_ids: tuple[str, ...]
+    _cache: dict[Any, Resolved] = field(default_factory=dict, repr=False, compare=False)
+
+    @staticmethod
+    def of(
+        sources: Sources, declarations: Mapping[str, ParameterDeclaration], control_ids: Collection[str]
+    ) -> Settings:
+        """Check sources against what the bundle holds.
+
+        Raises:
+            SettingsError: anything that does not exist, has another type, or loosens a layer above.
+        """
+        ids = tuple(sorted(control_ids))
+        settings = Settings(sources, sources.parse(declarations, ids), declarations, ids)
+        _ = settings.collect
+        return settings
+
+    @property
+    def advisory(self) -> bool:
+        """Whether no pinned organization layer stands behind the settings; every decision says so."""
+        return self.sources.advisory
+
+    @property
+    def bundle_paths(self) -> tuple[Path, ...]:
+        return self.sources.bundle_paths
+
+    @property
+    def runs(self) -> Path | None:
+        """The folder for runs; None where nobody named one."""
+        return self.sources.runs
+
+    @property
+    def profile(self) -> str:
+        """The strictest profile that a layer names."""
+        return next(layer.profile for layer in reversed(self.layers) if layer.profile)
+
+    @cached_property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """All waivers, live or not; only the first layer has any."""
+        return self.layers[0].waivers
+
+    @cached_property
+    def units(self) -> Mapping[str, str]:
+        """Account id -> path of organizational units."""
+        return self.layers[0].accounts
+
+    @cached_property
+    def stages(self) -> Mapping[str, str]:
+        """Stage as ModelLifeCycle names it -> ours; ours stand for themselves."""
+        return MappingProxyType({**{stage: stage for stage in STAGES}, **self.layers[0].stages})
+
+    @cached_property
+    def collect(self) -> Collect:
+        """The organization layer's values stand; below it the later layer wins.
+
+        Raises:
+            SettingsError: a mistyped value, or one that contradicts the organization layer.
+        """
+        found: dict[str, tuple[Any, Layer]] = {}
+        for layer in self.layers:
+            for key, raw in layer.source.document.get("collect", {}).items():
+                value = _collect_value(key, raw, f"{layer.path}: `collect.{key}`")
+                if key in found and found[key][1].name == "organization" and found[key][0] != value:
+                    raise SettingsError(
+                        f"{layer.path}: `collect.{key}`: {quoted(value)} contradicts {quoted(found[key][0])} of the organization layer",
+                        "leave it out, or have it changed there",
+                    )
+                found[key] = value, layer
+        return Collect(**{key: value for key, (value, _) in found.items()})
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:<hex>` over what all layers say, without waivers, paths and how evidence is read."""
+        said = [
+            [layer.name, {key: v for key, v in layer.source.document.items() if key not in _NOT_JUDGING}]
+            for layer in self.layers
+        ]
+        return digest(toml.plain({"layers": said, "profile": self._profiles()}))
+
+    @cached_property
+    def waivers_digest(self) -> str:
+        return digest([waiver.to_json() | {"path": ""} for waiver in self.waivers])
+
+    def effective(self, facts: Evidence, request: Request) -> Effective:
+        """What holds for one package and request. Never raises."""
+        return Effective(self, subject_of(facts, self.units), request)
+
+    def to_json(self) -> dict[str, Any]:
+        """A document that `from_json` reads back, so that a decision can be made again later."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "digest": self.digest,
+            "waivers_digest": self.waivers_digest,
+            "advisory": self.advisory,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "path": layer.path,
+                    "digest": layer.digest,
+                    "document": toml.plain({k: v for k, v in layer.source.document.items() if k != "waiver"}),
+                    "waivers": [{"path": path, "waiver": toml.plain(entry)} for path, entry in layer.source.waivers],
+                }
+                for layer in self.layers
+            ],
+        }
+
+    @staticmethod
+    def from_json(
+        document: Any, declarations: Mapping[str, ParameterDeclaration], control_ids: Collection[str]
+    ) -> Settings:
+        """Read recorded settings.
+
+        Raises:
+            SettingsError: another shape, or a digest that does not fit.
+        """
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA_VERSION:
+            raise SettingsError(f"not recorded settings: `schema` is not `{SCHEMA_VERSION}`", "name a recorded run")
+        try:
+            sources = tuple(
+                Source(
+                    entry["name"],
+                    entry["path"],
+                    entry["digest"],
+                    entry["document"],
+                    tuple((one["path"], one["waiver"]) for one in entry["waivers"]),
+                )
+                for entry in document["layers"]
+            )
+        except (KeyError, TypeError) as error:
+            raise SettingsError(f"recorded settings: a layer is broken: {error}", "name a recorded run") from error
+        settings = Settings.of(Sources(sources, (), None), declarations, control_ids)
+        for name, actual in (("digest", settings.digest), ("waivers_digest", settings.waivers_digest)):
+            if document.get(name) != actual:
+                raise SettingsError(f"recorded settings: `{name}` does not fit: they were changed", "name another run")
+        return settings
+
+    def resolved(self, subject: Subject, request: Request, day: date | None) -> Resolved:
+        """Levels and parameters; packages for which the same scopes hold share one."""
+        answers = {id(scope): scope.match.holds(subject) for layer in self.layers for scope in layer.scopes}
+        key = (request.stage, request.moment, day, tuple(map(str, answers.values())))
+        if key not in self._cache:
+            if len(self._cache) >= _KEPT:
+                self._cache.clear()
+            self._cache[key] = self._resolve(lambda scope: answers[id(scope)], request, day)
+        return self._cache[key]
+
+    def _resolve(self, holds: Holds, request: Request, day: date | None) -> Resolved:
+        parameters: dict[str, ParameterValue] = {}
+        unknown: dict[str, str] = {}
+        for name, declaration in self.declarations.items():
+            possible = parameter_of(self.layers, holds, declaration)
+            if len(possible) > 1:
+                unknown[name] = next((held.doubt for held in possible if held.doubt), "a scope may set it")
+            elif possible[0].value is not None:
+                parameters[name] = possible[0].value
+        levels_ = {id_: self._level(holds, id_, request, day) for id_ in self.control_ids}
+        return Resolved(levels_, MappingProxyType(parameters), MappingProxyType(unknown))
+
+    def _level(self, holds: Holds, id_: str, request: Request, day: date | None) -> tuple[Level, str]:
+        possible = resolve(self.layers, holds, NOTHING, levels(id_, request.stage, request.moment))
+        held = max(possible, key=lambda one: one.value.strictness())
+        doubt = next((one.doubt for one in possible if one.doubt), "") if len(possible) > 1 else ""
+        level = held.value.at(day)
+        waiting = f"flag until {held.value.block_from} (block_from), " if level != held.value.level else ""
+        return level, waiting + held.why + (f"; {doubt}, so the stricter level holds" if doubt else "")
+
+    def _profiles(self) -> dict[str, Any]:
+        """The tables that the named profiles stand for."""
+        if all(layer.profile != "recommended" for layer in self.layers):
+            return {}
+        table = recommended()
+        return {id_: {stage: str(setting) for stage, setting in row.items()} for id_, row in table.items()}
+
+
+def instant(text: str) -> datetime | None:
+    """The time of a request; None where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _collect_value(key: str, value: Any, where: str) -> str | int:
+    if key in ("role", "external_id"):
+        return toml.text(value, where)
+    highest = 20 if key == "retries" else 900
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
+        raise SettingsError(f"{where}: a whole number from 0 to {highest} is expected, not {quoted(value)}")
+    return value

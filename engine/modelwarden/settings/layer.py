@@ -1,0 +1,156 @@
+"""One layer of settings: a document and who wrote it, parsed against what the bundle declares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from modelwarden import toml
+from modelwarden.control import ParameterValue
+from modelwarden.enforcement import PROFILES, Enforcement, parse_enforcement
+from modelwarden.parameter import ParameterDeclaration
+from modelwarden.request import STAGES
+from modelwarden.scope import ACCOUNT, Scope, parse_parameters, parse_scope
+from modelwarden.toml import SettingsError, Table, quoted
+from modelwarden.waiver import Waiver, parse_waivers
+
+LayerName = Literal["default", "organization", "repository", "environment", "flags"]
+"""From the top: each may only tighten what those before it say. `default` stands where there is no file at all."""
+
+AUTHORITY: Final = {
+    "waiver": "waivers count only from the organization layer",
+    "accounts": "only the organization layer says which unit an account belongs to",
+    "stages": "only the organization layer maps stages",
+    "delegated_parameters": "only the organization layer delegates parameters",
+}
+"""Settings of the first layer -> what a layer below is told."""
+COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds")
+KEYS: Final = ("profile", "enforcement", "parameters", "scope", "bundle", "collect", "runs", *AUTHORITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A layer as it was read, before anything is known of the bundle."""
+
+    name: LayerName
+    path: str
+    """The file as the user named it; `environment` or `command line` for those."""
+    digest: str
+    """`sha256:<hex>`: of the pack, of the file's bytes, or of the values."""
+    document: Table
+    waivers: tuple[tuple[str, Any], ...] = ()
+    """(file, table) of every waiver, those in the document among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer, checked by itself."""
+
+    source: Source
+    profile: str | None = None
+    enforcement: Mapping[str, Enforcement] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    scopes: tuple[Scope, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Account id -> path of units."""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """Stage as ModelLifeCycle names it -> ours."""
+    delegated: tuple[str, ...] = ()
+    """Parameters without a value that the layer below may set."""
+    waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def name(self) -> LayerName:
+        return self.source.name
+
+    @property
+    def path(self) -> str:
+        return self.source.path
+
+    @property
+    def digest(self) -> str:
+        return self.source.digest
+
+    @property
+    def label(self) -> str:
+        """How messages and reasons call it: `organization layer`."""
+        return LABELS[self.name]
+
+
+LABELS: Final[dict[str, str]] = {
+    "default": "no settings file",
+    "organization": "organization layer",
+    "repository": "settings file",
+    "environment": "environment",
+    "flags": "command line",
+}
+
+
+def parse_layer(
+    source: Source, declarations: Mapping[str, ParameterDeclaration], control_ids: Collection[str], *, first: bool
+) -> Layer:
+    """Check a layer by itself; `first` is the one that nothing stands above.
+
+    Raises:
+        SettingsError: anything in it that does not exist or has another type, or that only the first layer may say.
+    """
+    document, where = source.document, source.path
+    if not first:
+        for key, reason in AUTHORITY.items():
+            if key in document or (key == "waiver" and source.waivers):
+                raise SettingsError(f"{where}: {reason}: `{key}` loosens it", "move it to the organization layer")
+    return Layer(
+        source,
+        profile=_profile(source, first=first),
+        enforcement=parse_enforcement(document.get("enforcement", {}), where, control_ids),
+        parameters=parse_parameters(document.get("parameters", {}), where, declarations),
+        scopes=tuple(
+            parse_scope(entry, index, where, declarations, control_ids)
+            for index, entry in enumerate(toml.tables(document.get("scope", []), f"{where}: scope"), start=1)
+        ),
+        accounts=_accounts(document.get("accounts", {}), f"{where}: `accounts`"),
+        stages={
+            name: toml.one_of(stage, STAGES, f"{where}: `stages.{toml.printable(name)}`", "stage")
+            for name, stage in toml.table(document.get("stages", {}), f"{where}: `stages`").items()
+        },
+        delegated=_delegated(document.get("delegated_parameters", []), where, declarations),
+        waivers=parse_waivers(source.waivers, control_ids),
+    )
+
+
+def check_keys(document: Table, where: str) -> None:
+    """Raises SettingsError for a setting that does not exist, and for a file that names its own judge."""
+    if "organization" in document:
+        raise SettingsError(
+            f"{where}: a file cannot name its organization layer: `organization`",
+            "name it with --organization or MODELWARDEN_ORGANIZATION, and pin its digest",
+        )
+    toml.table(document, where, KEYS)
+    toml.table(document.get("collect", {}), f"{where}: `collect`", COLLECT)
+
+
+def _profile(source: Source, *, first: bool) -> str | None:
+    if "profile" in source.document:
+        return toml.one_of(source.document["profile"], PROFILES, f"{source.path}: `profile`", "profile")
+    if source.name == "default":
+        return "observe"
+    return "recommended" if first else None
+
+
+def _accounts(value: Any, where: str) -> dict[str, str]:
+    found = {}
+    for account, entry in toml.table(value, where).items():
+        if not ACCOUNT.fullmatch(account):
+            raise SettingsError(f"{where}: {quoted(account)} is not an account id", "write 12 digits in quotes")
+        here = f"{where}.{account}"
+        unit = toml.table(entry, here, ("unit",)).get("unit")
+        found[account] = toml.text(unit, f"{here}.unit").strip("/")
+    return found
+
+
+def _delegated(value: Any, where: str, declarations: Mapping[str, ParameterDeclaration]) -> tuple[str, ...]:
+    names = toml.texts(value, f"{where}: `delegated_parameters`") if value else ()
+    for name in names:
+        toml.one_of(name, declarations, f"{where}: `delegated_parameters`", "parameter")
+    return names

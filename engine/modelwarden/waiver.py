@@ -1,0 +1,233 @@
+"""Waivers: dated, owned, approved exceptions. A waiver never changes a finding; it changes what the decision does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Final, Literal
+
+from modelwarden import toml
+from modelwarden.finding import AppliedWaiver
+from modelwarden.scope import ACCOUNT, Subject
+from modelwarden.toml import SettingsError, Table, quoted
+
+State = Literal["live", "expired", "not yet granted"]
+
+LONGEST: Final = timedelta(days=366)
+LONGEST_BREAK_GLASS: Final = timedelta(hours=72)
+
+_REQUIRED: Final = ("id", "controls", "expires", "owner", "approver", "reason", "ticket")
+_TARGETS: Final = ("package", "group", "pattern")
+_OPTIONAL: Final = ("account", "region", "granted", "unknown", "break_glass", "loud")
+_EXAMPLE: Final = "every waiver has " + ", ".join(_REQUIRED) + ", and one of " + ", ".join(_TARGETS)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One exception."""
+
+    id: str
+    controls: tuple[str, ...]
+    target: tuple[Literal["package", "group", "pattern"], str]
+    account: str | None
+    """Limits a group to one account; None: in every account."""
+    region: str | None
+    owner: str
+    approvers: tuple[str, ...]
+    reason: str
+    ticket: str
+    expires: str
+    """As written: a date, which counts to its end (UTC), or a time."""
+    ends: datetime
+    """The first moment at which it no longer counts."""
+    granted: datetime | None
+    unknown: bool
+    """Whether it covers unknown findings too."""
+    break_glass: bool
+    loud: bool
+    """Whether reports put it first; always so for break-glass."""
+    path: str
+    """The file it stands in."""
+
+    def covers(self, subject: Subject, control_id: str) -> bool:
+        """Whether it is about this package and control, live or not."""
+        return control_id in self.controls and self._names(subject)
+
+    def state(self, as_of: datetime | None) -> State:
+        """Judged by the time of the request; a time that nobody could read finds every waiver expired."""
+        if as_of is None or as_of >= self.ends:
+            return "expired"
+        return "not yet granted" if self.granted and as_of < self.granted else "live"
+
+    def applied(self) -> AppliedWaiver:
+        """What a decision keeps of it."""
+        return AppliedWaiver(
+            self.id, self.owner, ", ".join(self.approvers), self.reason, self.expires, self.ticket, self.break_glass
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The waiver with all that reports print."""
+        kind, value = self.target
+        return {
+            "id": self.id,
+            kind: value,
+            "account": self.account,
+            "region": self.region,
+            "controls": list(self.controls),
+            "owner": self.owner,
+            "approver": list(self.approvers),
+            "reason": self.reason,
+            "ticket": self.ticket,
+            "granted": self.granted.isoformat() if self.granted else None,
+            "expires": self.expires,
+            "unknown": self.unknown,
+            "break_glass": self.break_glass,
+            "loud": self.loud,
+            "path": self.path,
+        }
+
+    def _names(self, subject: Subject) -> bool:
+        kind, value = self.target
+        if kind == "package":
+            return subject.arn == value
+        if kind == "pattern":
+            return fnmatchcase(subject.arn, value)
+        where = (self.account in (None, subject.account)) and (self.region in (None, subject.region))
+        return where and subject.group is not None and subject.group.casefold() == value.casefold()
+
+
+def parse_waivers(entries: Iterable[tuple[str, Any]], control_ids: Collection[str]) -> tuple[Waiver, ...]:
+    """`entries` is (file, table); sorted by id.
+
+    Raises:
+        SettingsError: a field is missing, unknown or mistyped, an id occurs twice, it lasts too long, or nobody but
+            the owner approved it.
+    """
+    found: dict[str, Waiver] = {}
+    for path, entry in entries:
+        waiver = _waiver(entry, path, control_ids)
+        if waiver.id in found:
+            raise SettingsError(
+                f"{path}: waiver {quoted(waiver.id)} exists already in {found[waiver.id].path}", "give it another id"
+            )
+        found[waiver.id] = waiver
+    return tuple(found[id_] for id_ in sorted(found))
+
+
+def _waiver(entry: Any, path: str, control_ids: Collection[str]) -> Waiver:
+    raw = toml.table(entry, f"{path}: waiver", (*_REQUIRED, *_TARGETS, *_OPTIONAL))
+    where = f"{path}: waiver {quoted(raw['id'])}" if isinstance(raw.get("id"), str) else f"{path}: waiver"
+    for name in _REQUIRED:
+        if name not in raw:
+            raise SettingsError(f"{where}: `{name}` is missing", _EXAMPLE)
+    controls = toml.texts(raw["controls"], f"{where}: `controls`")
+    for id_ in controls:
+        if id_ not in control_ids:
+            raise SettingsError(f"{where}: unknown control {quoted(id_)}", toml.suggest(id_, control_ids))
+    account = toml.text(raw["account"], f"{where}: `account`") if "account" in raw else None
+    if account is not None and not ACCOUNT.fullmatch(account):
+        raise SettingsError(f"{where}: {quoted(account)} is not an account id", "write 12 digits in quotes")
+    break_glass = toml.flag(raw.get("break_glass", False), f"{where}: `break_glass`")
+    owner, approvers = _people(raw, where, break_glass)
+    granted = _instant(raw["granted"], f"{where}: `granted`") if "granted" in raw else None
+    ends = _end(raw["expires"], f"{where}: `expires`")
+    _check_length(granted, ends, break_glass, where)
+    return Waiver(
+        id=toml.text(raw["id"], f"{where}: `id`"),
+        controls=controls,
+        target=_target(raw, where),
+        account=account,
+        region=toml.text(raw["region"], f"{where}: `region`") if "region" in raw else None,
+        owner=owner,
+        approvers=approvers,
+        reason=toml.text(raw["reason"], f"{where}: `reason`"),
+        ticket=toml.text(raw["ticket"], f"{where}: `ticket`"),
+        expires=str(toml.plain(raw["expires"])),
+        ends=ends,
+        granted=granted,
+        unknown=toml.flag(raw.get("unknown", False), f"{where}: `unknown`"),
+        break_glass=break_glass,
+        loud=break_glass or toml.flag(raw.get("loud", False), f"{where}: `loud`"),
+        path=path,
+    )
+
+
+def _target(raw: Table, where: str) -> tuple[Literal["package", "group", "pattern"], str]:
+    given = [name for name in _TARGETS if name in raw]
+    if len(given) != 1:
+        what = "names none of" if not given else "names more than one of"
+        raise SettingsError(f"{where}: {what} package, group, pattern", "say which packages it is about, in one way")
+    name = given[0]
+    value = toml.text(raw[name], f"{where}: `{name}`")
+    if name != "group" and ("account" in raw or "region" in raw):
+        raise SettingsError(f"{where}: `account` and `region` belong to `group`", f"`{name}` holds both already")
+    if name != "group" and not value.startswith("arn:"):
+        raise SettingsError(
+            f"{where}: {quoted(value)} does not begin with `arn:`", "write the ARN of the model package"
+        )
+    if name == "package" and any(char in value for char in "*?["):
+        raise SettingsError(f"{where}: `package` is one ARN, not a pattern", "write it as `pattern`")
+    return name, value
+
+
+def _people(raw: Table, where: str, break_glass: bool) -> tuple[str, tuple[str, ...]]:
+    owner = toml.text(raw["owner"], f"{where}: `owner`")
+    approvers = toml.texts(raw["approver"], f"{where}: `approver`")
+    people = {approver.strip().casefold() for approver in approvers}
+    if owner.strip().casefold() in people:
+        raise SettingsError(f"{where}: the owner {quoted(owner)} approved it", "let somebody else approve it")
+    if break_glass and len(people) < 2:
+        raise SettingsError(f"{where}: break-glass needs two approvers", 'write approver = ["one", "other"]')
+    return owner, approvers
+
+
+def _check_length(granted: datetime | None, ends: datetime, break_glass: bool, where: str) -> None:
+    if granted is None:
+        if break_glass:
+            raise SettingsError(f"{where}: `granted` is missing", "break-glass counts hours: say when it was granted")
+        return
+    if ends <= granted:
+        raise SettingsError(f"{where}: expires before it was granted", "correct `granted` or `expires`")
+    if break_glass and ends - granted > LONGEST_BREAK_GLASS:
+        raise SettingsError(f"{where}: break-glass lasts longer than 72 hours", "shorten it, or make it a waiver")
+    if ends - granted > LONGEST + timedelta(days=1):
+        raise SettingsError(f"{where}: lasts longer than {LONGEST.days} days", "shorten it and review it then")
+
+
+def _end(value: Any, where: str) -> datetime:
+    """A date counts to its end."""
+    instant = _moment_or_day(value, where)
+    if isinstance(instant, datetime):
+        return instant
+    try:
+        return datetime.combine(instant + timedelta(days=1), time(), UTC)
+    except OverflowError:
+        raise SettingsError(
+            f"{where}: {quoted(value)} is too far away", "name a day that somebody can review"
+        ) from None
+
+
+def _instant(value: Any, where: str) -> datetime:
+    """A date begins at its start."""
+    instant = _moment_or_day(value, where)
+    return instant if isinstance(instant, datetime) else datetime.combine(instant, time(), UTC)
+
+
+def _moment_or_day(value: Any, where: str) -> datetime | date:
+    if isinstance(value, str) and "T" in value:
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise SettingsError(f"{where}: {quoted(value)} is not a time", "write it as 2026-12-31T18:00:00Z") from None
+    if not isinstance(value, datetime):
+        return toml.day(value, where)
+    if value.tzinfo is None:
+        raise SettingsError(f"{where}: {quoted(value)} names no time zone", "write it as 2026-12-31T18:00:00Z")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise SettingsError(
+            f"{where}: {quoted(value)} is too far away", "name a day that somebody can review"
+        ) from None
