@@ -5,7 +5,6 @@ Every function that takes `where` puts it in front of its message: the file, or 
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
@@ -77,7 +76,7 @@ def plain(value: Any) -> Any:
             return {str(key): plain(member) for key, member in value.items()}
         case list() | tuple():
             return [plain(member) for member in value]
-        case str() | bool():
+        case str() | bool() | None:
             return value
         case int():
             return value if -(2**63) <= value < 2**63 else str(value)
@@ -100,6 +99,8 @@ def quoted(value: object) -> str:
 
 def suggest(name: str, known: Collection[str]) -> str:
     """The next step after a name that does not exist."""
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     close = close or [one for one in known if one.casefold() == name.casefold()]
     if close:

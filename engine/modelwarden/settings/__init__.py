@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.settings.effective import Collect, Effective, Settings
-from modelwarden.settings.pack import Fetch
 from modelwarden.settings.sources import Sources, read_sources
 from modelwarden.toml import SettingsError
+
+if TYPE_CHECKING:
+    from modelwarden.settings.pack import Fetch
 
 __all__ = ["Collect", "Effective", "Settings", "SettingsError", "Sources", "load_settings", "read_sources"]
 

@@ -13,13 +13,14 @@ from typing import Any, Final
 from modelwarden import toml
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import recommended
-from modelwarden.evidence import Evidence, digest
+from modelwarden.evidence import Evidence, Unknown, digest
+from modelwarden.facts import escape
 from modelwarden.finding import AppliedWaiver, Finding, Level
 from modelwarden.parameter import ParameterDeclaration
-from modelwarden.request import STAGES, Request
+from modelwarden.request import MOMENTS, STAGES, Request
 from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import Layer, Source
-from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
+from modelwarden.settings.resolve import NOTHING, Holds, level_of, levels, parameter_of, resolve
 from modelwarden.settings.sources import Sources
 from modelwarden.toml import SettingsError, quoted
 from modelwarden.waiver import Waiver
@@ -28,6 +29,7 @@ SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
 _NOT_JUDGING: Final = ("bundle", "runs", "collect", "waiver")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
+_ANY: Final = Unknown("any package")
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
 
@@ -37,10 +39,10 @@ class Collect:
     """How evidence is read; None leaves it to the collector."""
 
     role: str | None = None
-    """Name (or pattern) of the role to assume in the package's account."""
+    """Role to assume in the package's account; `{account}` is replaced."""
     external_id: str | None = None
     retries: int | None = None
-    """Attempts after the first, for each call."""
+    """Attempts of one call."""
     timeout_seconds: int | None = None
 
 
@@ -82,6 +84,21 @@ class Effective:
             return None
         fitting = (one for one in self.waivers(finding.control) if finding.outcome == "fail" or one.unknown)
         return next((one.applied() for one in fitting), None)
+
+    @property
+    def notices(self) -> list[str]:
+        """What a decision says once: loud waivers that count, waivers that no longer do, scopes that nobody can tell."""
+        about = [one for one in self._settings.waivers if any(one.covers(self._subject, id_) for id_ in one.controls)]
+        loud = [one for one in about if one.loud and one.state(self._as_of) == "live"]
+        notices = [
+            f"{'break-glass' if one.break_glass else 'waiver'} {one.id} counts until {one.expires}: {', '.join(one.controls)},"
+            f" owned by {one.owner}, approved by {', '.join(one.approvers)}: {one.reason}"
+            for one in loud
+        ]
+        expired = self.expired_waivers()
+        notices += [f"waiver {one.id} for {', '.join(one.controls)} expired: {one.expires}" for one in expired]
+        notices += [f"parameter {name} cannot be told: {why}" for name, why in self.parameters_unknown.items()]
+        return notices
 
     def expired_waivers(self) -> tuple[Waiver, ...]:
         """Waivers of this package that no longer count; for reports."""
@@ -190,9 +207,27 @@ class Settings:
     def waivers_digest(self) -> str:
         return digest([waiver.to_json() | {"path": ""} for waiver in self.waivers])
 
+    def reads(self) -> tuple[str, ...]:
+        """Patterns of the facts that scopes ask for; account and group are in the ARN."""
+        asked = any(scope.match.tags for layer in self.layers for scope in layer.scopes)
+        return ("/tag_keys", "/tag/{key}") if asked else ()
+
     def effective(self, facts: Evidence, request: Request) -> Effective:
         """What holds for one package and request. Never raises."""
         return Effective(self, subject_of(facts, self.units), request)
+
+    def reads(self) -> tuple[str, ...]:
+        """Pointers of the facts that scopes rest on."""
+        keys = {key for layer in self.layers for scope in layer.scopes for key in scope.match.tags}
+        return ("/tag_keys", *(f"/tag/{escape(key)}" for key in sorted(keys))) if keys else ()
+
+    def may_be_on(self, control_id: str) -> bool:
+        """False only for a control that is off at every stage and moment, whatever scopes hold."""
+        return any(
+            level_of(self.layers, lambda _: _ANY, control_id, stage, moment).value.level != "off"
+            for stage in STAGES
+            for moment in MOMENTS
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A document that `from_json` reads back, so that a decision can be made again later."""
@@ -294,6 +329,6 @@ def _collect_value(key: str, value: Any, where: str) -> str | int:
     if key in ("role", "external_id"):
         return toml.text(value, where)
     highest = 20 if key == "retries" else 900
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
-        raise SettingsError(f"{where}: a whole number from 0 to {highest} is expected, not {quoted(value)}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
+        raise SettingsError(f"{where}: a whole number from 1 to {highest} is expected, not {quoted(value)}")
     return value

@@ -19,13 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from modelwarden.settings.sources import SETTINGS
 from modelwarden.toml import MAX_BYTES, SettingsError, printable, quoted
 
 MAX_FILES: Final = 2_000
 MAX_TOTAL: Final = 64_000_000
 """Bytes of all files of a pack together."""
-
-SETTINGS: Final = "modelwarden.toml"
 
 Fetch = Callable[[str], bytes]
 """`s3://bucket/key` -> the object; raises SettingsError."""

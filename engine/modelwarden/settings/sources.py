@@ -8,20 +8,23 @@ they name can be loaded before anything in them is checked against controls and 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 from modelwarden import toml
 from modelwarden.evidence import digest
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.settings.layer import Layer, LayerName, Source, check_keys, parse_layer
-from modelwarden.settings.pack import SETTINGS, Fetch, digest_pack, read_pack, unpack
 from modelwarden.settings.tighten import check_tightening
 from modelwarden.toml import SettingsError, Table, printable, quoted
 
+if TYPE_CHECKING:
+    from modelwarden.settings.pack import Fetch
+
+SETTINGS: Final = "modelwarden.toml"
 PREFIX: Final = "MODELWARDEN_"
 _PLACES: Final = ("CONFIG", "ORGANIZATION", "ORGANIZATION_DIGEST")
 _COLLECT: Final = {
@@ -42,7 +45,7 @@ class Sources:
     bundle_paths: tuple[Path, ...]
     """Folders of controls that the layers name, without duplicates."""
     runs: Path | None
-    copy: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+    copy: TemporaryDirectory[str] | None = field(default=None, repr=False)
     """Holds the private copy of the policy pack; removed with the last reference."""
 
     @property
@@ -75,7 +78,7 @@ def read_sources(
     flags: Mapping[str, object],
     fetch: Fetch | None = None,
 ) -> Sources:
-    """Read every layer; see DESIGN of the settings in docs/settings.md.
+    """Read every layer.
 
     `environment` is the process environment; `flags` may hold `profile`, `level` (`ID=LEVEL` each), `bundle`, `runs`
     and the settings of `[collect]`.
@@ -143,7 +146,10 @@ def _agreed(flag: Path | str | None, variable: str | None, option: str, name: st
 
 def _organization(
     pack: str, pin: str | None, fetch: Fetch | None
-) -> tuple[Source, tempfile.TemporaryDirectory[str], list[Path]]:
+) -> tuple[Source, TemporaryDirectory[str], list[Path]]:
+    # Loaded only where a pack is named, since every start without one would pay for the archive formats.
+    from modelwarden.settings.pack import digest_pack, read_pack, unpack
+
     files = read_pack(pack, fetch)
     actual = digest_pack(files)
     shown = printable(pack)
@@ -159,7 +165,7 @@ def _organization(
     where = f"{shown}/{SETTINGS}"
     document = toml.parse(files[SETTINGS], where)
     check_keys(document, where)
-    copy = tempfile.TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True)
+    copy = TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True)
     unpack(files, Path(copy.name))
     folders = []
     for path in _bundle(document, where):
