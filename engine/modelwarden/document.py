@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from modelwarden.evidence import Evidence, EvidenceError, Fact, facts_from_json, facts_to_json
+from modelwarden.arn import parse_arn
+from modelwarden.evidence import Evidence, EvidenceError, Fact, Present, facts_from_json, facts_to_json
 
 MAX_BYTES: Final = 16_000_000
 """Of one evidence document; a record of a large package is some 100 KB."""
@@ -51,12 +52,22 @@ def read_document(target: str) -> tuple[Evidence, dict[str, Fact]]:
     document = parse(_bytes(target, shown), shown)
     try:
         evidence = Evidence.from_json(document, prefixes=_PACKAGE)
+        _check_package(evidence)
         raw = document.get("reference", {"facts": {}})
         if not isinstance(raw, dict):
             raise EvidenceError("`reference` must be an object")
         return evidence, facts_from_json(raw.get("facts"), raw.get("sources", []), _REFERENCE)
     except EvidenceError as error:
         raise EvidenceError(f"{shown}: {error}") from error
+
+
+def _check_package(evidence: Evidence) -> None:
+    """The document must be about one package: its name and its facts may not say different things."""
+    stated = parse_arn(evidence.package).facts()
+    for pointer, fact in stated.items():
+        found = evidence.facts.get(pointer)
+        if isinstance(found, Present) and isinstance(fact, Present) and found.value != fact.value:
+            raise EvidenceError(f"`{pointer}` is `{found.value}`, but `package` is `{evidence.package}`")
 
 
 def _bytes(target: str, shown: str) -> bytes:

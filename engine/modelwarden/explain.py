@@ -49,7 +49,12 @@ class Explanation:
 
 
 def explain(
-    bundle: Bundle, effective: Effective, evidence: Evidence, reference: dict[str, Fact], request: Request, control_id: str
+    bundle: Bundle,
+    effective: Effective,
+    evidence: Evidence,
+    reference: dict[str, Fact],
+    request: Request,
+    control_id: str,
 ) -> Explanation:
     """Explain one control of the bundle, which may be one that the settings switch off."""
     control = bundle.controls[control_id]
@@ -85,7 +90,9 @@ class _Only:
         return ("block", "explained") if control_id == self.control else ("off", "explained")
 
 
-def _clauses(bundle: Bundle, policy: CedarPolicy, effective: Effective, facts: Evidence, request: Request) -> Iterator[Clause]:
+def _clauses(
+    bundle: Bundle, policy: CedarPolicy, effective: Effective, facts: Evidence, request: Request
+) -> Iterator[Clause]:
     """Each condition judged alone, with the guards that it needs."""
     for body in syntax.bodies(policy.json, "unless"):
         conjuncts = list(syntax.conjuncts(body))
@@ -95,19 +102,27 @@ def _clauses(bundle: Bundle, policy: CedarPolicy, effective: Effective, facts: E
             guarded = syntax.conjunction([*_guards_of(condition, conjuncts), condition])
             variant = recompile(policy, guarded, list(bundle.declarations))
             judge = CedarJudge([variant])
-            found = judge.judge(facts, effective.parameters, effective.parameters_unknown, request.moment, [policy.id])[policy.id]
+            found = judge.judge(facts, effective.parameters, effective.parameters_unknown, request.moment, [policy.id])[
+                policy.id
+            ]
             observed = found.observed or _facts_of(variant, facts)
             yield Clause(_readable(condition), _ANSWERS.get(found.outcome, found.outcome), observed)
 
 
 def _guards_another(guard: Any, conjuncts: list[Any]) -> bool:
     paths = {access.path for access in syntax.accesses(guard)}
-    return any(other is not guard and not syntax.is_guard(other) and syntax.names_any(other, paths) for other in conjuncts)
+    return any(
+        other is not guard and not syntax.is_guard(other) and syntax.names_any(other, paths) for other in conjuncts
+    )
 
 
 def _guards_of(condition: Any, conjuncts: list[Any]) -> list[Any]:
     paths = {access.path for access in syntax.accesses(condition)}
-    return [guard for guard in conjuncts if guard is not condition and syntax.is_guard(guard) and syntax.names_any(guard, paths)]
+    return [
+        guard
+        for guard in conjuncts
+        if guard is not condition and syntax.is_guard(guard) and syntax.names_any(guard, paths)
+    ]
 
 
 def _facts_of(policy: CedarPolicy, facts: Evidence) -> tuple[Observation, ...]:

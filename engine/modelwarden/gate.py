@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from modelwarden import __version__
+from modelwarden.arn import parse_arn
 from modelwarden.attributes import RISK_POINTER
 from modelwarden.catalog import Bundle, load_bundle
 from modelwarden.decide import decide, digests_of
@@ -22,7 +23,7 @@ from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
 from modelwarden.request import Moment, Principal, Request, Stage
 from modelwarden.run import Run
-from modelwarden.settings import Settings, load_settings, named_bundles
+from modelwarden.settings import Settings, read_sources
 from modelwarden.snapshot import LedgerRow
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _PRINCIPAL: Final = "/request/principal/"
 _APPROVER: Final = "/approver/"
+LATEST: Final = "9999-12-31T00:00:00Z"
+"""A time after every `block_from`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,8 @@ class Sources:
     config: Path | None = None
     organization: str | None = None
     organization_digest: str | None = None
-    bundles: tuple[Path, ...] = ()
     flags: Mapping[str, object] = field(default_factory=dict)
-    """`profile`, `level` (`ID=LEVEL` strings), `role`, `external_id`: what flags may tighten or name."""
+    """`profile`, `level` (`ID=LEVEL` strings), `bundle`, `runs`, `role`, `external_id`, `retries`: what flags may tighten or name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,6 @@ class Question:
     """Asserted time; None: now."""
     record: Path | None = None
     replay: Path | None = None
-    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,23 @@ def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
     Raises:
         UserError: settings or a bundle that cannot be used, or a layer that loosens what another one fixed.
     """
-    arguments = {
-        "config": sources.config,
-        "organization": sources.organization,
-        "organization_digest": sources.organization_digest,
-        "environment": environment,
-        "flags": sources.flags,
-    }
-    bundle = load_bundle([*named_bundles(**arguments), *sources.bundles])
-    return House(bundle, load_settings(**arguments, declarations=bundle.declarations, control_ids=bundle.controls))
+    read = read_sources(
+        config=sources.config,
+        organization=sources.organization,
+        organization_digest=sources.organization_digest,
+        environment=environment,
+        flags=sources.flags,
+        fetch=fetch_pack,
+    )
+    bundle = load_bundle(read.bundle_paths)
+    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls))
+
+
+def fetch_pack(location: str) -> bytes:
+    """The bytes of an `s3://bucket/key` policy pack; boto3 is loaded only then."""
+    from modelwarden.collect import fetch_object
+
+    return fetch_object(location)
 
 
 def is_arn(target: str) -> bool:
@@ -109,16 +118,22 @@ def observe(house: House, question: Question) -> Observed:
     if not is_arn(question.target):
         evidence, reference = read_document(question.target)
         return Observed(evidence, reference, _asserted(question) or Unknown("an evidence file proves no principal"))
+    return collect(collector_of(house, record=question.record, replay=question.replay), house, question)
+
+
+def collector_of(house: House, *, record: Path | None = None, replay: Path | None = None) -> Collector:
+    """A collector as the settings describe it."""
     from modelwarden.collect import Collector
 
-    collector = Collector(
-        role=house.settings.collect.role,
-        external_id=house.settings.collect.external_id,
-        retries=house.settings.collect.retries if question.retries is None else question.retries,
-        record=question.record,
-        replay=question.replay,
+    settings = house.settings.collect
+    return Collector(
+        role=settings.role,
+        external_id=settings.external_id,
+        retries=settings.retries,
+        timeout_seconds=settings.timeout_seconds,
+        record=record,
+        replay=replay,
     )
-    return collect(collector, house, question)
 
 
 def collect(collector: Collector, house: House, question: Question) -> Observed:
@@ -137,14 +152,16 @@ def collect(collector: Collector, house: House, question: Question) -> Observed:
 
 def needed_facts(house: House, question: Question) -> list[str]:
     """Patterns that the controls of this moment read, with what scopes and the material digest rest on."""
+    request = Request(question.stage, question.moment, question.as_of or LATEST)
+    # With only the ARN known, the stricter of all possible levels holds: a control is off here only if it is off for certain.
+    effective = house.settings.effective(Evidence(question.target, parse_arn(question.target).facts()), request)
     reads: dict[str, None] = dict.fromkeys((*MATERIAL, *house.settings.reads(), RISK_POINTER))
     for control in house.bundle.controls.values():
-        if question.moment in control.info.moments and house.settings.may_be_on(control.id):
+        if question.moment in control.info.moments and effective.level(control.id)[0] != "off":
             reads |= dict.fromkeys(control.info.reads)
     if question.moment == "approve":
         # Who approves is the principal now; nobody needs to ask the trail for an earlier approval.
-        approver = [pattern for pattern in reads if pattern.startswith(_APPROVER)]
-        for pattern in approver:
+        for pattern in [pattern for pattern in reads if pattern.startswith(_APPROVER)]:
             del reads[pattern]
             reads[_PRINCIPAL + pattern.removeprefix(_APPROVER)] = None
     return list(reads)
@@ -160,14 +177,22 @@ def _asserted(question: Question) -> Principal | None:
     if question.principal is None:
         return None
     if not is_arn(question.principal):
-        raise UserError(f"--principal: `{question.principal}` is not an ARN", "give the ARN of an IAM user, role or session")
+        raise UserError(
+            f"--principal: `{question.principal}` is not an ARN", "give the ARN of an IAM user, role or session"
+        )
     return who(question.principal, asserted=True)
 
 
-def judge(house: House, question: Question, observed: Observed, *, now: str, run_id: str, finished: str | None = None) -> Run:
+def judge(
+    house: House, question: Question, observed: Observed, *, now: str, run_id: str, finished: str | None = None
+) -> Run:
     """Evaluate and decide what was observed, as a run that stands for itself. Pure."""
     request = Request(
-        question.stage, question.moment, question.as_of or now, observed.principal, as_of_asserted=question.as_of is not None
+        question.stage,
+        question.moment,
+        question.as_of or now,
+        observed.principal,
+        as_of_asserted=question.as_of is not None,
     )
     effective = house.settings.effective(subject(observed.evidence, observed.reference, request), request)
     findings: tuple[Finding, ...] = evaluate(house.bundle, effective, observed.evidence, observed.reference, request)
@@ -188,7 +213,7 @@ def judge(house: House, question: Question, observed: Observed, *, now: str, run
         advisory=house.settings.advisory,
         evidence_asserted=observed.evidence.asserted,
         off=[id_ for id_ in house.bundle.controls if id_ not in judged],
-        notices=effective.notices,
+        notices=[f"waiver {waiver.id} expired on {waiver.expires}" for waiver in effective.expired_waivers()],
     )
     return Run(
         id=run_id,

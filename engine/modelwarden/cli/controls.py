@@ -12,7 +12,9 @@ from modelwarden.catalog import Bundle, load_bundle
 from modelwarden.errors import UserError
 from modelwarden.finding import ControlInfo
 
-_bundle = click.option("--bundle", "bundles", multiple=True, type=click.Path(path_type=Path), help="Folder with further controls.")
+_bundle = click.option(
+    "--bundle", "bundles", multiple=True, type=click.Path(path_type=Path), help="Folder with further controls."
+)
 _format = click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 

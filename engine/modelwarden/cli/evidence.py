@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from modelwarden import gate as gating
-from modelwarden.catalog import load_bundle
+from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import collect_options
 from modelwarden.document import to_document
 from modelwarden.errors import UserError
@@ -22,35 +22,30 @@ from modelwarden.evidence import Evidence, Unknown
 @click.argument("arn")
 @collect_options
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file (default: ./modelwarden.toml).")
-@click.option("--base-image", "base_images", multiple=True, metavar="URI", help="Approved base image whose layers to add as reference; repeatable.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to a file instead of stdout.")
+@click.option(
+    "--base-image",
+    "base_images",
+    multiple=True,
+    metavar="URI",
+    help="Approved base image whose layers to add as reference; repeatable.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to a file instead of stdout."
+)
 @click.pass_context
-def evidence(context: click.Context, arn: str, base_images: tuple[str, ...], output: Path | None, **options: Any) -> None:
+def evidence(
+    context: click.Context, arn: str, base_images: tuple[str, ...], output: Path | None, **options: Any
+) -> None:
     """Read the model package ARN from whichever account owns it and print the evidence as JSON.
 
     Exit code 3 where something could not be read.
     """
-    from modelwarden.collect import Collector
-
     if not gating.is_arn(arn):
-        raise UserError(f"`{arn}` is not the ARN of a model package", "find it with `aws sagemaker list-model-packages`")
-    flags = {name: options[name] for name in ("role", "external_id") if options[name]}
-    settings = gating.load_settings(
-        config=options["config"],
-        organization=None,
-        organization_digest=None,
-        environment=os.environ,
-        flags=flags,
-        declarations=(bundle := load_bundle()).declarations,
-        control_ids=bundle.controls,
-    )
-    collector = Collector(
-        role=settings.collect.role,
-        external_id=settings.collect.external_id,
-        retries=options["retries"] or settings.collect.retries,
-        record=options["record"],
-        replay=options["replay"],
-    )
+        raise UserError(
+            f"`{arn}` is not the ARN of a model package", "find it with `aws sagemaker list-model-packages`"
+        )
+    house = gating.load_house(sources_from(options), os.environ)
+    collector = gating.collector_of(house, record=options["record"], replay=options["replay"])
     found = collector.package(arn, None)
     reference = collector.reference(base_images) if base_images else {}
     text = json.dumps(to_document(found, reference), indent=1, ensure_ascii=False) + "\n"
@@ -60,7 +55,9 @@ def evidence(context: click.Context, arn: str, base_images: tuple[str, ...], out
         try:
             output.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise UserError(f"{output}: cannot be written: {error.strerror}", "choose a folder that exists and is writable") from error
+            raise UserError(
+                f"{output}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
+            ) from error
     unread = _unread(found)
     print(f"{len(found.facts)} facts, {unread} unknown; {len(collector.ledger)} APIs read", file=sys.stderr)
     context.exit(3 if unread else 0)

@@ -32,9 +32,13 @@ def explain(control_id: str, **options: Any) -> None:
     info = find(house.bundle, control_id)
     observed = gating.observe(house, question)
     as_of = question.as_of or now()
-    request = Request(question.stage, question.moment, as_of, observed.principal, as_of_asserted=question.as_of is not None)
+    request = Request(
+        question.stage, question.moment, as_of, observed.principal, as_of_asserted=question.as_of is not None
+    )
     effective = house.settings.effective(subject(observed.evidence, observed.reference, request), request)
-    explanation = explain_control(house.bundle, effective, observed.evidence, dict(observed.reference), request, info.id)
+    explanation = explain_control(
+        house.bundle, effective, observed.evidence, dict(observed.reference), request, info.id
+    )
     click.echo(_text(explanation, observed.evidence.package, request), nl=False)
 
 
@@ -52,7 +56,11 @@ def _text(explanation: Explanation, package: str, request: Request) -> str:
         lines += ["", f"{clause.answer}: {clause.text}", *_facts(clause.observed)]
     if explanation.read:
         decisive = {seen.pointer for seen in finding.observed} if finding.outcome != "pass" else set()
-        lines += ["", "facts that it read" + (", * those that decided" if decisive else ""), *_facts(explanation.read, decisive)]
+        lines += [
+            "",
+            "facts that it read" + (", * those that decided" if decisive else ""),
+            *_facts(explanation.read, decisive),
+        ]
     if explanation.parameters:
         lines += ["", "parameters"]
         lines += [f"    {name} = {_value(value)}" for name, value in explanation.parameters]

@@ -22,10 +22,21 @@ from modelwarden.run import Run, write
 @question_options
 @house_options
 @collect_options
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="Of what goes to stdout.")
-@click.option("-o", "--output", "outputs", multiple=True, metavar="FORMAT=FILE", help="Write a further format to a file; repeatable.")
-@click.option("--runs", type=click.Path(path_type=Path), default=Path(".modelwarden/runs"), show_default=True, help="Folder of the record.")
-@click.option("--enforce", is_flag=True, help="Write the decision back to the registry: approval status and description.")
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="Of what goes to stdout."
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write a further format to a file; repeatable.",
+)
+@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the record (default: .modelwarden/runs).")
+@click.option(
+    "--enforce", is_flag=True, help="Write the decision back to the registry: approval status and description."
+)
 @click.pass_context
 def gate(context: click.Context, **options: Any) -> None:
     """Decide whether TARGET may be promoted to a stage.
@@ -40,7 +51,7 @@ def gate(context: click.Context, **options: Any) -> None:
     started = now()
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(started), finished=now())
-    path = write(run, options["runs"])
+    path = write(run, house.settings.runs or Path(".modelwarden/runs"))
     for format_, file in outputs:
         _write(file, render(run, format_))
     click.echo(render(run, options["format_"], color=_color()), nl=False)
@@ -62,7 +73,6 @@ def question_from(options: dict[str, Any]) -> Question:
         as_of=time_of(options["as_of"]),
         record=options["record"],
         replay=options["replay"],
-        retries=options["retries"],
     )
 
 
@@ -71,15 +81,17 @@ def sources_from(options: dict[str, Any]) -> Sources:
     flags = {
         "profile": options.get("profile"),
         "level": tuple(options.get("levels", ())),
+        "bundle": tuple(map(str, options.get("bundles", ()))),
+        "runs": str(options["runs"]) if options.get("runs") else None,
         "role": options.get("role"),
         "external_id": options.get("external_id"),
+        "retries": options.get("retries"),
     }
     return Sources(
-        config=options["config"],
-        organization=options["organization"],
-        organization_digest=options["organization_digest"],
-        bundles=tuple(options["bundles"]),
-        flags={name: value for name, value in flags.items() if value},
+        config=options.get("config"),
+        organization=options.get("organization"),
+        organization_digest=options.get("organization_digest"),
+        flags={name: value for name, value in flags.items() if value not in (None, ())},
     )
 
 
@@ -94,7 +106,9 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable") from error
+        raise UserError(
+            f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
+        ) from error
 
 
 def _color() -> bool:
@@ -111,7 +125,9 @@ def _refuse_asserted(question: Question) -> None:
     }
     for name, given in named.items():
         if given:
-            raise UserError(f"--enforce refuses {name}: it is asserted, not proven", "leave it out, or leave out --enforce")
+            raise UserError(
+                f"--enforce refuses {name}: it is asserted, not proven", "leave it out, or leave out --enforce"
+            )
 
 
 def _enforce(run: Run) -> None:

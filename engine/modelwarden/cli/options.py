@@ -23,12 +23,32 @@ def house_options(command: F) -> F:
     """Where settings and controls come from."""
     for option in reversed(
         [
-            click.option("--config", type=click.Path(path_type=Path), help="Settings file (default: ./modelwarden.toml)."),
-            click.option("--organization", metavar="PACK", help="Policy pack of the organization: folder, archive or s3:// object."),
+            click.option(
+                "--config", type=click.Path(path_type=Path), help="Settings file (default: ./modelwarden.toml)."
+            ),
+            click.option(
+                "--organization",
+                metavar="PACK",
+                help="Policy pack of the organization: folder, archive or s3:// object.",
+            ),
             click.option("--organization-digest", metavar="SHA256", help="Digest that pins the pack."),
-            click.option("--bundle", "bundles", multiple=True, type=click.Path(path_type=Path), help="Folder with further controls."),
-            click.option("--profile", type=click.Choice(["observe", "recommended", "strict"]), help="May only tighten."),
-            click.option("--level", "levels", multiple=True, metavar="ID=LEVEL", help="block or flag for one control; may only tighten."),
+            click.option(
+                "--bundle",
+                "bundles",
+                multiple=True,
+                type=click.Path(path_type=Path),
+                help="Folder with further controls.",
+            ),
+            click.option(
+                "--profile", type=click.Choice(["observe", "recommended", "strict"]), help="May only tighten."
+            ),
+            click.option(
+                "--level",
+                "levels",
+                multiple=True,
+                metavar="ID=LEVEL",
+                help="block or flag for one control; may only tighten.",
+            ),
         ]
     ):
         command = option(command)
@@ -40,9 +60,20 @@ def question_options(command: F) -> F:
     for option in reversed(
         [
             click.option("--to", "stage", metavar="STAGE", required=True, help="Development, Staging or Production."),
-            click.option("--at", "moment", type=click.Choice(get_args(Moment)[:2]), default="approve", show_default=True, help="Moment."),
-            click.option("--principal", metavar="ARN", help="Who acts, asserted (default: whoever the credentials prove)."),
-            click.option("--as-of", "as_of", metavar="TIME", help="Judge as of this UTC time, asserted (default: now)."),
+            click.option(
+                "--at",
+                "moment",
+                type=click.Choice(get_args(Moment)[:2]),
+                default="approve",
+                show_default=True,
+                help="Moment.",
+            ),
+            click.option(
+                "--principal", metavar="ARN", help="Who acts, asserted (default: whoever the credentials prove)."
+            ),
+            click.option(
+                "--as-of", "as_of", metavar="TIME", help="Judge as of this UTC time, asserted (default: now)."
+            ),
         ]
     ):
         command = option(command)
@@ -53,11 +84,24 @@ def collect_options(command: F) -> F:
     """How AWS is read."""
     for option in reversed(
         [
-            click.option("--role", metavar="NAME", help="Role to assume in the account that owns the package; `{account}` is replaced."),
+            click.option(
+                "--role",
+                metavar="NAME",
+                help="Role to assume in the account that owns the package; `{account}` is replaced.",
+            ),
             click.option("--external-id", metavar="ID", help="ExternalId for that role."),
-            click.option("--retries", type=click.IntRange(1, 20), help="Attempts of one call (default: 8)."),
-            click.option("--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep the redacted raw responses."),
-            click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Answer from recorded responses, without AWS."),
+            click.option(
+                "--retries", type=click.IntRange(0, 20), help="Attempts after the first, of one call (default: 7)."
+            ),
+            click.option(
+                "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep the redacted raw responses."
+            ),
+            click.option(
+                "--replay",
+                type=click.Path(path_type=Path),
+                metavar="DIR",
+                help="Answer from recorded responses, without AWS.",
+            ),
         ]
     ):
         command = option(command)
@@ -84,7 +128,9 @@ def time_of(text: str | None) -> str | None:
             raise ValueError
         datetime.strptime(full, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as error:
-        raise UserError(f"--as-of: `{text}` is not a UTC time", "write it as 2026-11-22 or 2026-11-22T02:10:00Z") from error
+        raise UserError(
+            f"--as-of: `{text}` is not a UTC time", "write it as 2026-11-22 or 2026-11-22T02:10:00Z"
+        ) from error
     return full
 
 

@@ -16,15 +16,21 @@ from modelwarden.run import read
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--title", default="Promotion decisions", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write."
+)
 def report(runs: tuple[Path, ...], title: str, output: Path) -> None:
     """Write one self-contained HTML page over RUNS: files of recorded runs, or folders of them."""
     files = [file for path in runs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not files:
-        raise UserError(f"{', '.join(map(str, runs))}: holds no run", "`modelwarden gate` records each run in .modelwarden/runs")
+        raise UserError(
+            f"{', '.join(map(str, runs))}: holds no run", "`modelwarden gate` records each run in .modelwarden/runs"
+        )
     text = page([read(file) for file in files], title=title, generated_at=now())
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error.strerror}", "choose a folder that exists and is writable") from error
+        raise UserError(
+            f"{output}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
+        ) from error
     print(f"{len(files)} runs on one page: {output}", file=sys.stderr)

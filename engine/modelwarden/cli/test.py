@@ -12,7 +12,13 @@ from modelwarden.errors import UserError
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--bundle", "bundles", multiple=True, type=click.Path(path_type=Path), help="Folder with controls to judge beside the built-in ones.")
+@click.option(
+    "--bundle",
+    "bundles",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder with controls to judge beside the built-in ones.",
+)
 @click.pass_context
 def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path, ...]) -> None:
     """Run the cases below FOLDERS (default: the cases of the built-in controls).
@@ -27,7 +33,16 @@ def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path,
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder", "name a folder that holds `<CONTROL>/cases.json` files")
     named = [*bundles, *(folder for folder in folders if _holds_controls(folder))]
-    options = ["-q", "--no-header", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null", "--rootdir=."]
+    options = [
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        "-c",
+        "/dev/null",
+        "--rootdir=.",
+    ]
     options += [f"--modelwarden-bundle={folder}" for folder in dict.fromkeys(named)]
     with as_file(files("modelwarden.builtin.cases")) as builtin:
         code = int(pytest.main([*options, *map(str, folders or [builtin])]))
@@ -37,4 +52,6 @@ def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path,
 
 
 def _holds_controls(folder: Path) -> bool:
-    return any(path.suffix == ".cedar" or (path.suffix == ".py" and "tests" not in path.parts) for path in folder.rglob("*"))
+    return any(
+        path.suffix == ".cedar" or (path.suffix == ".py" and "tests" not in path.parts) for path in folder.rglob("*")
+    )
