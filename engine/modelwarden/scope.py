@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
 from modelwarden import toml
+from modelwarden.arn import ArnError, parse_arn
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import Enforcement, parse_enforcement
 from modelwarden.evidence import Evidence, Present, Unknown
@@ -21,10 +22,6 @@ from modelwarden.parameter import ParameterDeclaration
 from modelwarden.toml import SettingsError, quoted
 
 ACCOUNT: Final = re.compile(r"\d{12}")
-_PACKAGE: Final = re.compile(
-    r"arn:(?P<partition>aws[\w-]*):sagemaker:(?P<region>[\w-]+):(?P<account>\d{12})"
-    r":model-package/(?P<name>[^/\s]+)(?:/(?P<version>\d+))?"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +41,12 @@ class Subject:
 
 def subject_of(facts: Evidence, units: Mapping[str, str]) -> Subject:
     """Read a subject from the package's ARN; `units` is account id -> path of units."""
-    found = _PACKAGE.fullmatch(facts.package)
-    if not found:
+    try:
+        arn = parse_arn(facts.package)
+    except ArnError:
         return Subject(facts.package, None, None, None, Unknown("the account is not known"), facts)
-    account = found["account"]
-    unit = units.get(account) or Unknown(f"no setting says which unit account {account} belongs to")
-    group = found["name"] if found["version"] else None
-    return Subject(facts.package, account, found["region"], group, unit, facts)
+    unit = units.get(arn.account) or Unknown(f"no setting says which unit account {arn.account} belongs to")
+    return Subject(facts.package, arn.account, arn.region, arn.group, unit, facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ from typing import Any, Final
 from modelwarden import toml
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import recommended
-from modelwarden.evidence import Evidence, Unknown, digest
-from modelwarden.facts import escape
+from modelwarden.evidence import Evidence, digest
 from modelwarden.finding import AppliedWaiver, Finding, Level
 from modelwarden.parameter import ParameterDeclaration
-from modelwarden.request import MOMENTS, STAGES, Request
+from modelwarden.request import STAGES, Request
 from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import Layer, Source
-from modelwarden.settings.resolve import NOTHING, Holds, level_of, levels, parameter_of, resolve
+from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
 from modelwarden.settings.sources import Sources
 from modelwarden.toml import SettingsError, quoted
 from modelwarden.waiver import Waiver
@@ -29,7 +28,6 @@ SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
 _NOT_JUDGING: Final = ("bundle", "runs", "collect", "waiver")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
-_ANY: Final = Unknown("any package")
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
 
@@ -215,19 +213,6 @@ class Settings:
     def effective(self, facts: Evidence, request: Request) -> Effective:
         """What holds for one package and request. Never raises."""
         return Effective(self, subject_of(facts, self.units), request)
-
-    def reads(self) -> tuple[str, ...]:
-        """Pointers of the facts that scopes rest on."""
-        keys = {key for layer in self.layers for scope in layer.scopes for key in scope.match.tags}
-        return ("/tag_keys", *(f"/tag/{escape(key)}" for key in sorted(keys))) if keys else ()
-
-    def may_be_on(self, control_id: str) -> bool:
-        """False only for a control that is off at every stage and moment, whatever scopes hold."""
-        return any(
-            level_of(self.layers, lambda _: _ANY, control_id, stage, moment).value.level != "off"
-            for stage in STAGES
-            for moment in MOMENTS
-        )
 
     def to_json(self) -> dict[str, Any]:
         """A document that `from_json` reads back, so that a decision can be made again later."""
