@@ -83,10 +83,10 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "modelwarden"
         return _say(_lower(error.format_message()), f"`{command} --help` shows the usage", USAGE)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns a closed pipe into SystemExit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _say("the output was closed before it was written", "write it to a file with `-o FORMAT=FILE`", INTERNAL)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the outermost frame: a defect is told in one line and is exit 4
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a defect is told in one line and is exit 4
         return _defect(error)
     return OK
 

@@ -39,7 +39,7 @@ def _listed(values: Iterable[str]) -> str:
 
 def _scope(group: str, attributes: tuple[str, ...]) -> str:
     declared = json.dumps(list(attributes))
-    return f'[[scope]]\ngroup = "{group}"\nparameters = {{ protected_attributes = {declared} }}\n'
+    return f'[[scope]]\nmatch = {{ group = "{group}" }}\nparameters = {{ protected_attributes = {declared} }}\n'
 
 
 def text() -> str:
