@@ -108,11 +108,13 @@ def _entry(value: Any, where: str) -> Enforcement:
     cells: dict[tuple[str, str], Level] = {}
     for stage in STAGES:
         if stage in value:
-            cells |= {(stage, moment): level for moment, level in _moments(value[stage], f"{where}.{stage}").items()}
+            cells |= {
+                (stage, moment): level for moment, level in _moments(value[stage], toml.inside(where, stage)).items()
+            }
     # A moment is named to be an exception, so it goes before what a stage says of all its moments.
-    for moment, level in _moments(value.get("moments", {}), f"{where}.moments").items():
+    for moment, level in _moments(value.get("moments", {}), toml.inside(where, "moments")).items():
         cells |= {(stage, moment): level for stage in STAGES}
-    block_from = toml.day(value["block_from"], f"{where}.block_from") if "block_from" in value else None
+    block_from = toml.day(value["block_from"], toml.inside(where, "block_from")) if "block_from" in value else None
     return Enforcement(None, cells, block_from)
 
 
@@ -121,7 +123,7 @@ def _moments(value: Any, where: str) -> dict[str, Level]:
     if not isinstance(value, dict):
         return dict.fromkeys(MOMENTS, _level(value, where))
     toml.table(value, where, MOMENTS)
-    return {moment: _level(level, f"{where}.{moment}") for moment, level in value.items()}
+    return {moment: _level(level, toml.inside(where, moment)) for moment, level in value.items()}
 
 
 def _level(value: Any, where: str) -> Level:

@@ -65,7 +65,7 @@ class ParameterDeclaration:
             case "long" if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
                 fits = value
             case "table" if isinstance(value, Mapping):
-                fits = {key: _cell(member, f"{where}.{key}") for key, member in value.items()}
+                fits = {key: _cell(member, toml.inside(where, key)) for key, member in value.items()}
         if fits is None:
             raise SettingsError(f"{where}: {_SHAPES[self.type]} is expected, not {quoted(value)}", self.about)
         return fits
@@ -118,13 +118,15 @@ def _declaration(name: str, entry: Any, where: str) -> ParameterDeclaration:
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{where}: not a name of a parameter", "write it like `approved_image_sources`")
     toml.table(entry, where, ("type", "tighten", "about", "default"))
-    type_ = toml.one_of(entry.get("type"), get_args(ParameterType), f"{where}.type", "type")
-    tighten = toml.one_of(entry.get("tighten", "fixed"), _DIRECTIONS[type_], f"{where}.tighten", f"way of a {type_}")
-    about = toml.text(entry.get("about"), f"{where}.about")
+    type_ = toml.one_of(entry.get("type"), get_args(ParameterType), toml.inside(where, "type"), "type")
+    tighten = toml.one_of(
+        entry.get("tighten", "fixed"), _DIRECTIONS[type_], toml.inside(where, "tighten"), f"way of a {type_}"
+    )
+    about = toml.text(entry.get("about"), toml.inside(where, "about"))
     declaration = ParameterDeclaration(name, type_, about, tighten)  # type: ignore[arg-type]
     if "default" not in entry:
         return declaration
-    default = declaration.typed(entry["default"], f"{where}.default")
+    default = declaration.typed(entry["default"], toml.inside(where, "default"))
     return ParameterDeclaration(name, declaration.type, about, declaration.tighten, default)
 
 
@@ -138,7 +140,7 @@ def _cell(value: Any, where: str) -> Any:
         case int() if -(2**63) <= value < 2**63:
             return value
         case Mapping():
-            return {key: _cell(member, f"{where}.{key}") for key, member in value.items()}
+            return {key: _cell(member, toml.inside(where, key)) for key, member in value.items()}
         case list() | tuple():
             return tuple(_cell(member, where) for member in value)
     raise SettingsError(f"{where}: a finite number, a text, true, false, a list or a table is expected")

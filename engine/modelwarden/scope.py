@@ -157,17 +157,19 @@ def _match(entry: Any, where: str) -> Match:
     toml.table(entry if entry is not None else {}, where, ("account", "unit", "group", "tag"))
     if not entry:
         raise SettingsError(f"{where}: matches nothing in particular", "name an account, unit, group or tag")
-    accounts = toml.texts(entry["account"], f"{where}.account") if "account" in entry else ()
+    accounts = toml.texts(entry["account"], toml.inside(where, "account")) if "account" in entry else ()
     for account in accounts:
         if not ACCOUNT.fullmatch(account):
-            raise SettingsError(f"{where}.account: {quoted(account)} is not an account id", "write 12 digits in quotes")
-    tags = toml.table(entry.get("tag", {}), f"{where}.tag")
-    units = toml.texts(entry["unit"], f"{where}.unit") if "unit" in entry else ()
+            raise SettingsError(
+                f"{toml.inside(where, 'account')}: {quoted(account)} is not an account id", "write 12 digits in quotes"
+            )
+    tags = toml.table(entry.get("tag", {}), toml.inside(where, "tag"))
+    units = toml.texts(entry["unit"], toml.inside(where, "unit")) if "unit" in entry else ()
     return Match(
         accounts,
         tuple(unit.strip("/") for unit in units),
-        toml.texts(entry["group"], f"{where}.group") if "group" in entry else (),
-        {key: toml.text(value, f"{where}.tag.{toml.printable(key)}") for key, value in tags.items()},
+        toml.texts(entry["group"], toml.inside(where, "group")) if "group" in entry else (),
+        {key: toml.text(value, toml.inside(toml.inside(where, "tag"), key)) for key, value in tags.items()},
     )
 
 

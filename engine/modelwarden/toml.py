@@ -97,12 +97,17 @@ def quoted(value: object) -> str:
     return f"`{printable(plain(value) if isinstance(value, Mapping | list | tuple) else value)}`"
 
 
+def inside(where: str, key: str) -> str:
+    """The place of a key below a place: `scope` and `match` in backticks give `scope.match` in one pair of them."""
+    return f"{where[:-1]}.{printable(key)}`" if where.endswith("`") else f"{where}.{printable(key)}"
+
+
 def suggest(name: str, known: Collection[str]) -> str:
     """The next step after a name that does not exist."""
     import difflib  # only a mistake needs it
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    close = close or [one for one in known if one.casefold() == name.casefold()]
+    close = close or [one for one in known if len(name) > 2 and one.casefold().startswith(name.casefold())]
     if close:
         return f"did you mean `{close[0]}`?"
     return f"use one of {', '.join(sorted(known))}" if known else "none exists"

@@ -143,9 +143,9 @@ def _accounts(value: Any, where: str) -> dict[str, str]:
     for account, entry in toml.table(value, where).items():
         if not ACCOUNT.fullmatch(account):
             raise SettingsError(f"{where}: {quoted(account)} is not an account id", "write 12 digits in quotes")
-        here = f"{where}.{account}"
+        here = toml.inside(where, account)
         unit = toml.table(entry, here, ("unit",)).get("unit")
-        found[account] = toml.text(unit, f"{here}.unit").strip("/")
+        found[account] = toml.text(unit, toml.inside(here, "unit")).strip("/")
     return found
 
 
