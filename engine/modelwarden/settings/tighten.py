@@ -81,6 +81,8 @@ def _origin(held: Held[Any], above: Sequence[Layer]) -> Layer | None:
 
 def _refuse(layer: Layer, setting: str, low: Any, high: Any, origin: Layer | None, at: str = "") -> NoReturn:
     said_by = f"the {origin.label} ({origin.path})" if origin else "the declaration of the parameter"
+    if origin is not None and origin.name == "default":
+        said_by = "the profile observe, which holds without a settings file"
     both = f"{_shown(low)} loosens {_shown(high)}"
     raise SettingsError(
         f"{layer.path}: `{setting}`{at}: {both} of {said_by}",
