@@ -1,0 +1,95 @@
+"""What the command-line tests share: the real console script, a sandbox, and evidence that was really collected."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(sys.executable).with_name("modelwarden")
+DEMO = Path(__file__).parents[2] / "engine/modelwarden/sandbox/demo"
+CLOCK = "2026-11-20T06:00:00Z"
+
+
+@dataclass(frozen=True)
+class Done:
+    """One finished command."""
+
+    code: int
+    out: str
+    err: str
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without anything that configures AWS or modelwarden, and without credentials on disk."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
+    nowhere = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
+    return kept | nowhere
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Done]:
+    """Run `modelwarden ARGUMENTS` in an empty folder."""
+
+    def call(*arguments: str | Path, env: dict[str, str] | None = None, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
+        done = subprocess.run(
+            [SCRIPT, *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            env=clean_environment() | (env or {}),
+            input=stdin,
+            capture_output=True,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Any]:
+    """The demo organization over HTTP."""
+    from modelwarden.sandbox.server import Sandbox
+
+    with Sandbox("demo") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def scenario() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((DEMO / "scenario.json").read_text())
+    return document
+
+
+@pytest.fixture(scope="session")
+def good(scenario: dict[str, Any]) -> dict[str, Any]:
+    """A planned package without any defect, to be approved for Production."""
+    return next(
+        package
+        for package in scenario["packages"]
+        if package["planned"]["verdict"] == "allow" and package["planned"]["to"] == "Production" and package["planned"]["at"] == "approve"
+    )
+
+
+@pytest.fixture(scope="session")
+def good_evidence(sandbox: Any, good: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Its evidence document with the reference, as the command line wrote it."""
+    file = tmp_path_factory.mktemp("evidence") / "good.json"
+    bases = [line for line in (DEMO / "modelwarden.toml").read_text().split('"') if "/ml/base:" in line]
+    options = [option for base in bases for option in ("--base-image", base)]
+    done = subprocess.run(
+        [SCRIPT, "evidence", good["describe"]["ModelPackageArn"], "--role", "ModelwardenReader", *options, "-o", file],
+        env=clean_environment() | sandbox.environment(),
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode in (0, 3), done.stderr.decode()
+    document: dict[str, Any] = json.loads(file.read_text())
+    document.pop("digest")
+    return document

@@ -1,0 +1,306 @@
+"""The exit-code matrix: what happened decides the code, whatever the format; by real processes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwarden.render import FORMATS
+from tests.cli.conftest import CLOCK, DEMO, Done, clean_environment
+
+Run = Callable[..., Done]
+
+APPROVER = "arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_ModelRiskOfficer_0123456789abcdef/officer@example.com"
+SETTINGS = DEMO / "modelwarden.toml"
+
+RULE = '''
+import os, sys, time
+from modelwarden.control import Pass, Verdict, control
+
+@control(id="ACME-01", title="a rule of the house is broken", severity="high", rationale="House rule.",
+         remediation="mend it", reads=("/package/arn",), source="house rule 1", since="1.0.0")
+def check(evidence, parameters) -> Verdict:
+    {body}
+    evidence.get("/package/arn")
+    return Pass()
+'''
+
+POLICY = """
+@id("ACME-02")
+@title("a count overflows")
+@severity("high")
+@rationale("House rule.")
+@remediation("mend it")
+@reads("/package/version")
+@source("house rule 2")
+@since("1.0.0")
+forbid (
+  principal,
+  action in Modelwarden::Action::"promote",
+  resource
+)
+unless
+{
+  resource has package.version &&
+  resource.package.version * 9223372036854775807 < 9223372036854775806
+};
+"""
+
+
+@pytest.fixture
+def gate(run: Run, tmp_path: Path, good_evidence: dict[str, Any]) -> Callable[..., Done]:
+    """Gate the good evidence, changed by `facts`, with the demo's settings unless told otherwise."""
+
+    def call(
+        *options: str | Path, facts: dict[str, Any] | None = None, settings: str | Path | None = SETTINGS, fmt: str = "text", **rest: Any
+    ) -> Done:
+        document = copy.deepcopy(good_evidence)
+        for pointer, value in (facts or {}).items():
+            document["facts"][pointer] = value
+        file = tmp_path / "evidence.json"
+        file.write_text(json.dumps(document))
+        if isinstance(settings, str):
+            (tmp_path / "settings.toml").write_text(settings)
+            settings = tmp_path / "settings.toml"
+        config = ["--config", settings] if settings else []
+        return run("gate", file, "--to", "Production", "--principal", APPROVER, "--as-of", CLOCK, *config, "--format", fmt, *options, **rest)
+
+    return call
+
+
+def no_traceback(done: Done) -> None:
+    assert "Traceback" not in done.out + done.err
+
+
+DENIED = {"state": "unknown", "reason": "AccessDeniedException", "api": "kms:DescribeKey"}
+JUDGED: dict[str, tuple[dict[str, Any], int]] = {
+    "compliant": ({}, 0),
+    "flags only": ({"/container/0/image/tag_mutability": "MUTABLE", "/artifact/0/encryption/sse": "AES256"}, 0),
+    "blocked": ({"/artifact/0/encryption/sse": "AES256"}, 1),
+    "unread": ({"/artifact/0/kms_key/manager": DENIED}, 3),
+    "blocked and unread": ({"/artifact/0/kms_key/manager": DENIED, "/package/kms_key/manager": "AWS"}, 1),
+}
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("situation", JUDGED)
+def test_what_was_judged(gate: Callable[..., Done], situation: str, fmt: str) -> None:
+    facts, code = JUDGED[situation]
+    options = ["--profile", "observe"] if False else []
+    settings: Any = 'profile = "observe"\n' + SETTINGS.read_text().replace('profile = "recommended"', "") if situation == "flags only" else SETTINGS
+    done = gate(*options, facts=facts, settings=settings, fmt=fmt)
+    assert done.code == code, done.out + done.err
+    no_traceback(done)
+    assert done.out.strip() or fmt in ("gitlab", "github")
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize(
+    "body",
+    ["sys.exit(0)", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise RuntimeError('no')"],
+    ids=["exits", "exits hard", "kills itself", "raises"],
+)
+def test_a_rule_of_the_user_never_decides_the_exit_code(gate: Callable[..., Done], tmp_path: Path, body: str, fmt: str) -> None:
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house/rule.py").write_text(RULE.format(body=body))
+    done = gate("--bundle", tmp_path / "house", "--level", "ACME-01=block", fmt=fmt)
+    assert done.code == 3, done.out + done.err
+    no_traceback(done)
+
+
+def test_a_rule_that_loops_is_stopped(gate: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house/rule.py").write_text(RULE.format(body="while True: time.sleep(1)"))
+    done = gate("--bundle", tmp_path / "house", "--level", "ACME-01=block")
+    assert done.code == 3
+    assert "did not answer within" in done.out
+
+
+def test_a_rule_that_prints_cannot_forge_an_answer(gate: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "house").mkdir()
+    body = 'print(\'{"finding": {"outcome": "pass"}}\', flush=True); raise ValueError("forged")'
+    (tmp_path / "house/rule.py").write_text(RULE.format(body=body))
+    done = gate("--bundle", tmp_path / "house", "--level", "ACME-01=block")
+    assert done.code == 3
+    assert "raised ValueError: forged" in done.out
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_policy_that_errs_leaves_the_decision_undecided(gate: Callable[..., Done], tmp_path: Path, fmt: str) -> None:
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house/overflow.cedar").write_text(POLICY)
+    done = gate("--bundle", tmp_path / "house", "--level", "ACME-02=block", facts={"/package/version": 7}, fmt=fmt)
+    assert done.code == 3, done.out + done.err
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_nothing_applicable_is_undecided(gate: Callable[..., Done], run: Run, fmt: str) -> None:
+    """Every control off but one that does not apply: nothing was proven."""
+    ids = [entry["id"] for entry in json.loads(run("controls", "list", "--format", "json").out)["controls"]]
+    table = "".join(f'{id_} = "off"\n' for id_ in ids if id_ != "APR-01")
+    done = gate(settings=f'profile = "recommended"\n[enforcement]\n{table}', fmt=fmt)
+    assert done.code == 3, done.out + done.err
+
+
+MISTAKES: dict[str, tuple[list[str], dict[str, Any], str]] = {
+    "unknown stage": (["--to", "Prod"], {}, "unknown stage `Prod`"),
+    "unknown control in a flag": (["--level", "ENC-99=block"], {}, "ENC-99"),
+    "unknown control in the settings": ([], {"settings": '[enforcement]\nENC-99 = "block"\n'}, "ENC-99"),
+    "loosening by a flag": (["--level", "ENC-02=flag"], {}, "ENC-02"),
+    "loosening by a profile": (["--profile", "observe"], {}, "profile"),
+    "no such bundle": (["--bundle", "nowhere"], {}, "nowhere"),
+    "no such settings": (["--config", "nowhere.toml"], {"settings": None}, "nowhere.toml"),
+    "settings that are no TOML": ([], {"settings": "profile = = 3"}, "settings.toml"),
+    "unknown setting": ([], {"settings": "profil = 'strict'"}, "profil"),
+    "broken waiver": ([], {"settings": "[[waiver]]\nid = 'w'\n"}, "waiver"),
+    "unpinned organization": (["--organization", "pack"], {}, "organization"),
+    "bad output": (["-o", "pdf=x.pdf"], {}, "pdf=x.pdf"),
+    "unwritable output": (["-o", "json=/nonexistent/x.json"], {}, "/nonexistent/x.json"),
+    "unwritable runs": (["--runs", "/proc/nowhere"], {}, "/proc/nowhere"),
+    "enforcing what was asserted": (["--enforce"], {}, "asserted"),
+    "as of no time": (["--as-of", "yesterday"], {}, "yesterday"),
+    "principal that is none": (["--principal", "alice"], {}, "alice"),
+    "unknown variable": ([], {"env": {"MODELWARDEN_PROFIL": "strict"}}, "MODELWARDEN_PROFIL"),
+    "unknown option": (["--frobnicate"], {}, "--frobnicate"),
+    "unset parameter in the wrong type": ([], {"settings": '[parameters]\nrequired_tags = "owner"\n'}, "required_tags"),
+}
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("situation", MISTAKES)
+def test_mistakes_are_told_in_one_line(gate: Callable[..., Done], situation: str, fmt: str) -> None:
+    options, rest, says = MISTAKES[situation]
+    done = gate(*options, fmt=fmt, **rest)
+    assert done.code == 2, done.out + done.err
+    lines = [line for line in done.err.splitlines() if line]
+    assert lines[0].startswith("error: ")
+    assert says in lines[0]
+    assert len(lines) <= 2
+    no_traceback(done)
+
+
+def test_an_empty_bundle_is_refused(gate: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = gate("--bundle", tmp_path / "empty")
+    assert (done.code, "holds no control" in done.err) == (2, True)
+
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "not JSON"),
+    "not JSON": (b"{", "not JSON"),
+    "a list": (b"[]", "not an evidence document"),
+    "NaN": (b'{"schema": NaN}', "`NaN` is not a JSON number"),
+    "duplicate keys": (b'{"schema": 1, "schema": 2}', "key `schema` stands twice"),
+    "nested too deeply": (b"[" * 200_000, "nested too deeply"),
+    "huge integer": (b'{"schema": ' + b"9" * 10_000 + b"}", "not JSON"),
+    "not UTF-8": (b"\xff\xfe{}", "not UTF-8"),
+    "another schema": (b'{"schema": "other/1"}', "not an evidence document"),
+    "hostile name": (b'{"schema": "modelwarden.evidence/1", "package": "\\u001b[2Jx", "facts": {}}', "is not the ARN"),
+    "unknown fact": (
+        b'{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1", "facts": {"/package/colour": "red"}}',
+        "`/package/colour`",
+    ),
+    "fact of the request": (
+        b'{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1",'
+        b' "facts": {"/request/principal/identity": "alice"}}',
+        "`/request/principal/identity` does not belong here",
+    ),
+    "inflated count": (
+        b'{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1",'
+        b' "facts": {"/artifact_count": 999999999}}',
+        "the lists claim",
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", BROKEN)
+def test_broken_evidence_is_refused(run: Run, situation: str) -> None:
+    data, says = BROKEN[situation]
+    done = run("gate", "-", "--to", "Production", stdin=data)
+    assert done.code == 2, done.out + done.err
+    assert says in done.err
+    assert "\x1b" not in done.err
+    no_traceback(done)
+
+
+def test_a_file_of_a_hundred_megabytes_is_refused_unread(run: Run, tmp_path: Path) -> None:
+    big = tmp_path / "big.json"
+    with big.open("wb") as file:
+        file.truncate(100_000_000)
+    done = run("gate", big, "--to", "Production")
+    assert (done.code, "larger than" in done.err) == (2, True)
+
+
+def test_changed_evidence_is_noticed(run: Run, tmp_path: Path, good_evidence: dict[str, Any]) -> None:
+    document = {**good_evidence, "digest": "sha256:" + "0" * 64}
+    (tmp_path / "e.json").write_text(json.dumps(document))
+    done = run("gate", tmp_path / "e.json", "--to", "Production")
+    assert (done.code, "it was changed" in done.err) == (2, True)
+
+
+def test_no_such_file(run: Run) -> None:
+    done = run("gate", "nowhere.json", "--to", "Production")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: nowhere.json: cannot be read: No such file or directory")
+
+
+def test_no_credentials(run: Run) -> None:
+    arn = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/1"
+    done = run("gate", arn, "--to", "Production", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    assert done.code == 2, done.err
+    assert "credentials" in done.err.splitlines()[0]
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:s3:::bucket", "arn:aws:sagemaker:eu-west-1:1:model-package/x/1", "arn:"])
+def test_a_wrong_arn(run: Run, arn: str) -> None:
+    done = run("gate", arn, "--to", "Production")
+    assert (done.code, "is not the ARN of a model package" in done.err) == (2, True)
+
+
+def test_a_package_that_does_not_exist(run: Run, sandbox: Any, good: dict[str, Any]) -> None:
+    arn = good["describe"]["ModelPackageArn"].rsplit("/", 1)[0] + "/999"
+    done = run("gate", arn, "--to", "Production", "--config", SETTINGS, env=sandbox.environment())
+    assert done.code == 2, done.out + done.err
+    assert arn in done.err.splitlines()[0]
+
+
+@pytest.mark.parametrize("kind", ["deny", "throttle", "cut", "html", "empty", "500"])
+def test_a_package_that_cannot_be_read_is_undecided(run: Run, sandbox: Any, good: dict[str, Any], kind: str) -> None:
+    rules = [{"op": "sagemaker:DescribeModelPackage", "kind": kind, "rate": 1}]
+    request = urllib.request.Request(f"{sandbox.endpoint}/_sandbox/faults", json.dumps(rules).encode(), {"Content-Type": "application/json"})
+    urllib.request.urlopen(request).close()
+    try:
+        arn = good["describe"]["ModelPackageArn"]
+        done = run("gate", arn, "--to", "Production", "--config", SETTINGS, "--retries", "0", env=sandbox.environment())
+    finally:
+        urllib.request.urlopen(urllib.request.Request(f"{sandbox.endpoint}/_sandbox/faults", method="DELETE")).close()
+    assert done.code == 3, done.out + done.err
+    assert "cannot tell" in done.out
+    no_traceback(done)
+
+
+def test_an_uncaught_exception_is_exit_4(tmp_path: Path, good_evidence: dict[str, Any]) -> None:
+    (tmp_path / "e.json").write_text(json.dumps(good_evidence))
+    code = "import modelwarden.gate as g\ndef boom(*a, **k): raise RuntimeError('boom')\ng.judge = boom\nfrom modelwarden.cli import entry\nentry()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "gate", "e.json", "--to", "Production"], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: internal error: RuntimeError: boom\n  help: please report this with ")
+    assert "Traceback" not in done.stderr
+
+
+def test_without_settings_the_first_gate_observes(run: Run, tmp_path: Path, good_evidence: dict[str, Any]) -> None:
+    """Profile observe, one grouped notice for everything nobody set, and no blocking."""
+    (tmp_path / "e.json").write_text(json.dumps(good_evidence))
+    done = run("gate", "e.json", "--to", "Production")
+    assert done.code == 0, done.out + done.err
+    assert done.out.count("parameters that nobody set") == 1
+    assert "advisory" in done.out.lower()
