@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler, page
 
@@ -27,19 +28,16 @@ def media_type(manifest: Mapping[str, Any]) -> str:
 
 def install() -> None:
     """Let images that clients push get the digest of their manifest; moto's is a digest of layer names."""
-    from moto.ecr.models import Image
 
     def create_digest(image: Any) -> None:
         image._image_digest = digest_of(image.image_manifest.encode())
 
-    Image._create_digest = create_digest
+    moto("ecr.models").Image._create_digest = create_digest
 
 
 def backend(account: str, region: str) -> Any:
     """moto's registry of one account and region."""
-    from moto.ecr.models import ecr_backends
-
-    return ecr_backends[account][region]
+    return moto("ecr.models").ecr_backends[account][region]
 
 
 def _registry(call: Call) -> str:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from modelwarden.sandbox import ecr, s3
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Answer, NotSimulated, Request
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "server", "date"}
@@ -51,33 +52,30 @@ class Backends:
             self._held = []
 
     def _put_away(self) -> None:
-        from moto.core.base_backend import BackendDict
-
+        registries = moto("core.base_backend").BackendDict._instances
         self._held = []
-        for registry in list(BackendDict._instances):
+        for registry in list(registries):
             tables = {name: dict(value) for name, value in vars(registry).items() if type(value) is dict}
             self._held.append((registry, dict(dict.items(registry)), tables))
             dict.clear(registry)
             for name in tables:
                 getattr(registry, name).clear()
-        BackendDict._instances.clear()
+        registries.clear()
 
     def _put_back(self) -> None:
-        from moto.core.base_backend import BackendDict
-
+        registries = moto("core.base_backend").BackendDict._instances
         for registry, accounts, tables in self._held:
             dict.update(registry, accounts)
             for name, value in tables.items():
                 getattr(registry, name).update(value)
-            BackendDict._instances.append(registry)
+            registries.append(registry)
         self._held = []
 
 
 @lru_cache(maxsize=1)
 def _application() -> Any:
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-    application = DomainDispatcherApplication(create_backend_app)
+    module = moto("moto_server.werkzeug_app")
+    application = module.DomainDispatcherApplication(module.create_backend_app)
     application.get_backend_for_host = lru_cache(maxsize=1024)(application.get_backend_for_host)
     return application
 

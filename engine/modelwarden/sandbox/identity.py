@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal, Request
 from modelwarden.sandbox.world import READER_ROLE, Call, Caller, Handler, World, access_denied
 
@@ -60,15 +61,15 @@ def is_member(account: str, world: World) -> bool:
     """Whether the account is of the scenario, or was created by a client since."""
     if account in world.accounts:
         return True
-    from moto.organizations.models import organizations_backends
-
-    return any(one.id == account for one in organizations_backends[world.management]["aws"].accounts)
+    return any(
+        one.id == account
+        for one in moto("organizations.models").organizations_backends[world.management]["aws"].accounts
+    )
 
 
 def _moto_user(key: str) -> Caller | None:
     """A key that a client made with iam:CreateAccessKey."""
-    from moto.iam.models import iam_backends
-
+    iam_backends = moto("iam.models").iam_backends
     for account in list(iam_backends):
         backend = iam_backends[account]["aws"]
         if key in backend.access_keys and (user := backend.get_user_from_access_key_id(key)):
@@ -114,9 +115,7 @@ def _may_assume(call: Call, account: str, name: str) -> bool:
 
 def _trust_policies(account: str, name: str) -> Iterable[Any]:
     """Trust policies of the roles that clients created under this name."""
-    from moto.iam.models import iam_backends
-
-    for role in iam_backends[account]["aws"].roles.values():
+    for role in moto("iam.models").iam_backends[account]["aws"].roles.values():
         if role.name == name:
             document = role.assume_role_policy_document
             yield json.loads(document) if isinstance(document, str) else document

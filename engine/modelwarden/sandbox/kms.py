@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler, denied
 
@@ -13,9 +14,7 @@ _AWS_ALIAS: Final = "alias/aws/"
 
 def backend(account: str, region: str) -> Any:
     """moto's keys of one account and region."""
-    from moto.kms.models import kms_backends
-
-    return kms_backends[account][region]
+    return moto("kms.models").kms_backends[account][region]
 
 
 def aws_managed(account: str, region: str, alias: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler, denied, page
 
@@ -32,9 +33,7 @@ REGIONS: Final = [
 
 def backend(management: str) -> Any:
     """moto's organization of a management account."""
-    from moto.organizations.models import organizations_backends
-
-    return organizations_backends[management]["aws"]
+    return moto("organizations.models").organizations_backends[management]["aws"]
 
 
 def _management_only(call: Call) -> Any:

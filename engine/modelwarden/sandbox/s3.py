@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from modelwarden.sandbox.kms import resolve
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler
 
@@ -20,8 +21,8 @@ def encryption(algorithm: str, key: str | None) -> dict[str, Any]:
 
 def install() -> None:
     """Every bucket encrypts with SSE-S3 unless told otherwise, and a KMS object always names its key."""
-    from moto.s3.models import FakeBucket, S3Backend
-
+    models = moto("s3.models")
+    FakeBucket, S3Backend = models.FakeBucket, models.S3Backend  # noqa: N806 - classes
     if getattr(FakeBucket, "sandbox", False):
         return
     create, put = FakeBucket.__init__, S3Backend.put_object
@@ -49,9 +50,9 @@ def store(
     bucket: Any, key: str, content: bytes, size: int | None, sse: tuple[str | None, str | None], modified: datetime
 ) -> None:
     """Put an object of the scenario into a bucket. `size`: reported, and made up when somebody downloads it."""
-    from moto.s3.models import FakeKey
+    FakeKey = moto("s3.models").FakeKey  # noqa: N806 - a class
 
-    class Sized(FakeKey):  # type: ignore[misc]
+    class Sized(FakeKey):  # type: ignore[misc, valid-type]
         """An object whose zero bytes are never stored."""
 
         @property

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
 from modelwarden.errors import UserError
 
 SCHEMA: Final = "modelwarden.scenario/1"
@@ -175,3 +177,30 @@ def moment(where: str, text: object) -> datetime:
     except ValueError as error:
         raise ScenarioError(f"{where}: `{text}` is not a time", "write times like 2026-11-20T06:00:00Z") from error
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def typed(where: str, shape: Shape | None, value: Any) -> Any:
+    """A JSON value in the types of a botocore shape: times become datetimes. Unknown members stay as they are.
+
+    Raises:
+        ScenarioError: a container or a time where AWS has none, or the reverse.
+    """
+    if shape is None or value is None:
+        return value
+    wanted = dict if isinstance(shape, StructureShape | MapShape) else list if isinstance(shape, ListShape) else None
+    if wanted is not None and not isinstance(value, wanted):
+        raise ScenarioError(
+            f"{where}: expected {'an object' if wanted is dict else 'a list'}, found {json.dumps(value)[:60]}"
+        )
+    if isinstance(shape, StructureShape):
+        members = shape.members
+        return {name: typed(f"{where}.{name}", members.get(name), one) for name, one in value.items()}
+    if isinstance(shape, MapShape):
+        return {name: typed(f"{where}.{name}", shape.value, one) for name, one in value.items()}
+    if isinstance(shape, ListShape):
+        return [typed(f"{where}[{number}]", shape.member, one) for number, one in enumerate(value)]
+    if shape.type_name == "timestamp":
+        return moment(where, value)
+    if shape.type_name == "string" and not isinstance(value, str):
+        raise ScenarioError(f"{where}: expected text, found {json.dumps(value)[:60]}")
+    return value

@@ -10,11 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from modelwarden.sandbox import ecr, kms, s3
+from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.organizations import backend as organizations_backend
-from modelwarden.sandbox.scenario import Scenario, ScenarioError, moment
+from modelwarden.sandbox.scenario import Scenario, ScenarioError, moment, typed
 from modelwarden.sandbox.wire import operation_model
 from modelwarden.sandbox.world import Account, Denial, Group, World
 
@@ -52,10 +51,9 @@ def _organization(world: World, scenario: Scenario) -> None:
     root = f"r-{hashlib.sha256(world.organization.encode()).hexdigest()[:4]}"
     backend.org.id, backend.org.root_id = world.organization, root
     backend.ou[0].id, backend.ou[0].organization_id = root, world.organization
-    from moto.organizations.models import FakeAccount, FakeOrganizationalUnit
-
+    models = moto("organizations.models")
     for unit in given.get("units", []):
-        made = FakeOrganizationalUnit(
+        made = models.FakeOrganizationalUnit(
             backend.org, Name=unit["name"], ParentId=root if unit["parent"] == "root" else unit["parent"]
         )
         made.id = unit["id"]
@@ -67,7 +65,9 @@ def _organization(world: World, scenario: Scenario) -> None:
         account = _account(one)
         world.accounts[account.id] = account
         tags = [{"Key": key, "Value": value} for key, value in account.tags.items()]
-        member = FakeAccount(backend.org, AccountName=account.name, Email=f"{account.name}@example.com", Tags=tags)
+        member = models.FakeAccount(
+            backend.org, AccountName=account.name, Email=f"{account.name}@example.com", Tags=tags
+        )
         member.id, member.state = account.id, account.state
         member.status = account.state if account.state in ("SUSPENDED", "PENDING_CLOSURE") else "ACTIVE"
         member.parent_id = root if account.unit == "root" else account.unit
@@ -120,11 +120,10 @@ def _keys(world: World, scenario: Scenario) -> None:
 
 
 def _buckets(world: World, scenario: Scenario) -> None:
-    from moto.s3.models import FakeBucket, s3_backends
-
+    models = moto("s3.models")
     for _, one in scenario.each("buckets"):
-        backend = s3_backends[one["account"]]["aws"]
-        bucket = FakeBucket(one["name"], one["account"], one["region"])
+        backend = models.s3_backends[one["account"]]["aws"]
+        bucket = models.FakeBucket(one["name"], one["account"], one["region"])
         bucket.creation_date = scenario.clock or datetime.now(UTC)
         bucket.versioning_status = "Enabled" if one.get("versioning") else None
         if one.get("sse", "AES256") != "AES256":
@@ -133,8 +132,7 @@ def _buckets(world: World, scenario: Scenario) -> None:
 
 
 def _objects(world: World, scenario: Scenario) -> None:
-    from moto.s3.models import s3_backends
-
+    s3_backends = moto("s3.models").s3_backends
     for where, one in scenario.each("objects"):
         if one["bucket"] not in s3_backends.bucket_accounts:
             raise ScenarioError(f"{where}: bucket `{one['bucket']}` is not listed in `buckets`")
@@ -180,8 +178,6 @@ def _repositories(world: World, scenario: Scenario) -> dict[str, str]:
 
 
 def _image(world: World, repository: Any, image: Mapping[str, Any], where: str, at: datetime) -> str:
-    from moto.ecr.models import Image
-
     for child in image.get("children", []):
         _image(world, repository, child, where, at)
     manifest = image.get("index") or image.get("manifest")
@@ -192,7 +188,9 @@ def _image(world: World, repository: Any, image: Mapping[str, Any], where: str, 
     if "config" in image:
         content = json.dumps(image["config"], separators=(",", ":"), ensure_ascii=False).encode()
         world.blobs[manifest.get("config", {}).get("digest") or ecr.digest_of(content)] = content
-    stored = Image(repository.account_id, None, text, repository.name, ecr.media_type(manifest), digest)
+    stored = moto("ecr.models").Image(
+        repository.account_id, None, text, repository.name, ecr.media_type(manifest), digest
+    )
     for tag in image.get("tags", []):
         stored.update_tag(tag)
     stored.image_pushed_at = int(at.timestamp())
@@ -282,30 +280,3 @@ def _cards(world: World, scenario: Scenario) -> None:
             "CreatedBy": {},
         }
         world.cell(one["account"], one["region"]).cards.setdefault(name, []).append({**own, **given})
-
-
-def typed(where: str, shape: Shape | None, value: Any) -> Any:
-    """A JSON value in the types of a botocore shape: times become datetimes. Unknown members stay as they are.
-
-    Raises:
-        ScenarioError: a container or a time where AWS has none, or the reverse.
-    """
-    if shape is None or value is None:
-        return value
-    wanted = dict if isinstance(shape, StructureShape | MapShape) else list if isinstance(shape, ListShape) else None
-    if wanted is not None and not isinstance(value, wanted):
-        raise ScenarioError(
-            f"{where}: expected {'an object' if wanted is dict else 'a list'}, found {json.dumps(value)[:60]}"
-        )
-    if isinstance(shape, StructureShape):
-        members = shape.members
-        return {name: typed(f"{where}.{name}", members.get(name), one) for name, one in value.items()}
-    if isinstance(shape, MapShape):
-        return {name: typed(f"{where}.{name}", shape.value, one) for name, one in value.items()}
-    if isinstance(shape, ListShape):
-        return [typed(f"{where}[{number}]", shape.member, one) for number, one in enumerate(value)]
-    if shape.type_name == "timestamp":
-        return moment(where, value)
-    if shape.type_name == "string" and not isinstance(value, str):
-        raise ScenarioError(f"{where}: expected text, found {json.dumps(value)[:60]}")
-    return value

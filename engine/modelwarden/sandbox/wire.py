@@ -15,6 +15,8 @@ from xml.sax.saxutils import escape
 import botocore.session
 from botocore.model import OperationModel, ServiceModel
 
+from modelwarden.sandbox.moto_module import moto
+
 QUERY: Final = {"sts": "Action", "ec2": "Action", "iam": "Action", "cloudformation": "Action", "sns": "Action"}
 """Services that name the operation in a form field."""
 
@@ -158,7 +160,8 @@ def service_model(service: str) -> ServiceModel:
     Raises:
         botocore.exceptions.UnknownServiceError: botocore knows no such service.
     """
-    return session().get_service_model(service)
+    model: ServiceModel = session().get_service_model(service)
+    return model
 
 
 @cache
@@ -170,11 +173,10 @@ def succeed(request: Request, result: Mapping[str, Any]) -> Answer:
     """Write a result in the protocol of the service."""
     headers = {"x-amzn-RequestId": str(uuid.uuid4())}
     if request.service in ("sts", "ec2"):
-        from moto.core.serialize import get_serializer_class
-        from moto.core.utils import get_service_model
-
-        serializer = get_serializer_class(request.service, "ec2" if request.service == "ec2" else "query")
-        model = get_service_model(request.service).operation_model(request.operation)
+        serializer = moto("core.serialize").get_serializer_class(
+            request.service, "ec2" if request.service == "ec2" else "query"
+        )
+        model = moto("core.utils").get_service_model(request.service).operation_model(request.operation)
         written = serializer(operation_model=model).serialize(dict(result))
         body = written["body"]
         return Answer(200, {**headers, "Content-Type": "text/xml"}, body.encode() if isinstance(body, str) else body)
