@@ -100,9 +100,9 @@ def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
 
 def fetch_pack(location: str) -> bytes:
     """The bytes of an `s3://bucket/key` policy pack; boto3 is loaded only then."""
-    from modelwarden.collect import fetch_object
+    from modelwarden.collect.pack import fetch_pack as fetch
 
-    return fetch_object(location)
+    return fetch(location)
 
 
 def is_arn(target: str) -> bool:

@@ -232,3 +232,34 @@ def test_a_waiver_file_that_cannot_be_read_stops_everything() -> None:
             read_sources(organization="pack", organization_digest=digest, environment={}, flags={})
         assert str(caught.value).startswith("pack/waivers/w.toml: ")
         assert says in str(caught.value)
+
+
+def test_a_pack_in_s3_is_fetched_and_a_missing_one_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a real HTTP server that speaks S3."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    from modelwarden.collect.pack import fetch_pack
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "ENDPOINT_URL": f"http://{host}:{port}",
+            "ACCESS_KEY_ID": "synthetic",
+            "SECRET_ACCESS_KEY": "synthetic",
+            "DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="house")
+        client.put_object(Bucket="house", Key="packs/1.zip", Body=zipped(list(FILES.items())))
+        assert digest_pack(read_pack("s3://house/packs/1.zip", fetch_pack)) == digest_pack(FILES)
+        with pytest.raises(SettingsError) as caught:
+            read_pack("s3://house/packs/2.zip", fetch_pack)
+        assert str(caught.value) == "s3://house/packs/2.zip: cannot be read: s3:GetObject answered NoSuchKey"
+        with pytest.raises(SettingsError, match="s3://house: names no object"):
+            read_pack("s3://house", fetch_pack)
+    finally:
+        server.stop()

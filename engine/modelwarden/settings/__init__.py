@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwarden.parameter import ParameterDeclaration
-from modelwarden.settings.effective import Collect, Effective, Settings
+from modelwarden.settings.effective import Effective, Settings
+from modelwarden.settings.reading import Collect
 from modelwarden.settings.sources import Sources, read_sources
 from modelwarden.toml import SettingsError
 

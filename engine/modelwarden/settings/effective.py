@@ -19,9 +19,10 @@ from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Request
 from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import Layer, Source
+from modelwarden.settings.reading import Collect, collect_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
 from modelwarden.settings.sources import Sources
-from modelwarden.toml import SettingsError, quoted
+from modelwarden.toml import SettingsError
 from modelwarden.waiver import Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
@@ -30,18 +31,6 @@ _NOT_JUDGING: Final = ("bundle", "runs", "collect", "waiver")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """How evidence is read; None leaves it to the collector."""
-
-    role: str | None = None
-    """Role to assume in the package's account; `{account}` is replaced."""
-    external_id: str | None = None
-    retries: int | None = None
-    """Attempts of one call."""
-    timeout_seconds: int | None = None
 
 
 class Effective:
@@ -180,17 +169,7 @@ class Settings:
         Raises:
             SettingsError: a mistyped value, or one that contradicts the organization layer.
         """
-        found: dict[str, tuple[Any, Layer]] = {}
-        for layer in self.layers:
-            for key, raw in layer.source.document.get("collect", {}).items():
-                value = _collect_value(key, raw, f"{layer.path}: `collect.{key}`")
-                if key in found and found[key][1].name == "organization" and found[key][0] != value:
-                    raise SettingsError(
-                        f"{layer.path}: `collect.{key}`: {quoted(value)} contradicts {quoted(found[key][0])} of the organization layer",
-                        "leave it out, or have it changed there",
-                    )
-                found[key] = value, layer
-        return Collect(**{key: value for key, (value, _) in found.items()})
+        return collect_of(self.layers)
 
     @cached_property
     def digest(self) -> str:
@@ -308,12 +287,3 @@ def instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _collect_value(key: str, value: Any, where: str) -> str | int:
-    if key in ("role", "external_id"):
-        return toml.text(value, where)
-    highest = 20 if key == "retries" else 900
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
-        raise SettingsError(f"{where}: a whole number from 1 to {highest} is expected, not {quoted(value)}")
-    return value

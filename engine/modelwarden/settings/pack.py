@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -29,6 +30,18 @@ MAX_TOTAL: Final = 64_000_000
 Fetch = Callable[[str], bytes]
 """`s3://bucket/key` -> the object; raises SettingsError."""
 
+_BROKEN: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+)
+"""What the libraries raise over archives with wrong bits (measured by flipping them); RuntimeError: encrypted."""
 _REFUSED: Final = "make the archive anew with `git archive` or `tar`: plain files in folders, nothing else"
 
 
@@ -124,8 +137,7 @@ def _archive(data: bytes, shown: str) -> dict[str, bytes]:
             return _zip(data, shown)
         if data[:2] == b"\x1f\x8b":
             return _tar(data, shown)
-    # What the two libraries raise over broken archives; RuntimeError: encrypted; NotImplementedError: odd compression.
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+    except _BROKEN as error:
         raise SettingsError(f"{shown}: is a broken archive: {_reason(error)}", _REFUSED) from error
     raise SettingsError(f"{shown}: is no policy pack", "name a folder, a .zip or a .tar.gz")
 
@@ -139,6 +151,8 @@ def _zip(data: bytes, shown: str) -> dict[str, bytes]:
             mode = member.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise SettingsError(f"{shown}: {quoted(member.filename)} is a link or device", _REFUSED)
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise SettingsError(f"{shown}: {quoted(member.filename)} is compressed in an odd way", _REFUSED)
             # orig_filename: what the archive says, before the library cuts it at a NUL or turns separators.
             found.claim(member.orig_filename, member.file_size)
             with archive.open(member) as file:

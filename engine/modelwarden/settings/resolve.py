@@ -123,30 +123,30 @@ def level_of(layers: Sequence[Layer], holds: Holds, control_id: str, stage: str,
     return max(possible, key=lambda held: held.value.strictness())
 
 
-Optional = ParameterValue | None
+MaybeValue = ParameterValue | None
 """None: nobody set it."""
 
 
-def parameters(declaration: ParameterDeclaration) -> Algebra[Optional]:
+def parameters(declaration: ParameterDeclaration) -> Algebra[MaybeValue]:
     """How values of one parameter combine."""
 
-    def stated(holder: Holder, inherited: Optional) -> tuple[Optional, str] | None:
+    def stated(holder: Holder, inherited: MaybeValue) -> tuple[MaybeValue, str] | None:
         if declaration.name not in holder.parameters:
             return None
         return holder.parameters[declaration.name], f"parameters.{declaration.name}"
 
-    def join(above: Optional, below: Optional) -> Optional:
+    def join(above: MaybeValue, below: MaybeValue) -> MaybeValue:
         return below if above is None else above if below is None else declaration.tightest(above, below)
 
-    def equal(one: Optional, other: Optional) -> bool:
+    def equal(one: MaybeValue, other: MaybeValue) -> bool:
         return one is other if one is None or other is None else same(one, other)
 
     return Algebra(stated, join, equal)
 
 
-def parameter_of(layers: Sequence[Layer], holds: Holds, declaration: ParameterDeclaration) -> list[Held[Optional]]:
+def parameter_of(layers: Sequence[Layer], holds: Holds, declaration: ParameterDeclaration) -> list[Held[MaybeValue]]:
     """Every value that the parameter may have."""
-    start: Held[Optional] = Held(declaration.default, "default", "default")
+    start: Held[MaybeValue] = Held(declaration.default, "default", "default")
     return resolve(layers, holds, start, parameters(declaration))
 
 

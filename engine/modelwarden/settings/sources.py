@@ -11,7 +11,6 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from modelwarden import toml
@@ -22,6 +21,8 @@ from modelwarden.settings.tighten import check_tightening
 from modelwarden.toml import SettingsError, Table, printable, quoted
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from modelwarden.settings.pack import Fetch
 
 SETTINGS: Final = "modelwarden.toml"
@@ -148,6 +149,8 @@ def _organization(
     pack: str, pin: str | None, fetch: Fetch | None
 ) -> tuple[Source, TemporaryDirectory[str], list[Path]]:
     # Loaded only where a pack is named, since every start without one would pay for the archive formats.
+    from tempfile import TemporaryDirectory
+
     from modelwarden.settings.pack import digest_pack, read_pack, unpack
 
     files = read_pack(pack, fetch)

@@ -1,0 +1,52 @@
+"""Reading: how evidence is collected, as the layers say. It judges nothing, so it has no strictness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelwarden import toml
+from modelwarden.settings.layer import Layer
+from modelwarden.toml import SettingsError, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """How evidence is read; None leaves it to the collector."""
+
+    role: str | None = None
+    """Role to assume in the package's account; `{account}` is replaced."""
+    external_id: str | None = None
+    retries: int | None = None
+    """Attempts of one call."""
+    timeout_seconds: int | None = None
+
+
+def collect_of(layers: Sequence[Layer]) -> Collect:
+    """The organization layer's values stand; below it the later layer wins.
+
+    Raises:
+        SettingsError: a mistyped value, or one that contradicts the organization layer.
+    """
+    found: dict[str, tuple[Any, Layer]] = {}
+    for layer in layers:
+        for key, raw in layer.source.document.get("collect", {}).items():
+            where = f"{layer.path}: `collect.{key}`"
+            value = _collect_value(key, raw, where)
+            if key in found and found[key][1].name == "organization" and found[key][0] != value:
+                raise SettingsError(
+                    f"{where}: {quoted(value)} contradicts {quoted(found[key][0])} of the organization layer",
+                    "leave it out, or have it changed there",
+                )
+            found[key] = value, layer
+    return Collect(**{key: value for key, (value, _) in found.items()})
+
+
+def _collect_value(key: str, value: Any, where: str) -> str | int:
+    if key in ("role", "external_id"):
+        return toml.text(value, where)
+    highest = 20 if key == "retries" else 900
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
+        raise SettingsError(f"{where}: a whole number from 1 to {highest} is expected, not {quoted(value)}")
+    return value
