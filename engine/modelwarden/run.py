@@ -1,0 +1,242 @@
+"""A run: the record of one gate as one self-contained document. Reports are made from runs and never judge again."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from modelwarden.errors import UserError
+from modelwarden.evidence import Evidence, EvidenceError, Fact, Unknown, digest, facts_from_json, facts_to_json
+from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Ruling
+from modelwarden.request import Principal, Request
+from modelwarden.snapshot import LedgerRow
+
+SCHEMA_VERSION: Final = "modelwarden.run/1"
+MAX_BYTES: Final = 64_000_000
+
+_ID: Final = re.compile(r"[0-9A-Za-z-]{1,80}")
+
+
+class RunError(UserError):
+    """A run that cannot be read or written."""
+
+    help = "name a file that `modelwarden gate` wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything behind one decision."""
+
+    id: str
+    """Sorts by time."""
+    kind: str
+    """`gate`."""
+    started_at: str
+    finished_at: str
+    versions: dict[str, str]
+    """Of modelwarden, cedarpy and Python."""
+    decision: Decision
+    evidence: Evidence
+    reference: dict[str, Fact]
+    ledger: tuple[LedgerRow, ...]
+    controls: dict[str, ControlInfo]
+    bundle: dict[str, Any]
+    """`digest`, and `files` with path, sha256 and text."""
+    settings: dict[str, Any]
+    """As `settings.Settings.to_json` writes them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `reports/schemas/run.schema.json`; the law: `Run.from_json(run.to_json()) == run`."""
+        document = {
+            "schema": SCHEMA_VERSION,
+            "id": self.id,
+            "kind": self.kind,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "versions": self.versions,
+            "decision": _decision_to_json(self.decision),
+            "evidence": {**self.evidence.to_json(), "asserted": self.evidence.asserted},
+            "reference": facts_to_json(self.reference),
+            "ledger": [asdict(row) for row in self.ledger],
+            "controls": {id_: asdict(info) for id_, info in self.controls.items()},
+            "bundle": self.bundle,
+            "settings": self.settings,
+        }
+        return {**document, "checksum": digest(document)}
+
+    @staticmethod
+    def from_json(document: Any) -> Run:
+        """Read a run.
+
+        Raises:
+            RunError: another shape, or a checksum that does not fit.
+        """
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA_VERSION:
+            raise RunError(f"not a run: `schema` is not `{SCHEMA_VERSION}`")
+        stated = document.get("checksum")
+        if stated != digest({key: value for key, value in document.items() if key != "checksum"}):
+            raise RunError("the checksum does not fit: the run was changed after it was written")
+        try:
+            raw = document["evidence"]
+            evidence = Evidence.from_json({k: v for k, v in raw.items() if k != "asserted"}, asserted=raw["asserted"])
+            return Run(
+                id=document["id"],
+                kind=document["kind"],
+                started_at=document["started_at"],
+                finished_at=document["finished_at"],
+                versions=document["versions"],
+                decision=_decision_from_json(document["decision"]),
+                evidence=evidence,
+                reference=facts_from_json(
+                    document["reference"]["facts"], document["reference"]["sources"], ("/reference/",)
+                ),
+                ledger=tuple(LedgerRow(**row) for row in document["ledger"]),
+                controls={id_: _of(ControlInfo, info) for id_, info in document["controls"].items()},
+                bundle=document["bundle"],
+                settings=document["settings"],
+            )
+        except (EvidenceError, KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"not a run of this version: {' '.join(str(error).split())}") from error
+
+
+def write(run: Run, folder: Path) -> Path:
+    """Write `<folder>/<id>.json`, whole or not at all, and never over another run.
+
+    Raises:
+        RunError: the folder cannot be written to, or holds a run of this id.
+    """
+    if not _ID.fullmatch(run.id):
+        raise RunError(f"`{run.id}` is no id of a run")
+    path = folder / f"{run.id}.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as file:
+            file.write(orjson.dumps(run.to_json()))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(file.name, path)
+        finally:
+            Path(file.name).unlink()
+    except OSError as error:
+        raise RunError(
+            f"{path}: the run cannot be recorded: {error.strerror}", "name a writable folder with --runs"
+        ) from error
+    return path
+
+
+def read(path: Path) -> Run:
+    """The run in a file.
+
+    Raises:
+        RunError: it cannot be read, is no run, or was changed.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RunError(f"{path}: larger than {MAX_BYTES} bytes")
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise RunError(f"{path}: not JSON: {error}") from error
+    try:
+        return Run.from_json(document)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def _decision_to_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "package": decision.package,
+        "request": _request_to_json(decision.request),
+        "verdict": decision.verdict,
+        "rulings": [_ruling_to_json(ruling) for ruling in decision.rulings],
+        "digests": asdict(decision.digests),
+        "advisory": decision.advisory,
+        "asserted": list(decision.asserted),
+        "notices": list(decision.notices),
+        "off": list(decision.off),
+    }
+
+
+def _decision_from_json(raw: Mapping[str, Any]) -> Decision:
+    return Decision(
+        package=raw["package"],
+        request=_request_from_json(raw["request"]),
+        verdict=raw["verdict"],
+        rulings=tuple(_ruling_from_json(ruling) for ruling in raw["rulings"]),
+        digests=Digests(**raw["digests"]),
+        advisory=raw["advisory"],
+        asserted=tuple(raw["asserted"]),
+        notices=tuple(raw["notices"]),
+        off=tuple(raw["off"]),
+    )
+
+
+def _request_to_json(request: Request) -> dict[str, Any]:
+    principal: dict[str, Any] | None = None
+    match request.principal:
+        case Principal():
+            principal = asdict(request.principal)
+        case Unknown(reason):
+            principal = {"state": "unknown", "reason": reason}
+    return {
+        "stage": request.stage,
+        "moment": request.moment,
+        "as_of": request.as_of,
+        "as_of_asserted": request.as_of_asserted,
+        "principal": principal,
+    }
+
+
+def _request_from_json(raw: Mapping[str, Any]) -> Request:
+    told = raw["principal"]
+    principal: Principal | Unknown | None = None
+    if told is not None:
+        principal = Unknown(told["reason"]) if told["state"] == "unknown" else Principal(**told)
+    return Request(raw["stage"], raw["moment"], raw["as_of"], principal, raw["as_of_asserted"])
+
+
+def _ruling_to_json(ruling: Ruling) -> dict[str, Any]:
+    finding = ruling.finding
+    return {
+        "control": finding.control,
+        "outcome": finding.outcome,
+        "level": ruling.level,
+        "effect": ruling.effect,
+        "why_level": ruling.why_level,
+        "expected": finding.expected,
+        "reason": finding.reason,
+        "unset_parameters": list(finding.unset_parameters),
+        "observed": facts_to_json({seen.pointer: seen.fact for seen in finding.observed}),
+        "waiver": asdict(ruling.waiver) if ruling.waiver else None,
+    }
+
+
+def _ruling_from_json(raw: Mapping[str, Any]) -> Ruling:
+    facts = facts_from_json(raw["observed"]["facts"], raw["observed"]["sources"], ("/",))
+    finding = Finding(
+        control=raw["control"],
+        outcome=raw["outcome"],
+        expected=raw["expected"],
+        observed=tuple(Observation(pointer, fact) for pointer, fact in facts.items()),
+        reason=raw["reason"],
+        unset_parameters=tuple(raw["unset_parameters"]),
+    )
+    waiver = AppliedWaiver(**raw["waiver"]) if raw["waiver"] else None
+    return Ruling(finding, raw["level"], raw["effect"], raw["why_level"], waiver)
+
+
+def _of(kind: type[ControlInfo], raw: Mapping[str, Any]) -> ControlInfo:
+    """A dataclass from its JSON form: lists become tuples."""
+    known = {field.name for field in fields(kind)}
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items() if name in known}
+    )
