@@ -72,8 +72,9 @@ def entry() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; nothing is raised and no traceback is printed."""
     try:
-        main.main(args=arguments, prog_name="modelwarden", standalone_mode=False)
+        code = main.main(args=arguments, prog_name="modelwarden", standalone_mode=False)
         sys.stdout.flush()
+        return code if isinstance(code, int) else OK  # click hands `context.exit(code)` back as a value
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except UserError as error:
@@ -88,7 +89,6 @@ def run(arguments: list[str]) -> int:
         return _say("the output was closed before it was written", "write it to a file with `-o FORMAT=FILE`", INTERNAL)
     except Exception as error:  # noqa: BLE001 - the outermost frame: a defect is told in one line and is exit 4
         return _defect(error)
-    return OK
 
 
 def _say(message: str, help_: str, code: int) -> int:
