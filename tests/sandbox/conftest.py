@@ -35,7 +35,9 @@ class Organization:
             "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
         }
         config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=10)
-        return boto3.client(service, region_name=region, endpoint_url=self.sandbox.endpoint, config=config, **(keys or own))
+        return boto3.client(
+            service, region_name=region, endpoint_url=self.sandbox.endpoint, config=config, **(keys or own)
+        )
 
     def ask(self, method: str, what: str, body: object = None) -> Any:
         """One request to the sandbox's own interface."""

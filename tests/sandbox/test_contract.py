@@ -68,8 +68,14 @@ def mistakes(shape: Shape | None, value: Any, where: str = "") -> list[str]:
         if not isinstance(value, dict):
             return [f"{where}: not a structure"]
         missing = [f"{where}.{name}: missing" for name in shape.required_members if name not in value]
-        unknown = [f"{where}.{name}: unknown" for name in value if name not in shape.members and name != "ResponseMetadata"]
-        found = [mistakes(shape.members[name], one, f"{where}.{name}") for name, one in value.items() if name in shape.members]
+        unknown = [
+            f"{where}.{name}: unknown" for name in value if name not in shape.members and name != "ResponseMetadata"
+        ]
+        found = [
+            mistakes(shape.members[name], one, f"{where}.{name}")
+            for name, one in value.items()
+            if name in shape.members
+        ]
         return missing + unknown + [one for each in found for one in each]
     if isinstance(shape, ListShape):
         if not isinstance(value, list):
@@ -103,7 +109,9 @@ def checked(organization: Organization, name: str, parameters: dict[str, Any], a
 
 
 def test_the_table_is_complete() -> None:
-    assert set(READING) == {f"{service}:{operation}" for service, operations in USED.items() for operation in operations}
+    assert set(READING) == {
+        f"{service}:{operation}" for service, operations in USED.items() for operation in operations
+    }
 
 
 @pytest.mark.parametrize("name", READING)
@@ -157,11 +165,15 @@ def test_the_empty_organization_can_be_filled_by_any_client(empty: Organization)
     manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []})
     image = step("ecr:PutImage", repositoryName="ml", imageManifest=manifest, imageTag="1")["image"]
     assert image["imageId"]["imageDigest"] == f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
-    assert empty.client("ecr", MANAGEMENT).get_download_url_for_layer(repositoryName="ml", layerDigest=digest)["downloadUrl"]
+    assert empty.client("ecr", MANAGEMENT).get_download_url_for_layer(repositoryName="ml", layerDigest=digest)[
+        "downloadUrl"
+    ]
     step("sagemaker:CreateModelPackageGroup", ModelPackageGroupName="churn", Tags=[{"Key": "owner", "Value": "a"}])
     step("sagemaker:AddTags", ResourceArn=group, Tags=[{"Key": "cost-center", "Value": "1"}])
     step("sagemaker:DeleteTags", ResourceArn=group, TagKeys=["owner"])
-    assert empty.client("sagemaker", MANAGEMENT).list_tags(ResourceArn=group)["Tags"] == [{"Key": "cost-center", "Value": "1"}]
+    assert empty.client("sagemaker", MANAGEMENT).list_tags(ResourceArn=group)["Tags"] == [
+        {"Key": "cost-center", "Value": "1"}
+    ]
     package = step("sagemaker:CreateModelPackage", ModelPackageGroupName="churn", InferenceSpecification=specification)
     assert package["ModelPackageArn"].endswith(":model-package/churn/1")
     step("sagemaker:PutModelPackageGroupPolicy", ModelPackageGroupName="churn", ResourcePolicy='{"Statement": []}')
@@ -172,4 +184,6 @@ def test_the_empty_organization_can_be_filled_by_any_client(empty: Organization)
     step("sagemaker:UpdateModelCard", ModelCardName="card", ModelCardStatus="PendingReview")
     assert len(step("sagemaker:ListModelCardVersions", ModelCardName="card")["ModelCardVersionSummaryList"]) == 2
     step("sagemaker:DeleteModelCard", ModelCardName="card")
-    assert set(done) == {f"{service}:{operation}" for service, operations in FILLING.items() for operation in operations}
+    assert set(done) == {
+        f"{service}:{operation}" for service, operations in FILLING.items() for operation in operations
+    }

@@ -35,7 +35,10 @@ def where(*filters: tuple[str, str] | tuple[str, str, str], operator: str = "And
         (where(("ModelApprovalStatus", "In", "Approved,Rejected")), {"churn/1"}),
         (where(("Tags.owner", "Equals", "retention")), {"churn/1", "churn/2"}),
         (where(("ModelLifeCycle.Stage", "Equals", "Staging")), {"churn/1"}),
-        (where(("ModelPackageVersion", "Equals", "2"), ("Tags.owner", "Equals", "nobody"), operator="Or"), {"churn/2", "loose"}),
+        (
+            where(("ModelPackageVersion", "Equals", "2"), ("Tags.owner", "Equals", "nobody"), operator="Or"),
+            {"churn/2", "loose"},
+        ),
         (where(("ModelPackageVersion", "Equals", "2"), ("Tags.owner", "Equals", "nobody")), set()),
         ({"SubExpressions": [where(("ModelPackageVersion", "Equals", "2"))]}, {"churn/2"}),
     ],
@@ -54,7 +57,11 @@ def test_newest_change_comes_first_unless_told_otherwise(shared: Organization) -
 
 
 def test_pages_tell_the_number_of_all_hits(shared: Organization) -> None:
-    pages = list(shared.client("sagemaker").get_paginator("search").paginate(Resource="ModelPackage", PaginationConfig={"PageSize": 2}))
+    pages = list(
+        shared.client("sagemaker")
+        .get_paginator("search")
+        .paginate(Resource="ModelPackage", PaginationConfig={"PageSize": 2})
+    )
     assert [names(page) for page in pages] == [["churn/2", "churn/1"], ["loose"]]
     assert [page["TotalHits"]["Value"] for page in pages] == [3, 3]
 
@@ -78,4 +85,6 @@ def test_an_expression_without_a_filter_is_refused(shared: Organization) -> None
     with pytest.raises(ClientError, match="at least one filter"):
         shared.client("sagemaker").search(Resource="ModelPackage", SearchExpression={"Operator": "And"})
     with pytest.raises(ClientError, match="not valid for the property"):
-        shared.client("sagemaker").search(Resource="ModelPackage", SearchExpression=where(("CreationTime", "LessThan", "soon")))
+        shared.client("sagemaker").search(
+            Resource="ModelPackage", SearchExpression=where(("CreationTime", "LessThan", "soon"))
+        )

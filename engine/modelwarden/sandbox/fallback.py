@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from modelwarden.sandbox import ecr, s3
 from modelwarden.sandbox.moto_module import moto
-from modelwarden.sandbox.wire import Answer, NotSimulated, Request
+from modelwarden.sandbox.wire import Answer, NotSimulated, Request, session
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "server", "date"}
 
@@ -27,6 +27,7 @@ class Backends:
     _present: ClassVar[Backends | None] = None
 
     def __init__(self) -> None:
+        moto("core.base_backend").AccountSpecificBackend.get_session = session
         ecr.install()
         s3.install()
         self._held: list[tuple[Any, dict[Any, Any], dict[str, dict[Any, Any]]]] = []
@@ -86,6 +87,8 @@ def answer(environ: dict[str, Any], request: Request, account: str) -> Answer:
     Raises:
         NotSimulated: moto does not know the operation, or fails over it.
     """
+    if request.service == "s3" and not s3.answers(request.operation):
+        raise NotSimulated(request.name)
     asked = {**environ, "wsgi.input": io.BytesIO(request.body), "CONTENT_LENGTH": str(len(request.body))}
     asked["HTTP_X_MOTO_ACCOUNT_ID"] = account
     started: list[Any] = []

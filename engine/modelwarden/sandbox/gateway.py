@@ -61,6 +61,8 @@ class Gateway:
         except Dropped:
             environ["modelwarden.drop"]()
             answer = Answer(500, {"Connection": "close"}, b"")
+        if answer.headers.get("Connection") == "close":
+            environ["modelwarden.close"]()
         length_told = any(name.lower() == "content-length" for name in answer.headers)
         headers = answer.headers if length_told else {**answer.headers, "Content-Length": str(len(answer.body))}
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))

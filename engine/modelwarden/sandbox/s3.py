@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +12,18 @@ from modelwarden.sandbox.kms import resolve
 from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler
+
+
+_UNKNOWN: Final = re.compile(
+    "Analytics|IntelligentTiering|Metrics|Metadata(Annotation|Inventory|Journal)?(Table)?Configuration|Abac|Annotation"
+    "|Torrent|DirectoryBuckets|CreateSession|RenameObject|WriteGetObjectResponse|UpdateObjectEncryption|RequestPayment"
+    "|DeleteBucketInventory"
+)
+
+
+def answers(operation: str) -> bool:
+    """Whether moto answers an operation. It takes those that it does not know for others, such as ListObjects."""
+    return _UNKNOWN.search(operation) is None and " " not in operation
 
 
 def encryption(algorithm: str, key: str | None) -> dict[str, Any]:

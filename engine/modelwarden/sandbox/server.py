@@ -38,10 +38,15 @@ class _Connection(wsgi.Gateway_10):
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        environ["modelwarden.drop"] = self._drop
+        environ["modelwarden.drop"], environ["modelwarden.close"] = self._drop, self._close
         return environ
 
+    def _close(self) -> None:
+        """After this answer."""
+        self.req.close_connection = True
+
     def _drop(self) -> None:
+        """Now, without one."""
         self.req.close_connection = True
         self.req.conn.socket.shutdown(2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -149,8 +150,14 @@ def _s3_operation(request: Request) -> str:
 
 @cache
 def session() -> Any:
-    """Service models only: this session never makes a call."""
-    return botocore.session.Session()
+    """Service models and region names only: it makes no call, and neither profile nor configuration of the user matter to it."""
+    nothing = (None, None, None, None)
+    own = {
+        "profile": nothing,
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return botocore.session.Session(session_vars=own)
 
 
 @cache
