@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from modelwarden.sandbox import ecr, s3
+from modelwarden.sandbox import ecr, kms, s3
 from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Answer, NotSimulated, Request, session
 
@@ -30,6 +30,7 @@ class Backends:
         moto("core.base_backend").AccountSpecificBackend.get_session = session
         ecr.install()
         s3.install()
+        kms.install()
         self._held: list[tuple[Any, dict[Any, Any], dict[str, dict[Any, Any]]]] = []
         """(registry of a service, its accounts, its other tables), while another sandbox has its turn."""
 

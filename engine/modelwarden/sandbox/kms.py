@@ -12,6 +12,16 @@ from modelwarden.sandbox.world import Call, Handler, denied
 _AWS_ALIAS: Final = "alias/aws/"
 
 
+def install() -> None:
+    """Symmetric keys need no RSA pair, which takes moto its time."""
+    models, utils = moto("kms.models"), moto("kms.utils")
+
+    def generate(spec: str) -> Any:
+        return None if spec == "SYMMETRIC_DEFAULT" else utils.generate_private_key(spec)
+
+    models.generate_private_key = generate
+
+
 def backend(account: str, region: str) -> Any:
     """moto's keys of one account and region."""
     return moto("kms.models").kms_backends[account][region]

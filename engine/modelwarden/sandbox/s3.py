@@ -13,7 +13,6 @@ from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler
 
-
 _UNKNOWN: Final = re.compile(
     "Analytics|IntelligentTiering|Metrics|Metadata(Annotation|Inventory|Journal)?(Table)?Configuration|Abac|Annotation"
     "|Torrent|DirectoryBuckets|CreateSession|RenameObject|WriteGetObjectResponse|UpdateObjectEncryption|RequestPayment"
