@@ -59,6 +59,7 @@ source         string  Image  HOST/REPOSITORY, without tag and digest
 registry       string  Image  the account id of a private ECR registry; absent for other hosts
 registry_region string Image  region of a private ECR registry; absent for other hosts
 repository     string  Image  repository name
+reference      string  Image  how it is given: tag, digest, tag and digest, or none (then latest is meant)
 tag            string  Image  absent where the image is given by digest alone
 pinned_digest  string  ImageDigest  sha256:... from ImageDigest, else from @sha256: in Image; absent where neither is given
 """

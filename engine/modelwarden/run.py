@@ -237,6 +237,5 @@ def _ruling_from_json(raw: Mapping[str, Any]) -> Ruling:
 def _of(kind: type[ControlInfo], raw: Mapping[str, Any]) -> ControlInfo:
     """A dataclass from its JSON form: lists become tuples."""
     known = {field.name for field in fields(kind)}
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items() if name in known}
-    )
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw.items() if name in known}
+    return kind(**values)

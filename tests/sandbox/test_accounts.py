@@ -214,6 +214,8 @@ def test_repositories_tell_mutability_and_missing_ones_are_not_found(shared: Org
     assert refused(ecr.describe_repositories, repositoryNames=["ml/scoring"])[0] == "RepositoryNotFoundException"
     gone = {"registryId": SHARED, "repositoryName": "ml/scoring", "imageIds": [{"imageTag": "gone"}]}
     assert refused(ecr.describe_images, **gone)[0] == "ImageNotFoundException"
+    missing = refused(ecr.get_repository_policy, registryId=SHARED, repositoryName="ml/base")
+    assert missing[0] == "RepositoryPolicyNotFoundException"
 
 
 def test_standing_denials_of_the_scenario(shared: Organization) -> None:
@@ -246,3 +248,29 @@ def test_missing_operations_answer_501_at_once(
     assert refused(getattr(client, method), **parameters) == ("NotImplemented", 501)
     assert time.monotonic() - started < 3
     assert shared.ask("GET", "stats")["total"] == 1
+
+
+def test_without_kms_decrypt_reports_and_encrypted_cards_are_closed(organization: Organization) -> None:
+    """As on AWS: the card needs it under a customer key, unless only metadata are asked for; so does the body of an object."""
+    sagemaker, s3 = organization.client("sagemaker"), organization.client("s3")
+    organization.fail(kind="deny", op="kms:Decrypt", account=RETAIL)
+    with pytest.raises(ClientError, match="not authorized to perform: kms:Decrypt"):
+        sagemaker.describe_model_package(ModelPackageName=f"{CHURN}/1")
+    assert sagemaker.describe_model_package(ModelPackageName=f"{CHURN}/1", IncludedData="MetadataOnly")["ModelCard"]
+    assert sagemaker.describe_model_package(ModelPackageName=f"{CHURN}/2")["ModelCard"]
+    assert refused(s3.get_object, Bucket=BUCKET, Key="churn/1/bias/analysis.json") == ("AccessDenied", 403)
+    assert s3.head_object(Bucket=BUCKET, Key="churn/1/bias/analysis.json")["ServerSideEncryption"] == "aws:kms"
+    assert s3.get_object(Bucket=BUCKET, Key="churn/2/model.tar.gz")["Body"].read() == b"synthetic"
+    organization.ask("DELETE", "faults")
+    assert s3.get_object(Bucket=BUCKET, Key="churn/1/bias/analysis.json")["Body"].read()
+
+
+def test_accounts_that_clients_create_have_keys_and_a_role(empty: Organization) -> None:
+    made = empty.client("organizations", MANAGEMENT).create_account(AccountName="new", Email="new@example.com")
+    account = made["CreateAccountStatus"]["AccountId"]
+    role = {"RoleArn": f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole", "RoleSessionName": "fill"}
+    keys = empty.client("sts", MANAGEMENT).assume_role(**role)["Credentials"]
+    sts = empty.client("sts", aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key="x", aws_session_token="x")
+    assert sts.get_caller_identity()["Account"] == account
+    direct = empty.client("sts", aws_access_key_id=f"AKIA{account}SBOX", aws_secret_access_key="x")
+    assert direct.get_caller_identity()["Account"] == account

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import RETAIL, Organization
+from .conftest import REGION, RETAIL, SHARED, Organization
 
 
 def names(answer: dict[str, Any]) -> list[str]:
@@ -79,6 +79,12 @@ def test_search_agrees_with_describe_but_for_the_storage_type(shared: Organizati
 def test_groups_are_found_too_and_nothing_of_other_accounts(shared: Organization) -> None:
     found = shared.client("sagemaker").search(Resource="ModelPackageGroup")["Results"]
     assert [one["ModelPackageGroup"]["ModelPackageGroupArn"].split(":")[4] for one in found] == [RETAIL]
+    across = shared.client("sagemaker").search(Resource="ModelPackage", CrossAccountFilterOption="CrossAccount")
+    assert names(across) == ["shared/1"]
+    listed = shared.client("sagemaker").list_model_packages(
+        ModelPackageGroupName=f"arn:aws:sagemaker:{REGION}:{SHARED}:model-package-group/shared"
+    )
+    assert len(listed["ModelPackageSummaryList"]) == 1
 
 
 def test_an_expression_without_a_filter_is_refused(shared: Organization) -> None:

@@ -24,7 +24,7 @@ _CLEARED = (
     "AWS_REGION",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
-"""What would send a client elsewhere, or as somebody else. Endpoints of single services too: see `_environment`."""
+"""What would send a client elsewhere, or as somebody else; endpoints of single services do too."""
 
 
 @click.group("sandbox")
@@ -43,7 +43,10 @@ def up(scenario: str, port: int, host: str, account: str | None) -> None:
     """Serve the organization until interrupted, and print the environment that AWS clients need."""
     signal.signal(signal.SIGTERM, _interrupt)
     with _sandbox(scenario, host, port) as sandbox:
-        for name, value in sandbox.environment(account).items():
+        own = sandbox.environment(account)
+        if foreign := sorted(name for name in os.environ if name not in own and _leads_elsewhere(name)):
+            click.echo(f"unset {' '.join(foreign)}")
+        for name, value in own.items():
             click.echo(f"export {name}={shlex.quote(value)}")
         click.echo(f"# {sandbox.scenario.name}: {len(sandbox.world.accounts)} accounts; interrupt to stop")
         sys.stdout.flush()
@@ -86,9 +89,13 @@ def _sandbox(scenario: str, host: str, port: int) -> Sandbox:
 
 def _environment(own: dict[str, str]) -> dict[str, str]:
     """The present environment, changed so that AWS clients talk to the sandbox only."""
-    kept = {k: v for k, v in os.environ.items() if k not in _CLEARED and not k.startswith("AWS_ENDPOINT_URL")}
+    kept = {name: value for name, value in os.environ.items() if not _leads_elsewhere(name)}
     unproxied = ",".join(filter(None, [kept.get("NO_PROXY", kept.get("no_proxy", "")), "127.0.0.1"]))
     return {**kept, **own, "NO_PROXY": unproxied, "no_proxy": unproxied}
+
+
+def _leads_elsewhere(name: str) -> bool:
+    return name in _CLEARED or name.startswith("AWS_ENDPOINT_URL")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from modelwarden.sandbox.packages import identity, metadata_card, ordered, within
 from modelwarden.sandbox.wire import Refusal
-from modelwarden.sandbox.world import Call, Handler, page
+from modelwarden.sandbox.world import Call, Handler, check_decrypt, page
 
 _SUMMARY: Final = ("ModelCardName", "ModelCardArn", "ModelCardStatus", "CreationTime", "LastModifiedTime")
 
@@ -32,6 +32,7 @@ def _describe(call: Call) -> Mapping[str, Any]:
         )
     if call.parameters.get("IncludedData") == "MetadataOnly":
         return metadata_card(card, "Content")
+    check_decrypt(call, card.get("SecurityConfig", {}).get("KmsKeyId"))
     return card
 
 

@@ -149,6 +149,14 @@ def _summary(repository: Any) -> dict[str, Any]:
     }
 
 
+def _policy(call: Call) -> Mapping[str, Any]:
+    repository = _repository(call)
+    if not repository.policy:
+        text = f"Repository policy does not exist for the repository with name '{repository.name}' in the registry with id '{_registry(call)}'"
+        raise Refusal("RepositoryPolicyNotFoundException", text)
+    return {"registryId": _registry(call), "repositoryName": repository.name, "policyText": repository.policy}
+
+
 def _download_url(call: Call) -> Mapping[str, Any]:
     digest, repository = call.need("layerDigest"), _repository(call)
     if digest in call.world.blobs:
@@ -170,5 +178,6 @@ OPERATIONS: Final[dict[str, Handler]] = {
     "ecr:DescribeImages": _describe_images,
     "ecr:DescribeRepositories": _describe_repositories,
     "ecr:GetDownloadUrlForLayer": _download_url,
+    "ecr:GetRepositoryPolicy": _policy,
     "ecr:CompleteLayerUpload": _complete_upload,
 }

@@ -66,10 +66,10 @@ class Rule:
     """How many calls go wrong at most."""
     ms: int = 0
 
-    def covers(self, request: Request, account: str) -> bool:
+    def covers(self, operation: str, account: str, region: str) -> bool:
         """Whether a call is one of the rule's."""
-        named = self.op in (request.name, "*", f"{request.service}:*")
-        return named and self.account in (None, account) and self.region in (None, request.region)
+        named = self.op in (operation, "*", f"{operation.partition(':')[0]}:*")
+        return named and self.account in (None, account) and self.region in (None, region)
 
 
 class _Armed:
@@ -133,6 +133,12 @@ class Faults:
         with self._lock:
             return [{**asdict(one.rule), "seen": one.seen, "injected": one.injected} for one in self._armed]
 
+    def denies(self, operation: str, account: str, region: str) -> bool:
+        """Whether a rule of kind `deny` names an operation that is part of another one, such as `kms:Decrypt`."""
+        with self._lock:
+            rules = [one for one in self._armed if one.rule.kind == "deny" and one.rule.op == operation]
+            return any([one.strikes() for one in rules if one.rule.covers(operation, account, region)])
+
     def around(self, request: Request, account: str, answer: Callable[[Request], Answer]) -> Answer:
         """The answer to a call, with whatever goes wrong on its way.
 
@@ -140,7 +146,11 @@ class Faults:
             Dropped: the connection is to end.
         """
         with self._lock:
-            struck = [one.rule for one in self._armed if one.rule.covers(request, account) and one.strikes()]
+            struck = [
+                one.rule
+                for one in self._armed
+                if one.rule.covers(request.name, account, request.region) and one.strikes()
+            ]
         for rule in struck:
             if rule.ms:
                 time.sleep(rule.ms / 1000)

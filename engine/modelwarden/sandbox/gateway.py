@@ -52,6 +52,7 @@ class Gateway:
     def __init__(self, world: World, backends: fallback.Backends, seed: int = 0) -> None:
         self.world, self.backends = world, backends
         self.faults, self.stats = Faults(seed), Stats()
+        world.faulty = self.faults.denies
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         body = _body(environ)

@@ -7,21 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from modelwarden.sandbox.cloudtrail import record
-from modelwarden.sandbox.packages import arn_of, find, identity, missing, ordered, shared_with, within
+from modelwarden.sandbox.packages import arn_of, find, find_group, identity, missing, ordered, shared_with, within
 from modelwarden.sandbox.wire import Refusal
-from modelwarden.sandbox.world import Call, Group, Handler, denied, page
+from modelwarden.sandbox.world import Call, Group, Handler, page
 
 
 def _find(call: Call, name: str) -> Group:
     """A group by name or ARN; another account's only where its policy names the caller."""
-    arn = arn_of(call, "model-package-group", name)
-    parts = arn.split(":", 5)
-    group = call.world.cell(parts[4], parts[3]).groups.get(parts[5].partition("/")[2])
-    if parts[4] != call.account and not shared_with(group, call.account):
-        raise denied(call, arn)
-    if group is None:
-        raise missing(arn)
-    return group
+    cell, plain = find_group(call, name)
+    return cell.groups[plain]
 
 
 def _describe(call: Call) -> Mapping[str, Any]:

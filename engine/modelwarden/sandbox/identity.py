@@ -108,8 +108,8 @@ def _may_assume(call: Call, account: str, name: str) -> bool:
     known = call.world.accounts.get(account)
     if known and known.state != "ACTIVE":
         return False
-    if known and name == READER_ROLE:
-        return known.reader_role and known.external_id in ("", given)
+    if known and known.reader_role and name == READER_ROLE:
+        return known.external_id in ("", given)
     return any(_trusts(document, call.caller, given) for document in _trust_policies(account, name))
 
 

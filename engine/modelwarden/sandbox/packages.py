@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from modelwarden.sandbox.cloudtrail import record
 from modelwarden.sandbox.wire import Refusal
-from modelwarden.sandbox.world import Call, Cell, Group, Handler, denied, page
+from modelwarden.sandbox.world import Call, Cell, Group, Handler, check_decrypt, denied, page
 
 _SUMMARY: Final = [
     "ModelPackageName",
@@ -76,6 +76,24 @@ def find(call: Call, name: str) -> tuple[Cell, str, dict[str, Any]]:
     return cell, key, cell.packages[key]
 
 
+def find_group(call: Call, name: str) -> tuple[Cell, str]:
+    """(cell, name) of a group by name or ARN; another account's only where its policy names the caller.
+
+    Raises:
+        Refusal: there is none, or it is not shared.
+    """
+    arn = arn_of(call, "model-package-group", name)
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or not parts[5].startswith("model-package-group/"):
+        raise Refusal("ValidationException", f"Invalid ARN: {name}")
+    cell, plain = call.world.cell(parts[4], parts[3]), parts[5].partition("/")[2]
+    if parts[4] != call.account and not shared_with(cell.groups.get(plain), call.account):
+        raise denied(call, arn)
+    if plain not in cell.groups:
+        raise missing(arn)
+    return cell, plain
+
+
 def shared_with(group: Group | None, account: str) -> bool:
     """Whether the resource policy of a group names an account, or everybody."""
     if group is None or not group.policy:
@@ -99,9 +117,12 @@ def identity(call: Call) -> dict[str, Any]:
 
 
 def _describe(call: Call) -> Mapping[str, Any]:
+    """With AllData (the default) a card under a customer key needs `kms:Decrypt`."""
     package = find(call, call.need("ModelPackageName"))[2]
     if call.parameters.get("IncludedData") == "MetadataOnly" and "ModelCard" in package:
         return {**package, "ModelCard": metadata_card(package["ModelCard"], "ModelCardContent")}
+    if "ModelCard" in package:
+        check_decrypt(call, package.get("SecurityConfig", {}).get("KmsKeyId"))
     return package
 
 
@@ -207,12 +228,10 @@ def _list(call: Call) -> Mapping[str, Any]:
     wanted = call.parameters
     group = wanted.get("ModelPackageGroupName")
     kind = wanted.get("ModelPackageType") or ("Versioned" if group else "Unversioned")
-    name = arn_of(call, "model-package-group", group).rpartition("/")[2] if group else None
-    if name is not None and name not in call.cell.groups:
-        raise missing(arn_of(call, "model-package-group", name))
+    cell, name = find_group(call, group) if group else (call.cell, None)
     chosen = [
         package
-        for package in call.cell.packages.values()
+        for package in cell.packages.values()
         if kind in ("Both", "Versioned" if "ModelPackageVersion" in package else "Unversioned")
         and name in (None, package.get("ModelPackageGroupName"))
         and wanted.get("ModelApprovalStatus") in (None, package.get("ModelApprovalStatus"))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from modelwarden.sandbox.kms import resolve
 from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.wire import Refusal
-from modelwarden.sandbox.world import Call, Handler
+from modelwarden.sandbox.world import Call, Handler, check_decrypt
 
 _UNKNOWN: Final = re.compile(
     "Analytics|IntelligentTiering|Metrics|Metadata(Annotation|Inventory|Journal)?(Table)?Configuration|Abac|Annotation"
@@ -100,7 +100,19 @@ def _guard(call: Call) -> Mapping[str, Any] | None:
     bucket, _, key = call.request.path.lstrip("/").partition("/")
     if (bucket, key) in call.world.denied_objects:
         raise Refusal("AccessDenied", "Access Denied", 403)
+    if call.request.operation == "GetObject":
+        check_decrypt(call, _key_of(bucket, key))
     return None
+
+
+def _key_of(bucket: str, key: str) -> str | None:
+    """The KMS key of an object; None: it has none, or there is no such object."""
+    backends = moto("s3.models").s3_backends
+    if bucket not in backends.bucket_accounts:
+        return None
+    partition, account = backends.bucket_accounts[bucket]
+    versions = backends[account][partition].buckets[bucket].keys.getlist(key, [])
+    return getattr(versions[-1], "kms_key_id", None) if versions else None
 
 
 OPERATIONS: Final[dict[str, Handler]] = {

@@ -53,7 +53,7 @@ _STATES: Final = ("ACTIVE", "SUSPENDED", "PENDING_ACTIVATION", "PENDING_CLOSURE"
 class ScenarioError(UserError):
     """A scenario that cannot be loaded."""
 
-    help = "see docs/sandbox.md for the format of scenarios"
+    help = "compare it with sandbox/demo/scenario.json of the package, which is complete"
 
 
 @dataclass(frozen=True, slots=True)

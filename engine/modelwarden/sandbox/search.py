@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from modelwarden.sandbox.cloudtrail import moment
+from modelwarden.sandbox.packages import shared_with
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Cell, Handler, page
 
@@ -24,7 +25,8 @@ def _search(call: Call) -> Mapping[str, Any] | None:
         raise Refusal(
             "ValidationException", "SearchExpression must contain at least one filter, nested filter or sub-expression"
         )
-    records = [*_packages(call.cell)] if resource == "ModelPackage" else [*_groups(call.cell)]
+    groups, packages = _visible(call)
+    records = packages if resource == "ModelPackage" else groups
     found = [record for record in records if expression is None or _matches(expression, record)]
     by = call.parameters.get("SortBy") or "LastModifiedTime"
     descending = call.parameters.get("SortOrder", "Descending") == "Descending"
@@ -32,6 +34,19 @@ def _search(call: Call) -> Mapping[str, Any] | None:
     results, token = page(found, call, 10)
     hits = {"Value": len(found), "Relation": "EqualTo"}
     return {"Results": [{resource: record} for record in results], "TotalHits": hits, **token}
+
+
+def _visible(call: Call) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(groups, packages) of the caller, or with CrossAccount those that others share with it."""
+    if call.parameters.get("CrossAccountFilterOption") != "CrossAccount":
+        return _groups(call.cell), _packages(call.cell)
+    groups, packages = [], []
+    for (account, region), cell in call.world.cells.items():
+        shared = {name for name, group in cell.groups.items() if shared_with(group, call.account)}
+        if account != call.account and region == call.region:
+            groups += [one for one in _groups(cell) if one["ModelPackageGroupName"] in shared]
+            packages += [one for one in _packages(cell) if one.get("ModelPackageGroupName") in shared]
+    return groups, packages
 
 
 def _packages(cell: Cell) -> list[dict[str, Any]]:

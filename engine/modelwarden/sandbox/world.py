@@ -96,6 +96,8 @@ class World:
         """Image configuration by digest."""
         self.regions: set[str] = set()
         self.endpoint = ""
+        self.faulty: Callable[[str, str, str], bool] = lambda operation, account, region: False
+        """Whether a fault denies an operation that is no request of its own, such as `kms:Decrypt`."""
         self._clock, self._started = clock, time.monotonic()
 
     def now(self) -> datetime:
@@ -107,6 +109,11 @@ class World:
     def set_clock(self, clock: datetime | None) -> None:
         """Continue from another moment; None for the real time."""
         self._clock, self._started = clock, time.monotonic()
+
+    def denies(self, operation: str, account: str, region: str) -> bool:
+        """Whether the scenario or a fault denies an operation to an account."""
+        standing = any(one.covers(operation, account, region) for one in self.denials)
+        return standing or self.faulty(operation, account, region)
 
     def cell(self, account: str, region: str) -> Cell:
         """The cell, made empty when nobody has written to it."""
@@ -158,6 +165,17 @@ def denied(call: Call, resource: str = "*") -> Refusal:
         f"because no identity-based policy allows the {name} action"
     )
     return access_denied(service, text)
+
+
+def check_decrypt(call: Call, key: str | None) -> None:
+    """What is encrypted with a customer key is read by those only who may decrypt with it.
+
+    Raises:
+        Refusal: `kms:Decrypt` is denied to the caller.
+    """
+    if key and call.world.denies("kms:Decrypt", call.account, call.region):
+        text = f"User: {call.caller.arn} is not authorized to perform: kms:Decrypt on resource: {key}"
+        raise access_denied(call.request.service, text)
 
 
 def access_denied(service: str, text: str) -> Refusal:
