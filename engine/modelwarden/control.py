@@ -1,6 +1,5 @@
 """How a Python control is written, and what it may read.
 
-    from modelwarden.errors import UserError
 from modelwarden.control import Fail, Parameters, Pass, Verdict, View, control
 
     @control(id="IMG-99", title="...", reads=("/container_count", "/container/*/image/tag", "parameter:forbidden_tags"), ...)

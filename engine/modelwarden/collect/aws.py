@@ -7,6 +7,7 @@ of them an error. Whatever goes wrong becomes a `Failure`: a value, never a defa
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -90,6 +91,10 @@ _ABSENT: Final = (
 )
 
 
+_NOT_THERE: Final = re.compile(r"does not exist|not found|cannot find", re.IGNORECASE)
+"""SageMaker answers a missing package, card or group policy with a ValidationException; only its words tell."""
+
+
 class NoCredentials(UserError):
     """Nobody to call AWS as."""
 
@@ -164,6 +169,8 @@ class Aws:
         self._sessions: dict[str, botocore.session.Session] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._own: str | None = None
+        self._identity: Answer | Failure | None = None
+        self._asking = threading.Lock()
 
     def own_account(self, region: str) -> str | Failure:
         """The account of the caller's credentials.
@@ -180,8 +187,8 @@ class Aws:
 
     def identity(self, region: str) -> Answer | Failure:
         """sts:GetCallerIdentity of the caller, once."""
-        with self._lock:
-            if not hasattr(self, "_identity"):
+        with self._asking:
+            if self._identity is None:
                 self._identity = self._ask("own", region, "sts", "GetCallerIdentity", {})
         return self._identity
 
@@ -205,7 +212,7 @@ class Aws:
     def ledger(self) -> tuple[LedgerRow, ...]:
         """The rows so far, sorted."""
         return tuple(
-            LedgerRow(account, region, api, row.state, row.calls, round(row.seconds, 3), row.error, row.request_id)
+            LedgerRow(self._own or account if account == "own" else account, region, api, row.state, row.calls, round(row.seconds, 3), row.error, row.request_id)
             for (account, region, api), row in sorted(self.rows.items())
         )
 
@@ -351,9 +358,7 @@ def _state(code: str, message: str, status: int) -> RowState:
     for state, codes in _STATES.items():
         if code in codes:
             return state
-    if code in _ABSENT or (
-        code == "ValidationException" and ("does not exist" in message or "not found" in message.lower())
-    ):
+    if code in _ABSENT or (code == "ValidationException" and _NOT_THERE.search(message)):
         return "read"
     return "unreachable" if status >= 500 else "malformed"
 

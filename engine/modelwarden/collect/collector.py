@@ -34,6 +34,8 @@ Facts = dict[str, Fact]
 Task = Callable[[], Facts]
 
 _REGION: Final = "us-east-1"
+_TRAIL_PAGES: Final = 20
+"""CloudTrail answers two requests a second; what it does not show by then is unknown."""
 
 
 class NoSuchPackage(UserError):
@@ -406,18 +408,12 @@ class _Reading:
         text, status = package.dig(given, "ModelCardContent"), package.dig(given, "ModelCardStatus")
         if self._card_denied is not None:
             denied = Unknown(self._card_denied.code, self._card_denied.source, self._card_denied.message)
-            left = _object(text)
-            return card.metadata_only(left, status, self._source, denied)
+            return card.metadata_only(_object(text), status, self._source, denied)
         if isinstance(text, str) and text:
             return card.parse_card(text, "package", status, self._source)
-        return self._standalone_card()
-
-    def _standalone_card(self) -> Facts:
-        """The card that the package's own metadata names, else one that names this package; else there is none."""
-        name = package.dig(self._data, "CustomerMetadataProperties", "model_card_name")
-        if not isinstance(name, str) or not name:
-            return card.no_card(Absent(self._source))
-        answer = self._call("sagemaker", "DescribeModelCard", ModelCardName=name)
+        answer = self._standalone_card()
+        if isinstance(answer, Absent):
+            return card.no_card(answer)
         if isinstance(answer, Failure):
             return card.no_card(answer.fact())
         content, status = answer.data.get("Content"), answer.data.get("ModelCardStatus")
@@ -425,16 +421,36 @@ class _Reading:
             return card.no_card(Absent(answer.source))
         return card.parse_card(content, "standalone", status, answer.source)
 
+    def _standalone_card(self) -> Answer | Failure | Absent:
+        """The card that the package's own metadata names; absent where it names none."""
+        name = package.dig(self._data, "CustomerMetadataProperties", "model_card_name")
+        if not isinstance(name, str) or not name:
+            return Absent(self._source)
+        return self._call("sagemaker", "DescribeModelCard", ModelCardName=name)
+
+    def _card_object(self) -> Mapping[str, Any] | Failure:
+        """The card as an object, empty where there is none or it cannot be parsed."""
+        if self._card_denied is not None:
+            return self._card_denied
+        text = package.dig(self._data, "ModelCard", "ModelCardContent")
+        if isinstance(text, str) and text:
+            return _object(text)
+        answer = self._standalone_card()
+        if isinstance(answer, Failure) and answer.state != "read":
+            return answer
+        return _object(answer.data.get("Content")) if isinstance(answer, Answer) else {}
+
     def _trainers(self) -> Facts:
         """Training jobs that the package or its card names."""
         named = [package.dig(self._data, "MetadataProperties", "GeneratedBy")]
-        text = package.dig(self._data, "ModelCard", "ModelCardContent")
-        named.append(package.dig(_object(text), "training_details", "training_job_details", "training_arn"))
+        found = self._card_object()
+        if not isinstance(found, Failure):
+            named.append(package.dig(found, "training_details", "training_job_details", "training_arn"))
         jobs = list(dict.fromkeys(one for one in named if isinstance(one, str) and ":training-job/" in one))
-        if self._card_denied is not None and not jobs:
-            unread = Unknown(self._card_denied.code, self._card_denied.source, "the card may name a training job")
-            return {"/trainer_count": unread}
-        facts: Facts = {"/trainer_count": Present(len(jobs), self._source)}
+        count: Fact = Present(len(jobs), self._source)
+        if isinstance(found, Failure):
+            count = Unknown(found.code, found.source, "the card may name a training job")
+        facts: Facts = {"/trainer_count": count}
         for index, job in enumerate(jobs):
             facts |= self._trainer(f"/trainer/{index}", job)
         return facts
@@ -470,13 +486,23 @@ class _Reading:
         }
 
     def _approver(self) -> Facts:
-        answer = self._call(
-            "cloudtrail",
-            "LookupEvents",
-            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "UpdateModelPackage"}],
-            MaxResults=50,
-        )
-        return no_approver(answer.fact(), "") if isinstance(answer, Failure) else approver_facts(self._arn, answer)
+        """The trail is read from its newest event back, until one approves this package."""
+        token: dict[str, str] = {}
+        for _ in range(_TRAIL_PAGES):
+            answer = self._call(
+                "cloudtrail",
+                "LookupEvents",
+                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "UpdateModelPackage"}],
+                MaxResults=50,
+                **token,
+            )
+            if isinstance(answer, Failure):
+                return no_approver(answer.fact(), "")
+            facts = approver_facts(self._arn, answer)
+            if isinstance(facts["/approver/principal"], Present) or not answer.data.get("NextToken"):
+                return facts
+            token = {"NextToken": str(answer.data["NextToken"])}
+        return no_approver(Absent(answer.source), f"no approval among the newest {50 * _TRAIL_PAGES} events")
 
     def _image_tasks(self) -> list[Task]:
         want = self._want
