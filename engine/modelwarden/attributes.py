@@ -76,7 +76,7 @@ def _path(pattern: str) -> Path:
 
 def _attributes_of(kind: FactKind) -> list[Attribute]:
     pattern = kind.pattern
-    if pattern.startswith(_NOT_IN_CEDAR) or pattern == RISK_POINTER:
+    if pattern.startswith(_NOT_IN_CEDAR):
         return []
     if pattern == "/request/principal/state":
         return [Attribute(("context", "principalState"), pattern, kind.type, required=True)]

@@ -69,6 +69,7 @@ resolved_digest string BatchGetImage.imageId.imageDigest  what the tag (else the
 pushed_at       time   DescribeImages.imagePushedAt
 tag_mutability  string DescribeRepositories.imageTagMutability  MUTABLE, IMMUTABLE, MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION
 tag_mutability_exclusions set DescribeRepositories.imageTagMutabilityExclusionFilters  wildcard filters such as release-*
+tag_immutable  bool   DescribeRepositories.imageTagMutability  whether this very tag can be moved, its repository's filters considered; absent where the image has no tag
 manifest_count  long   BatchGetImage.imageManifest  1, or one for each platform of an image index
 """
 
@@ -139,7 +140,7 @@ transform_instance_types set InferenceSpecification.SupportedTransformInstanceTy
         "status string ModelApprovalStatus  absent on unversioned packages\ndescription string ApprovalDescription",
     ),
     *_rows(
-        "/life_cycle", _DESCRIBE, "stage string ModelLifeCycle.Stage\nstage_status string ModelLifeCycle.StageStatus"
+        "/life_cycle", _DESCRIBE, "stage string ModelLifeCycle.Stage\nstate string ModelLifeCycle  set, or none where the package has no life cycle\nstage_status string ModelLifeCycle.StageStatus"
     ),
     *_rows(
         "/creator",
@@ -148,6 +149,7 @@ transform_instance_types set InferenceSpecification.SupportedTransformInstanceTy
 principal      string  CreatedBy.IamIdentity.Arn  the IAM user or role, without the session
 identity       string  CreatedBy.IamIdentity  the person where AWS names one (SourceIdentity, an IAM user, a session of IAM Identity Center), else the principal
 kind           string  CreatedBy.IamIdentity  person, or role where nobody is named behind it
+person         string  CreatedBy.IamIdentity  the person; absent where nobody is named behind the role
 """,
     ),
     *_rows(
@@ -157,6 +159,7 @@ kind           string  CreatedBy.IamIdentity  person, or role where nobody is na
 principal      string  userIdentity  the IAM user or role that last set the approval status, without the session
 identity       string  userIdentity  as for the creator
 kind           string  userIdentity  person or role
+person         string  userIdentity  the person; absent where nobody is named behind the role
 approved_at    time    eventTime
 """,
     ),
@@ -233,6 +236,7 @@ status         string  ModelCardStatus
 content_sha256 string  ModelCardContent  sha256:... over the text
 schema_errors  list    ModelCardContent  what violates the card schema, in words; empty where nothing does
 string_pointers list   ModelCardContent  the pointer of every text in the card
+blank_pointers set     ModelCardContent  those of them without a visible character
 bias_groups    set     evaluation_details[].metric_groups[].name  names of metric groups that hold bias metrics
 explainability_groups set evaluation_details[].metric_groups[].name  names of metric groups that hold attributions
 """,
@@ -346,6 +350,7 @@ principal/state string -  proven (sts:GetCallerIdentity), asserted (--principal)
 principal/principal string - the IAM user or role, without the session
 principal/identity string -
 principal/kind string -
+principal/person string - absent where nobody is named behind the role
 """,
     ),
     FactKind("/reference/base_image_count", "long", "parameter approved_base_images", ""),

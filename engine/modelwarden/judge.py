@@ -142,7 +142,11 @@ class _PackageJudge:
     def _proven(self, policy: CedarPolicy, unknown: frozenset[Path], call: int) -> bool:
         proof = self._judge.proof(policy, unknown)
         try:
-            judgement = proof.judge(self._projection.request(self._moment), self._projection.entities(call))
+            # The guards of an unknown fact are taken to be true, so the records that they stand for must be there too:
+            # without them a known absence beside it would be an error instead of a proof.
+            judgement = proof.judge(
+                self._projection.request(self._moment, unknown), self._projection.entities(call, unknown)
+            )
         except NoDecision:
             return False
         return policy.id in judgement.satisfied and policy.id not in judgement.errors

@@ -6,7 +6,7 @@ list become one request each; members with equal facts share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -95,14 +95,16 @@ class Projection:
         members = self.families[family_of(chain)].members
         return members[call] if call < len(members) else None
 
-    def entities(self, call: int) -> bytes:
-        """The entities document of one call."""
+    def entities(self, call: int, opened: Collection[Path] = ()) -> bytes:
+        """The entities document of one call; the records above `opened` are there even if nothing is in them."""
         resource: Tree = {}
         principal: Tree = {}
         _fill(self.plain, resource, "resource")
         _fill(self.plain, principal, "principal")
         for family in self.families.values():
             _fill(family.members[min(call, len(family.members) - 1)].shown, resource, "resource")
+        _open(opened, resource, "resource")
+        _open(opened, principal, "principal")
         resource["metadata"] = {"__entity": _METADATA}
         return orjson.dumps(
             [
@@ -112,10 +114,11 @@ class Projection:
             ]
         )
 
-    def request(self, moment: str) -> Tree:
-        """The request of every call."""
+    def request(self, moment: str, opened: Collection[Path] = ()) -> Tree:
+        """The request of every call; `opened` as for `entities`."""
         context: Tree = {}
         _fill(self.plain, context, "context")
+        _open(opened, context, "context")
         if self.parameters:
             context["parameters"] = self.parameters
         return {
@@ -255,3 +258,11 @@ def _fill(shown: Shown, into: Tree, variable: str) -> None:
         for name in path[1:-1]:
             tree = tree.setdefault(name, {})
         tree[path[-1]] = value
+
+
+def _open(paths: Iterable[Path], into: Tree, variable: str) -> None:
+    for path in paths:
+        if path[0] == variable and TAG_MARK not in path:
+            tree = into
+            for name in path[1:-1]:
+                tree = tree.setdefault(name, {})

@@ -13,7 +13,7 @@ Moment = Literal["approve", "deploy", "serve"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
-PRINCIPAL_FIELDS = ("principal", "identity", "kind")
+PRINCIPAL_FIELDS = ("principal", "identity", "kind", "person")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ class Principal:
     kind: Literal["person", "role"]
     state: Literal["proven", "asserted"]
     """`proven` by sts:GetCallerIdentity; `asserted` by `--principal`."""
+
+    def fact(self, name: str, source: Source | None) -> Fact:
+        """One of `PRINCIPAL_FIELDS` as a fact; `person` is absent where nobody is named behind a role."""
+        if name == "person":
+            return Present(self.identity, source) if self.kind == "person" else Absent(source)
+        return Present(str(getattr(self, name)), source)
+
+    def facts(self, pointer: str, source: Source) -> dict[str, Fact]:
+        """All of `PRINCIPAL_FIELDS` below a pointer."""
+        return {f"{pointer}/{name}": self.fact(name, source) for name in PRINCIPAL_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,8 @@ class Request:
         for name in PRINCIPAL_FIELDS:
             match self.principal:
                 case Principal():
-                    fact: Fact = Present(
-                        getattr(self.principal, name), source if self.principal.state == "proven" else None
-                    )
+                    proven = source if self.principal.state == "proven" else None
+                    fact: Fact = self.principal.fact(name, proven)
                 case Unknown():
                     fact = self.principal
                 case None:

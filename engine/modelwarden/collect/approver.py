@@ -14,8 +14,9 @@ from modelwarden.collect.aws import Answer
 from modelwarden.collect.report import plain
 from modelwarden.evidence import Absent, Fact, Present, Unknown
 from modelwarden.identity import who
+from modelwarden.request import PRINCIPAL_FIELDS
 
-_NAMES = ("principal", "identity", "kind", "approved_at")
+_NAMES = (*PRINCIPAL_FIELDS, "approved_at")
 
 
 def no_approver(fact: Fact, detail: str) -> dict[str, Fact]:
@@ -24,28 +25,26 @@ def no_approver(fact: Fact, detail: str) -> dict[str, Fact]:
     return {f"/approver/{name}": unknown for name in _NAMES}
 
 
-def approver_facts(arn: PackageArn, answer: Answer) -> dict[str, Fact]:
-    """Facts of the newest fitting event."""
+def approver_facts(arn: PackageArn, answer: Answer, status: Any) -> dict[str, Fact]:
+    """Facts of the newest event that set a status; `status` is what the package has now.
+
+    An event that set another status than the present one leaves the question open: a later event is missing.
+    """
     found = [event for event in map(_event, answer.data.get("Events") or ()) if _fits(event, arn)]
     if not found:
-        return no_approver(Absent(answer.source), "CloudTrail shows no approval of this package in 90 days")
+        return no_approver(Absent(answer.source), "CloudTrail shows nobody who set the approval status in 90 days")
     newest = max(found, key=lambda event: str(event.get("eventTime", "")))
+    if newest["requestParameters"].get("modelApprovalStatus") != status:
+        return no_approver(Absent(answer.source), "the newest event set another approval status than the present one")
     identity = newest.get("userIdentity")
-    identity = identity if isinstance(identity, dict) else {}
-    person = (
-        identity.get("sessionContext", {}).get("sourceIdentity")
-        if isinstance(identity.get("sessionContext"), dict)
-        else None
-    )
-    text = identity.get("arn")
-    if not isinstance(text, str):
+    text = identity.get("arn") if isinstance(identity, dict) else None
+    if not isinstance(identity, dict) or not isinstance(text, str):
         return no_approver(Absent(answer.source), "the event names no ARN")
-    approver = who(plain(text), source_identity=person)
-    facts: dict[str, Fact] = {
-        f"/approver/{name}": Present(plain(getattr(approver, name)), answer.source)
-        for name in ("principal", "identity", "kind")
-    }
-    return facts | {"/approver/approved_at": Present(plain(str(newest.get("eventTime"))), answer.source)}
+    context = identity.get("sessionContext")
+    person = context.get("sourceIdentity") if isinstance(context, dict) else None
+    approver = who(plain(text), source_identity=plain(person) if isinstance(person, str) else None)
+    at = Present(plain(str(newest.get("eventTime"))), answer.source)
+    return {**approver.facts("/approver", answer.source), "/approver/approved_at": at}
 
 
 def _event(entry: Any) -> dict[str, Any]:
@@ -60,4 +59,4 @@ def _fits(event: dict[str, Any], arn: PackageArn) -> bool:
     asked = event.get("requestParameters")
     if event.get("eventName") != "UpdateModelPackage" or not isinstance(asked, dict) or event.get("errorCode"):
         return False
-    return asked.get("modelPackageArn") == arn.text and asked.get("modelApprovalStatus") == "Approved"
+    return asked.get("modelPackageArn") == arn.text and isinstance(asked.get("modelApprovalStatus"), str)

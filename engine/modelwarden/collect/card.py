@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,8 @@ Origin = Literal["package", "standalone"]
 MAX_CHARACTERS: Final = 100_000
 """Of ModelCardContent (botocore's model of CreateModelPackage)."""
 _CONTENT: Final = "/card/content/"
+_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Of the categories of letters and symbols, and yet without ink."""
 
 
 def no_card(fact: Fact) -> dict[str, Fact]:
@@ -171,8 +174,19 @@ def _content(document: Mapping[str, Any], source: Source) -> dict[str, Fact]:
             pointer = f"/card/text/{escape(path.lstrip('/'))}"
             facts[pointer] = Present(_plain(text), source)
         pointers.append(pointer)
+    blank = [pointer for pointer in pointers if not any(map(_is_visible, str(_value_of(facts[pointer]))))]
     facts["/card/string_pointers"] = Present(tuple(pointers), source)
+    facts["/card/blank_pointers"] = Present(tuple(sorted(blank)), source)
     return facts
+
+
+def _value_of(fact: Fact) -> Any:
+    return fact.value if isinstance(fact, Present) else ""
+
+
+def _is_visible(character: str) -> bool:
+    """Letters, numbers, punctuation and symbols; neither blanks nor what only shapes or hides its neighbours."""
+    return unicodedata.category(character)[0] in "LNPS" and character not in _BLANK_LETTERS
 
 
 def _field(document: Mapping[str, Any], pattern: str, source: Source) -> Fact:

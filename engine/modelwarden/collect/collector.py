@@ -116,7 +116,7 @@ class Collector:
             kept = {
                 pointer: fact
                 for pointer, fact in found.items()
-                if not pointer.endswith(("/tag_mutability", "_exclusions", "/pushed_at"))
+                if not pointer.endswith(("/tag_mutability", "_exclusions", "/tag_immutable", "/pushed_at"))
             }
             return {f"{head}/uri": Present(plain(uri), source)} | kept
 
@@ -498,7 +498,7 @@ class _Reading:
             )
             if isinstance(answer, Failure):
                 return no_approver(answer.fact(), "")
-            facts = approver_facts(self._arn, answer)
+            facts = approver_facts(self._arn, answer, package.dig(self._data, "ModelApprovalStatus"))
             if isinstance(facts["/approver/principal"], Present) or not answer.data.get("NextToken"):
                 return facts
             token = {"NextToken": str(answer.data["NextToken"])}
@@ -511,7 +511,7 @@ class _Reading:
             manifest=want.any(f"{inside}resolved_digest", f"{inside}manifest"),
             layers=want.any(f"{inside}manifest"),
             diff_ids=want.exactly(f"{inside}manifest/*/diff_ids"),
-            repository=want.any(f"{inside}tag_mutability"),
+            repository=want.any(f"{inside}tag_mutability", f"{inside}tag_immutable"),
             pushed=want.exactly(f"{inside}pushed_at"),
         )
         if not any((wanted.manifest, wanted.repository, wanted.pushed)):

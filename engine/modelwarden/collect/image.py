@@ -7,7 +7,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ _MANIFEST_TYPES: Final = (
     "application/vnd.oci.image.index.v1+json",
 )
 _MAX_CONFIG: Final = 8_000_000
-_ECR_FACTS: Final = ("resolved_digest", "tag_mutability", "tag_mutability_exclusions", "pushed_at", "manifest_count")
+_ECR_FACTS: Final = ("resolved_digest", "tag_mutability", "tag_mutability_exclusions", "tag_immutable", "pushed_at", "manifest_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +108,18 @@ class Images:
         registry, region = image.ecr
         facts: dict[str, Fact] = {}
         if wanted.repository:
-            facts |= self._repository(account, pointer, registry, region, image.repository)
+            facts |= self._repository(account, pointer, registry, region, image)
         if wanted.pushed:
             facts |= self._pushed(account, pointer, registry, region, image, pinned)
         if wanted.manifest:
             facts |= self._manifests(account, pointer, registry, region, image, pinned, wanted)
         return facts
 
-    def _repository(self, account: str, pointer: str, registry: str, region: str, name: str) -> dict[str, Fact]:
-        answer = self._call(account, region, "DescribeRepositories", registryId=registry, repositoryNames=[name])
-        keys = (f"{pointer}/tag_mutability", f"{pointer}/tag_mutability_exclusions")
+    def _repository(self, account: str, pointer: str, registry: str, region: str, image: ImageUri) -> dict[str, Fact]:
+        answer = self._call(
+            account, region, "DescribeRepositories", registryId=registry, repositoryNames=[image.repository]
+        )
+        keys = [f"{pointer}/{name}" for name in ("tag_mutability", "tag_mutability_exclusions", "tag_immutable")]
         if isinstance(answer, Failure):
             return dict.fromkeys(keys, answer.fact())
         listed = answer.data.get("repositories") or [{}]
@@ -131,6 +133,7 @@ class Images:
         return {
             keys[0]: Present(mutability, answer.source) if mutability else Absent(answer.source),
             keys[1]: Present(tuple(sorted(set(filters))), answer.source),
+            keys[2]: _immutable(mutability, filters, image.tag, answer.source),
         }
 
     def _pushed(
@@ -283,6 +286,23 @@ class Images:
             key, lambda: self._aws.call(account, region, "ecr", operation, **parameters)
         )
         return answer
+
+
+def _immutable(mutability: Any, filters: Iterable[str], tag: str | None, source: Source) -> Fact:
+    """Whether the tag can be moved: an exclusion filter turns the repository's rule round for the tags it matches."""
+    if tag is None:
+        return Absent(source)
+    excluded = any(re.fullmatch(".*".join(map(re.escape, str(one).split("*"))), tag) for one in filters)
+    match mutability:
+        case "IMMUTABLE":
+            return Present(True, source)
+        case "MUTABLE":
+            return Present(False, source)
+        case "IMMUTABLE_WITH_EXCLUSION":
+            return Present(not excluded, source)
+        case "MUTABLE_WITH_EXCLUSION":
+            return Present(excluded, source)
+    return Unknown("malformed", source, "ECR names a tag mutability that is not known")
 
 
 def _id(image: ImageUri, pinned: str | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from modelwarden.collect.report import plain
 from modelwarden.evidence import Absent, Fact, Present, Source
 from modelwarden.facts import escape, kinds
 from modelwarden.identity import who
+from modelwarden.request import PRINCIPAL_FIELDS
 
 _PLAIN: Final = {
     "/package/status": ("ModelPackageStatus",),
@@ -59,6 +60,7 @@ def described(arn: PackageArn, data: Mapping[str, Any], source: Source) -> dict[
     for pointer, path in _PLAIN.items():
         value = dig(data, *path)
         facts[pointer] = Present(plain(value), source) if isinstance(value, str) and value else Absent(source)
+    facts["/life_cycle/state"] = Present("set" if data.get("ModelLifeCycle") else "none", source)
     for name, key in (("created_at", "CreationTime"), ("modified_at", "LastModifiedTime")):
         facts[f"/package/{name}"] = Present(time_text(data[key]), source) if data.get(key) else Absent(source)
     for name, key in (
@@ -97,11 +99,9 @@ def bias_reports(data: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
 def _creator(data: Mapping[str, Any], source: Source) -> dict[str, Fact]:
     arn = dig(data, "CreatedBy", "IamIdentity", "Arn")
     if not isinstance(arn, str):
-        return {f"/creator/{name}": Absent(source) for name in ("principal", "identity", "kind")}
-    found = who(plain(arn), source_identity=dig(data, "CreatedBy", "IamIdentity", "SourceIdentity"))
-    return {
-        f"/creator/{name}": Present(plain(getattr(found, name)), source) for name in ("principal", "identity", "kind")
-    }
+        return {f"/creator/{name}": Absent(source) for name in PRINCIPAL_FIELDS}
+    person = dig(data, "CreatedBy", "IamIdentity", "SourceIdentity")
+    return who(plain(arn), source_identity=plain(person) if isinstance(person, str) else None).facts("/creator", source)
 
 
 def _customer_metadata(data: Mapping[str, Any], source: Source) -> dict[str, Fact]:
