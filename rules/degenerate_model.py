@@ -1,0 +1,140 @@
+"""Model predicts a constant label so its bias metrics mean nothing.
+
+A model that gives everybody the same label treats all groups alike. The confusion matrix of the evaluation report proves
+or disproves it: even the rarest label must be predicted for a minimum share of the rows (`minimum_predicted_share_bp`, in
+basis points). Where that report cannot speak, the bias report can still convict and never acquit: DI = 1 and
+DPPL = RD = DRR = 0 (to 1e-9) for one value of one facet.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from modelwarden.control import Fail, Parameters, Pass, Unknown, Verdict, View, control
+from modelwarden.evidence import Absent, Present
+
+_NEUTRAL = {"DI": 1, "DPPL": 0, "RD": 0, "DRR": 0}
+"""What a model scores that predicts the positive label for everybody."""
+_TOLERANCE = Fraction(1, 10**9)
+
+
+@control(
+    id="BIAS-04",
+    title="model predicts a constant label so its bias metrics mean nothing",
+    severity="high",
+    rationale="A model that predicts one label for everybody has perfect bias metrics and is of no use to anybody.",
+    remediation="retrain or move the decision threshold, and register the package with an evaluation report that holds the confusion matrix",
+    reads=(
+        "/evaluation/uri",
+        "/evaluation/state",
+        "/evaluation/label_count",
+        "/evaluation/label/*/name",
+        "/evaluation/label/*/predicted",
+        "/bias_report_count",
+        "/bias_report/*/facet_count",
+        "/bias_report/*/facet/*/section",
+        "/bias_report/*/facet/*/name",
+        "/bias_report/*/facet/*/value_or_threshold",
+        "/bias_report/*/facet/*/metric_count",
+        "/bias_report/*/facet/*/metric/*/name",
+        "/bias_report/*/facet/*/metric/*/value",
+        "parameter:minimum_predicted_share_bp",
+    ),
+    source="NIST AI RMF 1.0 MEASURE 2.5",
+    since="0.1.0",
+)
+def check(evidence: View, parameters: Parameters) -> Verdict:
+    minimum_bp = parameters["minimum_predicted_share_bp"]
+    expected = f"every label predicted for at least {minimum_bp} basis points of the rows"
+    labels = evidence.members("/evaluation/label")
+    count = _value(evidence, "/evaluation/label_count")
+    if count is not None and count == len(labels) > 0:
+        return _by_matrix(evidence, labels, minimum_bp, expected)
+    silent = count == 0 or isinstance(evidence.get("/evaluation/label_count"), Absent) or _no_report(evidence)
+    constant = _constant(evidence)
+    if constant and silent:
+        at = [*constant[0], "/evaluation/label_count"]
+        return Fail(expected, at=at, reason=f"{constant[1]}, and no confusion matrix shows otherwise")
+    if constant:
+        return Unknown(
+            f"{constant[1]}; the confusion matrix would decide and was not read", at=["/evaluation/label_count"]
+        )
+    why = "the evaluation report holds no confusion matrix" if count == 0 else "no confusion matrix was read"
+    return Unknown(why, at=["/evaluation/state", "/evaluation/label_count"])
+
+
+def _by_matrix(evidence: View, labels: list[str], minimum_bp: int, expected: str) -> Verdict:
+    predicted = {label: _exact(_value(evidence, f"{label}/predicted")) for label in labels}
+    counts = {label: count for label, count in predicted.items() if count is not None}
+    total = sum(counts.values())
+    if len(counts) < len(labels):
+        return Unknown("the confusion matrix was not read to the end", at=[f"{label}/predicted" for label in labels])
+    if not total:
+        return Unknown("the confusion matrix counts no row", at=[f"{label}/predicted" for label in labels])
+    if len(labels) == 1:
+        at = ["/evaluation/label_count", f"{labels[0]}/predicted", *_named(evidence, labels)]
+        return Fail(expected, at=at, reason="the confusion matrix knows a single label")
+    rare = [label for label, count in counts.items() if count * 10_000 < minimum_bp * total]
+    if rare:
+        at = [*(f"{label}/predicted" for label in [*rare, *(label for label in labels if label not in rare)])]
+        told = ", ".join(f"{_share(counts[label], total)} for {_name(evidence, label)}" for label in rare)
+        return Fail(expected, at=[*at, *_named(evidence, rare)], reason=f"predicted: {told}")
+    return Pass()
+
+
+def _share(count: Fraction, total: Fraction | int) -> str:
+    return f"{float(count):g} of {float(total):g} rows"
+
+
+def _name(evidence: View, label: str) -> str:
+    name = _value(evidence, f"{label}/name")
+    return "a label" if name is None else f"`{name}`"
+
+
+def _named(evidence: View, labels: list[str]) -> list[str]:
+    """The names and the place of the report, as far as they are known."""
+    pointers = [*(f"{label}/name" for label in labels), "/evaluation/uri"]
+    return [pointer for pointer in pointers if _value(evidence, pointer) is not None]
+
+
+def _no_report(evidence: View) -> bool:
+    state = evidence.get("/evaluation/state")
+    return isinstance(state, Absent) or (isinstance(state, Present) and state.value != "valid")
+
+
+def _constant(evidence: View) -> tuple[list[str], str] | None:
+    """(pointers that prove it, in words) of the first facet value that looks like a constant predictor."""
+    for report in evidence.members("/bias_report"):
+        for facet in evidence.members(f"{report}/facet"):
+            if _value(evidence, f"{facet}/section") == "post_training":
+                proof = _signature(evidence, facet)
+                if proof:
+                    name, value = _value(evidence, f"{facet}/name"), _value(evidence, f"{facet}/value_or_threshold")
+                    return proof, f"DI = 1 and {' = '.join(list(_NEUTRAL)[1:])} = 0 for `{name}` = `{value}`"
+    return None
+
+
+def _signature(evidence: View, facet: str) -> list[str]:
+    """Pointers of the metrics if all of them are known and neutral, else nothing."""
+    proof: dict[str, str] = {}
+    for metric in evidence.members(f"{facet}/metric"):
+        name = _value(evidence, f"{metric}/name")
+        if name in _NEUTRAL:
+            value = _exact(_value(evidence, f"{metric}/value"))
+            if value is None or abs(value - _NEUTRAL[name]) > _TOLERANCE:
+                return []
+            proof[name] = f"{metric}/value"
+    return list(proof.values()) if len(proof) == len(_NEUTRAL) else []
+
+
+def _value(evidence: View, pointer: str) -> Any:
+    """The value of a present fact, else None."""
+    fact = evidence.get(pointer)
+    return fact.value if isinstance(fact, Present) else None
+
+
+def _exact(number: object) -> Fraction | None:
+    """A finite number as its decimal text says it, without a float's rounding; None for anything else."""
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    return Fraction(Decimal(str(number)))
