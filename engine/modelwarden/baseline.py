@@ -27,13 +27,17 @@ def propose(runs: Iterable[Run], *, owner: str, ticket: str, granted: str, expir
             newest[run.decision.package] = run
     blocks = []
     for package, run in sorted(newest.items()):
-        failed = sorted({r.finding.control for r in run.decision.rulings if r.finding.outcome == "fail" and r.waiver is None})
+        failed = sorted(
+            {r.finding.control for r in run.decision.rulings if r.finding.outcome == "fail" and r.waiver is None}
+        )
         if failed:
             blocks.append(_block(package, failed, run, owner=owner, ticket=ticket, granted=granted, expires=expires))
     return "\n".join([_HEAD, *blocks]) if blocks else ""
 
 
-def _block(package: str, controls: Sequence[str], run: Run, *, owner: str, ticket: str, granted: str, expires: str) -> str:
+def _block(
+    package: str, controls: Sequence[str], run: Run, *, owner: str, ticket: str, granted: str, expires: str
+) -> str:
     # JSON strings are TOML basic strings, except for DEL, which TOML wants escaped.
     rows = {
         "id": f"baseline-{run.id}",

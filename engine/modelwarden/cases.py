@@ -1,7 +1,7 @@
 """Cases: small facts with the finding that a control must give; tests of controls and examples on their pages.
 
 `cases.json` is a list of objects: `name`, `outcome`, `facts` (a bare value is present; `{"state": ...}` spells out the
-two other states), and optionally `parameters`, `stage`, `moment`, `principal` (an ARN), `as_of`, and `says` (texts that
+two other states), and optionally `parameters`, `stage`, `moment`, `principal` (an ARN; null for a scan, which has none), `as_of`, and `says` (texts that
 the finding must contain). The folder is named after the control.
 """
 
@@ -20,7 +20,7 @@ from modelwarden.evaluate import evaluate
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Unknown, fact_from_json
 from modelwarden.finding import Finding, Level, Outcome
 from modelwarden.identity import who
-from modelwarden.request import MOMENTS, STAGES, Request
+from modelwarden.request import MOMENTS, STAGES, Principal, Request
 
 OUTCOMES: Final = get_args(Outcome)
 AS_OF: Final = "2026-11-22T00:00:00Z"
@@ -46,7 +46,8 @@ class Case:
     stage: str = "Production"
     moment: str = ""
     """Empty: the first moment of the control."""
-    principal: str | None = None
+    principal: str | None = ""
+    """ARN; empty: nobody could tell who; None: there is none."""
     as_of: str = AS_OF
     says: tuple[str, ...] = ()
 
@@ -104,7 +105,7 @@ def _case(path: Path, index: int, entry: Any) -> Case:
         parameters={name: _parameter(value) for name, value in entry.get("parameters", {}).items()},
         stage=entry.get("stage", "Production"),
         moment=entry.get("moment", ""),
-        principal=entry.get("principal"),
+        principal=entry.get("principal", ""),
         as_of=entry.get("as_of", AS_OF),
         says=tuple(entry.get("says", ())),
     )
@@ -127,11 +128,17 @@ def finding_of(bundle: Bundle, case: Case) -> Finding:
         raise CaseError(f"{case.control}: case `{case.name}` sets `{undeclared[0]}`, which is not a declared parameter")
     defaults = {name: d.default for name, d in bundle.declarations.items() if d.default is not None}
     moment = case.moment or bundle.controls[case.control].info.moments[0]
-    principal = who(case.principal) if case.principal else Unknown("no principal in this case")
+    principal = _principal(case.principal)
     request = Request(case.stage, moment, case.as_of, principal)  # type: ignore[arg-type]
     settings = _Only(case.control, {**defaults, **case.parameters})
     (finding,) = evaluate(bundle, settings, Evidence(_PACKAGE, case.facts), {}, request)
     return finding
+
+
+def _principal(arn: str | None) -> Principal | Unknown | None:
+    if arn is None:
+        return None
+    return who(arn) if arn else Unknown("no principal in this case")
 
 
 def problems_of(bundle: Bundle, case: Case) -> list[str]:

@@ -140,7 +140,9 @@ transform_instance_types set InferenceSpecification.SupportedTransformInstanceTy
         "status string ModelApprovalStatus  absent on unversioned packages\ndescription string ApprovalDescription",
     ),
     *_rows(
-        "/life_cycle", _DESCRIBE, "stage string ModelLifeCycle.Stage\nstate string ModelLifeCycle  set, or none where the package has no life cycle\nstage_status string ModelLifeCycle.StageStatus"
+        "/life_cycle",
+        _DESCRIBE,
+        "stage string ModelLifeCycle.Stage\nstate string ModelLifeCycle  set, or none where the package has no life cycle\nstage_status string ModelLifeCycle.StageStatus",
     ),
     *_rows(
         "/creator",

@@ -131,7 +131,7 @@ class _PackageJudge:
     def _of_member(self, policy: CedarPolicy, member: Member | None, judgement: Judgement, call: int = 0) -> Finding:
         unknown, unset = self._doubts(policy, member)
         if policy.id in judgement.errors:
-            reason = "" if unknown else f"cedar: {judgement.errors[policy.id]}"
+            reason = "" if unknown or unset else f"cedar: {judgement.errors[policy.id]}"
             return self._unknown(policy, member, unknown, unset, reason)
         if policy.id not in judgement.satisfied:
             return Finding(policy.id, "pass")

@@ -24,7 +24,9 @@ _CASES = pytest.StashKey[dict[str, list["Case"]]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     about = "folder with controls to judge beside the built-in ones"
-    parser.getgroup("modelwarden").addoption("--modelwarden-bundle", action="append", default=[], metavar="DIR", help=about)
+    parser.getgroup("modelwarden").addoption(
+        "--modelwarden-bundle", action="append", default=[], metavar="DIR", help=about
+    )
     parser.addini("modelwarden_bundles", about, type="linelist")
 
 

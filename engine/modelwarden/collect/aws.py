@@ -212,7 +212,16 @@ class Aws:
     def ledger(self) -> tuple[LedgerRow, ...]:
         """The rows so far, sorted."""
         return tuple(
-            LedgerRow(self._own or account if account == "own" else account, region, api, row.state, row.calls, round(row.seconds, 3), row.error, row.request_id)
+            LedgerRow(
+                self._own or account if account == "own" else account,
+                region,
+                api,
+                row.state,
+                row.calls,
+                round(row.seconds, 3),
+                row.error,
+                row.request_id,
+            )
             for (account, region, api), row in sorted(self.rows.items())
         )
 

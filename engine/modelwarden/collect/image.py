@@ -25,7 +25,14 @@ _MANIFEST_TYPES: Final = (
     "application/vnd.oci.image.index.v1+json",
 )
 _MAX_CONFIG: Final = 8_000_000
-_ECR_FACTS: Final = ("resolved_digest", "tag_mutability", "tag_mutability_exclusions", "tag_immutable", "pushed_at", "manifest_count")
+_ECR_FACTS: Final = (
+    "resolved_digest",
+    "tag_mutability",
+    "tag_mutability_exclusions",
+    "tag_immutable",
+    "pushed_at",
+    "manifest_count",
+)
 
 
 @dataclass(frozen=True, slots=True)
