@@ -10,7 +10,7 @@ import hashlib
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.abc import Traversable
 from importlib.resources import files
 from pathlib import Path
@@ -101,9 +101,7 @@ def load_bundle(paths: Sequence[Path] = ()) -> Bundle:
         if "authz/" in file.path:
             _merge(authz, _authz(file), file.path, "authorisation policy")
         else:
-            policies += _guarded(
-                lambda text, path, o=file.origin: compile_file(text, path, o, list(declarations)), file
-            )
+            policies += _guarded(partial(compile_file, origin=file.origin, parameters=list(declarations)), file)
     rules = _ending(sources, ".py")
     workers = Workers([Path(file.location) for file in rules if file.origin == "user"])
     controls = _by_id(

@@ -140,7 +140,7 @@ def collect(collector: Collector, house: House, question: Question) -> Observed:
     """Read one package with only the facts that the enabled controls need."""
     reads = needed_facts(house, question)
     package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
-    principal = _asserted(question)
+    principal: Principal | Unknown | None = _asserted(question)
     if principal is None and any(pattern.startswith(_PRINCIPAL) for pattern in reads):
         principal = collector.caller()
     evidence = collector.package(question.target, package)

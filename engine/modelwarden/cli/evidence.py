@@ -34,7 +34,7 @@ from modelwarden.evidence import Evidence, Unknown
 )
 @click.pass_context
 def evidence(
-    context: click.Context, arn: str, base_images: tuple[str, ...], output: Path | None, **options: Any
+    context: click.Context, /, arn: str, base_images: tuple[str, ...], output: Path | None, **options: Any
 ) -> None:
     """Read the model package ARN from whichever account owns it and print the evidence as JSON.
 

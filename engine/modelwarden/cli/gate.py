@@ -38,7 +38,7 @@ from modelwarden.run import Run, write
     "--enforce", is_flag=True, help="Write the decision back to the registry: approval status and description."
 )
 @click.pass_context
-def gate(context: click.Context, **options: Any) -> None:
+def gate(context: click.Context, /, **options: Any) -> None:
     """Decide whether TARGET may be promoted to a stage.
 
     TARGET is the ARN of a model package, an evidence file, or `-` for evidence on stdin.

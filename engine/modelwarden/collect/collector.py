@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,12 @@ from modelwarden.collect.aws import ATTEMPTS, THREADS, Access, Answer, Aws, Fail
 from modelwarden.collect.clarify import analysis_facts, no_analysis
 from modelwarden.collect.evaluation import evaluation_facts, no_evaluation
 from modelwarden.collect.group import policy_facts, tag_facts
-from modelwarden.collect.image import Images, Wanted, parse_image, time_text
+from modelwarden.collect.image import Images, Wanted, no_image, parse_image, time_text
 from modelwarden.collect.record import Tape
 from modelwarden.collect.report import MAX_BYTES, plain, read_report
-from modelwarden.collect.report import malformed as malformed_report
 from modelwarden.errors import UserError
 from modelwarden.evidence import Absent, Evidence, Fact, Present, Source, Unknown
+from modelwarden.facts import kind_of
 from modelwarden.identity import who
 from modelwarden.request import Principal
 from modelwarden.snapshot import LedgerRow
@@ -100,7 +101,7 @@ class Collector:
             reading = _Reading(self, arn, answer, want, denied)
             for found in [pool.submit(task) for task in reading.tasks(pool)]:
                 facts |= found.result()
-        return Evidence(arn.text, {pointer: fact for pointer, fact in facts.items() if want.fact(pointer)})
+        return Evidence(arn.text, facts)
 
     def reference(self, base_images: Iterable[str], *, account: str = "own") -> Facts:
         """Layers of approved base images, read with the caller's own credentials, below `/reference`."""
@@ -177,7 +178,6 @@ class _Wants:
 
     def __init__(self, needed: Collection[str] | None) -> None:
         self._needed = None if needed is None else tuple(needed)
-        self._heads = {pattern.split("*")[0].split("{")[0] for pattern in self._needed or ()}
 
     def any(self, *prefixes: str) -> bool:
         """Whether some needed pattern starts with one of the prefixes."""
@@ -185,10 +185,6 @@ class _Wants:
 
     def exactly(self, *patterns: str) -> bool:
         return self._needed is None or any(pattern in self._needed for pattern in patterns)
-
-    def fact(self, pointer: str) -> bool:
-        """Facts that came along are kept: they cost nothing and tell a reader more."""
-        return bool(pointer)
 
 
 class _Reading:
@@ -232,10 +228,8 @@ class _Reading:
             "/bias_report/*/label",
             "/bias_report/*/positive",
         ):
-            tasks += [
-                lambda i=i, leaf=leaf: self._bias(i, leaf)
-                for i, (_, leaf) in enumerate(package.bias_reports(self._data))
-            ]  # type: ignore[misc]
+            leaves = enumerate(package.bias_reports(self._data))
+            tasks += [partial(self._bias, index, leaf) for index, (_, leaf) in leaves]
         if want.any("/evaluation/state", "/evaluation/content", "/evaluation/metric", "/evaluation/label"):
             tasks.append(self._evaluation)
         if want.any("/trainer"):
@@ -310,33 +304,25 @@ class _Reading:
         containers = [container for _, container in package.containers_of(self._data)]
         found = list(artifact.locations(containers))
         listed = list(pool.map(self._objects, found))
-        complete = all(whole for _, whole in listed)
         members = [(location, uri) for location, (uris, _) in zip(found, listed, strict=True) for uri in uris]
-        count: Fact = Present(len(members), self._source)
-        if not complete:
-            reasons = [state for _, state in listed if isinstance(state, Unknown)]
-            count = (
-                reasons[0]
-                if reasons
-                else Unknown("incomplete", self._source, f"more than {artifact.MAX_OBJECTS} objects below a prefix")
-            )
+        count: Fact = next((gap for _, gap in listed if gap is not None), Present(len(members), self._source))
         tasks: list[Task] = [lambda: {"/artifact_count": count}]
-        return tasks + [lambda i=i, m=m: self._artifact(i, *m) for i, m in enumerate(members)]  # type: ignore[misc]
+        return tasks + [partial(self._artifact, index, *member) for index, member in enumerate(members)]
 
-    def _objects(self, location: artifact.Location) -> tuple[list[str], bool | Unknown]:
-        """URIs below a location and whether that is all of them; an empty prefix stands for itself."""
+    def _objects(self, location: artifact.Location) -> tuple[list[str], Unknown | None]:
+        """URIs below a location, and why they are not all; an empty prefix stands for itself."""
         place = artifact.split(location.uri)
         if not location.prefix or place is None:
-            return [location.uri], True
+            return [location.uri], None
         bucket, prefix = place
         uris: list[str] = []
         token: dict[str, str] = {}
         while True:
             answer = self._call("s3", "ListObjectsV2", Bucket=bucket, Prefix=prefix, **token)
             if isinstance(answer, Failure):
-                return [location.uri], True if answer.state == "read" else Unknown(
-                    answer.code, answer.source, answer.message
-                )  # type: ignore[return-value]
+                # No such bucket: the location itself is then read, and found absent.
+                fact = answer.fact()
+                return [location.uri], fact if isinstance(fact, Unknown) else None
             uris += [
                 f"s3://{bucket}/{entry['Key']}"
                 for entry in answer.data.get("Contents", [])
@@ -344,9 +330,10 @@ class _Reading:
             ]
             following = answer.data.get("NextContinuationToken")
             if not answer.data.get("IsTruncated"):
-                return (uris or [location.uri]), True
+                return (uris or [location.uri]), None
             if len(uris) > artifact.MAX_OBJECTS or not following:
-                return uris[: artifact.MAX_OBJECTS], False
+                more = f"more than {artifact.MAX_OBJECTS} objects below a prefix"
+                return uris[: artifact.MAX_OBJECTS], Unknown("incomplete", answer.source, more)
             token = {"ContinuationToken": following}
 
     def _artifact(self, index: int, location: artifact.Location, uri: str) -> Facts:
@@ -520,20 +507,15 @@ class _Reading:
         for index, (_, container) in enumerate(package.containers_of(self._data)):
             text = container.get("Image")
             if isinstance(text, str) and text:
-                tasks.append(lambda i=index, t=text, c=container: self._image(i, t, c.get("ImageDigest"), wanted))  # type: ignore[misc]
+                tasks.append(partial(self._image, index, text, container.get("ImageDigest"), wanted))
             else:
-                tasks.append(lambda i=index: self._no_image(i))  # type: ignore[misc]
+                tasks.append(partial(no_image, f"/container/{index}/image", Absent(self._source)))
         return tasks
 
     def _image(self, index: int, text: str, pinned: str | None, wanted: Wanted) -> Facts:
         return self._collector._images.facts(
             self._arn.account, f"/container/{index}/image", parse_image(plain(text)), pinned, wanted
         )
-
-    def _no_image(self, index: int) -> Facts:
-        from modelwarden.collect.image import no_image
-
-        return no_image(f"/container/{index}/image", Absent(self._source))
 
 
 def _object(text: Any) -> Mapping[str, Any]:
@@ -546,10 +528,5 @@ def _object(text: Any) -> Mapping[str, Any]:
 
 
 def _pattern(pointer: str) -> str:
-    from modelwarden.facts import kind_of
-
     kind = kind_of(pointer)
     return kind.pattern if kind else pointer
-
-
-__all__ = ["Collector", "NoSuchPackage", "malformed_report"]

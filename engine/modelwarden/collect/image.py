@@ -302,9 +302,9 @@ def _immutable(mutability: Any, filters: Iterable[str], tag: str | None, source:
     excluded = any(re.fullmatch(".*".join(map(re.escape, str(one).split("*"))), tag) for one in filters)
     match mutability:
         case "IMMUTABLE":
-            return Present(True, source)
+            return Present(value=True, source=source)
         case "MUTABLE":
-            return Present(False, source)
+            return Present(value=False, source=source)
         case "IMMUTABLE_WITH_EXCLUSION":
             return Present(not excluded, source)
         case "MUTABLE_WITH_EXCLUSION":
