@@ -76,9 +76,9 @@ def _by_matrix(evidence: View, labels: list[str], minimum_bp: int, expected: str
         return Fail(expected, at=at, reason="the confusion matrix knows a single label")
     rare = [label for label, count in counts.items() if count * 10_000 < minimum_bp * total]
     if rare:
-        at = [*(f"{label}/predicted" for label in [*rare, *(label for label in labels if label not in rare)])]
-        told = ", ".join(f"{_share(counts[label], total)} for {_name(evidence, label)}" for label in rare)
-        return Fail(expected, at=[*at, *_named(evidence, rare)], reason=f"predicted: {told}")
+        at = [f"{label}/predicted" for label in sorted(labels, key=counts.__getitem__)]
+        told = ", ".join(f"{_name(evidence, label)} for {_share(counts[label], total)}" for label in rare)
+        return Fail(expected, at=[*at, *_named(evidence, rare)], reason=f"predicted {told}")
     return Pass()
 
 
@@ -88,7 +88,7 @@ def _share(count: Fraction, total: Fraction | int) -> str:
 
 def _name(evidence: View, label: str) -> str:
     name = _value(evidence, f"{label}/name")
-    return "a label" if name is None else f"`{name}`"
+    return "one label" if name is None else f"label `{name}`"
 
 
 def _named(evidence: View, labels: list[str]) -> list[str]:
