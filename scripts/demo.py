@@ -22,11 +22,10 @@ from modelwarden.sandbox.server import Sandbox
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "engine/modelwarden/sandbox/demo"
 OUT = ROOT / "demo-out"
-VERDICTS = {0: "allow", 1: "block", 3: "undecided"}
 
 
-def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tuple[dict[str, Any], int, str]:
-    """One package through the command line; returns (package, exit code, what was said on stderr)."""
+def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tuple[dict[str, Any], int, str, str]:
+    """One package through the command line: (package, exit code, verdict, what was said)."""
     planned = package["planned"]
     arn = package["describe"]["ModelPackageArn"]
     command = [str(Path(sys.executable).with_name("modelwarden")), "gate", arn, "--to", planned["to"], "--at", planned["at"]]
@@ -34,7 +33,8 @@ def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tu
     if planned.get("principal"):
         command += ["--principal", planned["principal"]]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    return package, done.returncode, done.stdout + done.stderr
+    verdict = json.loads(done.stdout)["verdict"] if done.returncode in (0, 1, 3) else "error"
+    return package, done.returncode, verdict, done.stdout + done.stderr
 
 
 def main() -> int:
@@ -46,17 +46,16 @@ def main() -> int:
         environment = inherited | sandbox.environment()
         answers = pool.map(lambda package: gate(package, scenario["clock"], environment), scenario["packages"])
         counts: Counter[str] = Counter()
-        for package, code, said in answers:
+        for package, code, verdict, said in answers:
             planned = package["planned"]
-            verdict = VERDICTS.get(code, f"exit {code}")
             counts[verdict] += 1
             name = package["describe"]["ModelPackageArn"].split(":", 3)[-1].replace("model-package/", "")
-            fine = code == planned["exit"]
+            fine = (code, verdict) == (planned["exit"], planned["verdict"])
             wrong += not fine
             defects = ", ".join(planned["defects"]) or "nothing wrong"
             print(f"{'ok ' if fine else 'BAD'} {verdict:<10} {name.encode('unicode_escape').decode():<52} {defects}"[:150])
             if not fine:
-                print(f"    planned exit {planned['exit']}, got {code}\n    {said[-2000:]}")
+                print(f"    planned {planned['verdict']} (exit {planned['exit']}), got exit {code}: {said[-500:]}")
     print(f"\n{sum(counts.values())} packages: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
     page = OUT / "index.html"
     command = [str(Path(sys.executable).with_name("modelwarden")), "report", str(OUT / "runs"), "--title", "Demo organization", "-o", str(page)]

@@ -103,8 +103,9 @@ def _block(run: Run, cause: Cause | None, rulings: Sequence[Ruling], paint: _Pai
     ]
     if first.finding.reason:
         lines.append(f"  because   {printable(first.finding.reason)}")
-    if cause is None:
-        lines.append(f"  expected  {printable(' '.join((first.finding.expected or info.expected).split()))}"[:400])
+    expected = printable(" ".join((first.finding.expected or info.expected).split()))
+    if cause is None and expected:
+        lines.append(f"  expected  {expected}"[:400])
     if first.waiver is not None:
         waiver = first.waiver
         lines.append(

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Write everything that is generated from code; with `--check`, fail where a file differs instead."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from modelwarden.catalog import load_bundle  # noqa: E402
+from scripts import pages, schemas  # noqa: E402
+
+COMMANDS = [
+    "gate",
+    "evidence",
+    "explain",
+    "report",
+    "controls list",
+    "controls show",
+    "lint",
+    "test",
+    "init",
+    "doctor",
+    "baseline",
+    "config show",
+    "sandbox up",
+    "sandbox run",
+]
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def generated() -> dict[str, str]:
+    """Path below the repository -> text."""
+    bundle = load_bundle()
+    levels = tomllib.loads((ROOT / "policies/levels.toml").read_text())["recommended"]
+    return {
+        "policies/modelwarden.cedarschema": bundle.schema(),
+        "reports/schemas/evidence.schema.json": _json(schemas.evidence_schema()),
+        "reports/schemas/decision.schema.json": _json(schemas.decision_schema()),
+        "reports/schemas/run.schema.json": _json(schemas.run_schema()),
+        "docs/facts.md": pages.facts_page(),
+        "docs/controls.md": pages.controls_page(bundle, levels),
+        "docs/parameters.md": pages.parameters_page(bundle),
+        "docs/command-line.md": pages.help_page(COMMANDS),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    stale = []
+    for name, text in generated().items():
+        path = ROOT / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+    if stale and "--check" in arguments:
+        print(f"error: generated files differ from the code: {', '.join(stale)}\n  help: run `make docs` and commit", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""The published JSON Schemas of our own documents: evidence, decision and run."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from modelwarden import evidence, run
+from modelwarden.facts import kinds
+from modelwarden.finding import Effect, Level, Outcome, Verdict
+from modelwarden.render import json as decision_json
+from modelwarden.request import MOMENTS, STAGES
+from modelwarden.snapshot import RowState
+
+Schema = dict[str, Any]
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_TEXT: Schema = {"type": "string"}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
+_DIGEST: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+_TIME: Schema = {"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$"}
+_VALUES: dict[str, Schema] = {
+    "string": _TEXT,
+    "time": _TEXT,
+    "bool": {"type": "boolean"},
+    "long": {"type": "integer"},
+    "number": {"anyOf": [{"type": "number"}, {"enum": ["Infinity", "-Infinity"]}]},
+    "set": {**_TEXTS, "uniqueItems": True},
+    "list": _TEXTS,
+}
+
+
+def _record(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def _pattern(pointer: str) -> str:
+    """A fact pattern as a regular expression over concrete pointers."""
+    segments = [
+        "(0|[1-9][0-9]{0,5})" if segment == "*" else "[^/]*" if segment.startswith("{") else segment
+        for segment in pointer.split("/")
+    ]
+    return "^" + "/".join(segments) + "$"
+
+
+def _fact(type_: str) -> Schema:
+    common = {"source": {"type": "integer", "minimum": 0}, "api": _TEXT, "at": {"type": ["string", "null"]}, "request_id": {"type": ["string", "null"]}}
+    present = {"state": {"const": "present"}, "value": _VALUES[type_]}
+    unknown = {"state": {"const": "unknown"}, "reason": _TEXT, "detail": _TEXT}
+    return {
+        "description": "present, absent (AWS answered: it is not there) or unknown (it could not be read); a bare value is present",
+        "anyOf": [
+            _VALUES[type_],
+            _record(present | common, tuple(common)),
+            _record({"state": {"const": "absent"}} | common, tuple(common)),
+            _record(unknown | common, (*common, "detail")),
+        ],
+    }
+
+
+def _facts(prefixes: tuple[str, ...], *, without: tuple[str, ...] = ()) -> Schema:
+    """`sources` and `facts` with every pointer of the dictionary below the prefixes."""
+    shown = {p: k for p, k in kinds().items() if p.startswith(prefixes) and not (without and p.startswith(without))}
+    return {
+        "sources": {"type": "array", "items": _record({"api": _TEXT, "at": {"type": ["string", "null"]}, "request_id": {"type": ["string", "null"]}}, ("at", "request_id"))},
+        "facts": {
+            "type": "object",
+            "patternProperties": {_pattern(p): {"$ref": f"#/$defs/{k.type}", "description": f"{k.source}. {k.about}".strip()} for p, k in shown.items()},
+            "additionalProperties": False,
+        },
+    }
+
+
+def _definitions() -> Schema:
+    return {type_: _fact(type_) for type_ in _VALUES}
+
+
+def _evidence_properties() -> Schema:
+    own = _facts(("/",), without=("/request/", "/reference/"))
+    return {
+        "schema": {"const": evidence.SCHEMA_VERSION},
+        "package": {**_TEXT, "description": "ARN of the model package"},
+        "digest": _DIGEST,
+        **own,
+        "reference": _record(_facts(("/reference/",)), ("sources",)),
+    }
+
+
+def evidence_schema() -> Schema:
+    """What `modelwarden evidence` writes and `modelwarden gate` reads."""
+    head = {"$schema": _DRAFT, "title": "modelwarden evidence", "$defs": _definitions()}
+    return head | _record(_evidence_properties(), ("digest", "sources", "reference"))
+
+
+def _request() -> Schema:
+    principal = {
+        "anyOf": [
+            {"type": "null"},
+            _record({"state": {"const": "unknown"}, "reason": _TEXT}),
+            _record({"principal": _TEXT, "identity": _TEXT, "kind": {"enum": ["person", "role"]}, "state": {"enum": ["proven", "asserted"]}}),
+        ]
+    }
+    return _record({"stage": {"enum": list(STAGES)}, "moment": {"enum": list(MOMENTS)}, "as_of": _TIME, "as_of_asserted": {"type": "boolean"}, "principal": principal})
+
+
+def _waiver() -> Schema:
+    text = {name: _TEXT for name in ("id", "owner", "approver", "reason", "expires", "ticket")}
+    return {"anyOf": [{"type": "null"}, _record({**text, "break_glass": {"type": "boolean"}})]}
+
+
+def _ruling() -> Schema:
+    return {
+        "control": _TEXT,
+        "outcome": {"enum": list(get_args(Outcome))},
+        "level": {"enum": list(get_args(Level))},
+        "effect": {"enum": list(get_args(Effect))},
+        "why_level": _TEXT,
+        "expected": _TEXT,
+        "reason": _TEXT,
+        "unset_parameters": _TEXTS,
+        "observed": _record(_facts(("/",))),
+        "waiver": _waiver(),
+    }
+
+
+def _digests() -> Schema:
+    named = {name: _DIGEST for name in ("evidence", "reference", "bundle", "settings", "waivers")}
+    return _record({**named, "material": {"anyOf": [_DIGEST, {"const": ""}], "description": "empty where a part of it was not read"}})
+
+
+def _ledger() -> Schema:
+    texts = {name: _TEXT for name in ("account", "region", "api", "error", "request_id", "covered_by")}
+    return {"type": "array", "items": _record({**texts, "state": {"enum": list(get_args(RowState))}, "calls": {"type": "integer"}, "seconds": {"type": "number"}})}
+
+
+def decision_schema() -> Schema:
+    """What `--format json` writes."""
+    counts = {name: {"type": "integer", "minimum": 0} for name in ("blocked", "flagged", "unknown", "passed", "not_applicable")}
+    about = {name: _TEXT for name in ("help", "title", "policy", "source")}
+    finding = {**_ruling(), **about, "severity": {"enum": ["low", "medium", "high", "critical"]}, "engine": {"enum": ["cedar", "python"]}}
+    head = {"$schema": _DRAFT, "title": "modelwarden decision", "$defs": _definitions()}
+    return head | _record(
+        {
+            "schema": {"const": decision_json.SCHEMA_VERSION},
+            "run": _TEXT,
+            "verdict": {"enum": list(get_args(Verdict))},
+            "package": _TEXT,
+            "request": _request(),
+            "counts": _record(counts),
+            "findings": {"type": "array", "items": _record(finding)},
+            "notices": _TEXTS,
+            "advisory": {"type": "boolean"},
+            "asserted": {"type": "array", "items": {"enum": ["evidence", "principal", "as_of"]}},
+            "off": _TEXTS,
+            "digests": _digests(),
+            "coverage": _ledger(),
+            "versions": {"type": "object", "additionalProperties": _TEXT},
+        }
+    )
+
+
+def run_schema() -> Schema:
+    """What a gate records."""
+    decision = {
+        "package": _TEXT,
+        "request": _request(),
+        "verdict": {"enum": list(get_args(Verdict))},
+        "rulings": {"type": "array", "items": _record(_ruling())},
+        "digests": _digests(),
+        "advisory": {"type": "boolean"},
+        "asserted": _TEXTS,
+        "notices": _TEXTS,
+        "off": _TEXTS,
+    }
+    texts = {name: _TEXT for name in ("id", "title", "rationale", "remediation", "source", "since", "path", "expected")}
+    lists = {name: _TEXTS for name in ("reads", "parameters", "moments", "undecidable_without")}
+    control = {
+        **texts,
+        **lists,
+        "severity": {"enum": ["low", "medium", "high", "critical"]},
+        "engine": {"enum": ["cedar", "python"]},
+        "line": {"type": "integer"},
+        "origin": {"enum": ["built-in", "user"]},
+    }
+    file = _record({"path": _TEXT, "sha256": _DIGEST, "text": _TEXT})
+    head = {"$schema": _DRAFT, "title": "modelwarden run", "$defs": _definitions()}
+    return head | _record(
+        {
+            "schema": {"const": run.SCHEMA_VERSION},
+            "id": _TEXT,
+            "kind": {"const": "gate"},
+            "started_at": _TIME,
+            "finished_at": _TIME,
+            "versions": {"type": "object", "additionalProperties": _TEXT},
+            "decision": _record(decision),
+            "evidence": _record({**_evidence_properties(), "asserted": {"type": "boolean"}}, ("reference",)),
+            "reference": _record(_facts(("/reference/",))),
+            "ledger": _ledger(),
+            "controls": {"type": "object", "additionalProperties": _record(control)},
+            "bundle": _record({"digest": _DIGEST, "files": {"type": "array", "items": file}}),
+            "settings": {"type": "object", "description": "layers, parameters, enforcement, scopes and waivers as they held"},
+            "checksum": _DIGEST,
+        }
+    )
