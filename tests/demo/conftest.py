@@ -1,0 +1,83 @@
+"""The demo organization over HTTP, every package of it collected and judged in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwarden import gate
+from modelwarden.run import Run
+from modelwarden.sandbox.server import Sandbox
+
+DEMO = Path(gate.__file__).parent / "sandbox/demo"
+SCENARIO: dict[str, Any] = json.loads((DEMO / "scenario.json").read_text(encoding="utf-8"))
+PACKAGES: list[dict[str, Any]] = SCENARIO["packages"]
+CLOCK = SCENARIO["clock"]
+
+
+def arn_of(package: dict[str, Any]) -> str:
+    return str(package["describe"]["ModelPackageArn"])
+
+
+def name_of(package: dict[str, Any]) -> str:
+    return ascii("/".join(arn_of(package).split(":")[4:]).replace("model-package/", ""))[1:-1]
+
+
+def question_of(package: dict[str, Any], **changes: Any) -> gate.Question:
+    planned = package["planned"]
+    question = gate.Question(arn_of(package), planned["to"], planned["at"], planned.get("principal"), CLOCK)
+    return replace(question, **changes)
+
+
+@dataclass(frozen=True)
+class Organization:
+    """A running demo organization and the rules of its house."""
+
+    sandbox: Sandbox
+    house: gate.House
+
+    def ask(self, method: str, what: str, body: object = None) -> Any:
+        """One request to the sandbox's own interface."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.sandbox.endpoint}/_sandbox/{what}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.loads(response.read())
+
+    def gate(self, question: gate.Question, *, retries: int = 0, **collecting: Any) -> Run:
+        """One package through collector, evaluation and decision, each lookup made anew."""
+        collect = replace(self.house.settings.collect, retries=retries)
+        house = replace(self.house, settings=replace(self.house.settings, collect=collect))
+        collector = gate.collector_of(house, **collecting)
+        return self.judge(question, gate.collect(collector, house, question))
+
+    def judge(self, question: gate.Question, observed: gate.Observed) -> Run:
+        return gate.judge(self.house, question, observed, now=CLOCK, run_id="test")
+
+
+@pytest.fixture(scope="session")
+def organization() -> Iterator[Organization]:
+    with Sandbox("demo") as sandbox, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
+            patch.delenv(name)
+        for name, value in sandbox.environment().items():
+            patch.setenv(name, value)
+        yield Organization(sandbox, gate.load_house(gate.Sources(config=DEMO / "modelwarden.toml"), {}))
+
+
+@pytest.fixture(scope="session")
+def runs(organization: Organization) -> dict[str, Run]:
+    """ARN -> run, all packages read by one collector: what they share is looked up once."""
+    collector = gate.collector_of(organization.house)
+    found = {}
+    for package in PACKAGES:
+        question = question_of(package)
+        observed = gate.collect(collector, organization.house, question)
+        found[question.target] = organization.judge(question, observed)
+    return found
