@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeVar
 
 from modelwarden import cedar
 from modelwarden.attributes import schema_text
+from modelwarden.cedar import Authorizer
 from modelwarden.control import Control, ControlError, placed
 from modelwarden.errors import UserError
 from modelwarden.evidence import digest
@@ -77,8 +78,8 @@ class Bundle:
         return digest([[file.path, file.sha256] for file in self.files])
 
     @cached_property
-    def authorizer(self) -> cedar.Authorizer:
-        return cedar.Authorizer(self.authz)
+    def authorizer(self) -> Authorizer:
+        return Authorizer(self.authz)
 
     def schema(self) -> str:
         """The Cedar schema with every declared parameter."""
@@ -194,6 +195,11 @@ def _authz(file: BundleFile) -> dict[str, cedar.PolicyJson]:
         id_ = policy.get("annotations", {}).get("id")
         if not id_:
             raise BundleError(f"{file.path}: annotation `@id` is missing")
+        if file.origin == "user" and policy["effect"] != "forbid":
+            raise BundleError(
+                f"{file.path}: authorisation policy `{id_}` is no `forbid`: a bundle may only take permissions away",
+                "say who may in the parameters of the organization layer, for example approvers_high",
+            )
         _merge(found, {id_: policy}, file.path, "authorisation policy")
     return found
 

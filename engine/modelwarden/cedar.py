@@ -146,10 +146,15 @@ class Authorizer:
         except ValueError as error:
             raise CedarError(_first_line(error)) from error
 
-    def allows(self, request: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]) -> bool:
-        """True only for a decision of Allow without any error."""
+    def refusal(self, request: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Why it is refused, sorted; empty only for a decision of Allow without any error."""
         result = cedarpy.is_authorized(dict(request), self._handle, orjson.dumps(list(entities)).decode())
-        return result.decision is cedarpy.Decision.Allow and not result.diagnostics.errors
+        reasons, errors = result.diagnostics.reasons, result.diagnostics.errors
+        if errors or result.decision is cedarpy.Decision.NoDecision:
+            return tuple(f"cannot be decided: {_first_line(error)}" for error in sorted(errors)) or ("no decision",)
+        if result.decision is cedarpy.Decision.Allow:
+            return ()
+        return tuple(f"policy {reason} forbids it" for reason in sorted(reasons)) or ("no policy permits it",)
 
 
 _BASE: Final[PolicyJson] = {

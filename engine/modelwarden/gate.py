@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from modelwarden import __version__
 from modelwarden.arn import parse_arn
 from modelwarden.attributes import RISK_POINTER
+from modelwarden.authz import refused_waiver
 from modelwarden.catalog import Bundle, load_bundle
 from modelwarden.decide import decide, digests_of
 from modelwarden.document import read_document
@@ -194,7 +196,11 @@ def judge(
         observed.principal,
         as_of_asserted=question.as_of is not None,
     )
-    effective = house.settings.effective(subject(observed.evidence, observed.reference, request), request)
+    effective = house.settings.effective(
+        subject(observed.evidence, observed.reference, request),
+        request,
+        partial(refused_waiver, house.bundle.authorizer),
+    )
     findings: tuple[Finding, ...] = evaluate(house.bundle, effective, observed.evidence, observed.reference, request)
     digests = digests_of(
         observed.evidence,
@@ -213,7 +219,7 @@ def judge(
         advisory=house.settings.advisory,
         evidence_asserted=observed.evidence.asserted,
         off=[id_ for id_ in house.bundle.controls if id_ not in judged],
-        notices=[f"waiver {waiver.id} expired on {waiver.expires}" for waiver in effective.expired_waivers()],
+        notices=effective.notices,
     )
     return Run(
         id=run_id,

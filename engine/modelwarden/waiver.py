@@ -13,10 +13,12 @@ from modelwarden.finding import AppliedWaiver
 from modelwarden.scope import ACCOUNT, Subject
 from modelwarden.toml import SettingsError, Table, quoted
 
-State = Literal["live", "expired", "not yet granted"]
+State = Literal["live", "expired", "not yet granted", "ends too late"]
 
 LONGEST: Final = timedelta(days=366)
 LONGEST_BREAK_GLASS: Final = timedelta(hours=72)
+_LONGEST_DAYS: Final = LONGEST + timedelta(days=1)
+"""The last day counts to its end."""
 
 _REQUIRED: Final = ("id", "controls", "expires", "owner", "approver", "reason", "ticket")
 _TARGETS: Final = ("package", "group", "pattern")
@@ -59,7 +61,10 @@ class Waiver:
         """Judged by the time of the request; a time that nobody could read finds every waiver expired."""
         if as_of is None or as_of >= self.ends:
             return "expired"
-        return "not yet granted" if self.granted and as_of < self.granted else "live"
+        if self.granted is None:
+            # INVARIANT: no waiver counts for longer than LONGEST. One that does not say when it began counts from then on.
+            return "live" if self.ends - as_of <= _LONGEST_DAYS else "ends too late"
+        return "not yet granted" if as_of < self.granted else "live"
 
     def applied(self) -> AppliedWaiver:
         """What a decision keeps of it."""
@@ -192,7 +197,7 @@ def _check_length(granted: datetime | None, ends: datetime, break_glass: bool, w
         raise SettingsError(f"{where}: expires before it was granted", "correct `granted` or `expires`")
     if break_glass and ends - granted > LONGEST_BREAK_GLASS:
         raise SettingsError(f"{where}: break-glass lasts longer than 72 hours", "shorten it, or make it a waiver")
-    if ends - granted > LONGEST + timedelta(days=1):
+    if ends - granted > _LONGEST_DAYS:
         raise SettingsError(f"{where}: lasts longer than {LONGEST.days} days", "shorten it and review it then")
 
 

@@ -10,7 +10,8 @@ import pytest
 from modelwarden.evidence import Evidence
 from modelwarden.finding import AppliedWaiver, Finding
 from modelwarden.request import Request
-from modelwarden.settings import Settings, SettingsError, load_settings
+from modelwarden.settings import Effective, Settings, SettingsError, load_settings
+from modelwarden.waiver import Waiver
 
 IDS = ("ENC-01", "ENC-02", "IMG-01")
 PACKAGE = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7"
@@ -202,3 +203,28 @@ def test_waivers_have_a_digest_of_their_own() -> None:
     one, two = load(written()), load(written(reason="another reason"))
     assert one.digest == two.digest
     assert one.waivers_digest != two.waivers_digest
+
+
+def test_a_waiver_that_does_not_say_when_it_began_counts_for_no_longer_than_any_other() -> None:
+    found = load(written(expires="2031-12-31"))
+    assert applied(found) is None
+    assert applied(found, as_of="2030-12-29T00:00:00Z") is None
+    assert applied(found, as_of="2031-01-01T00:00:00Z") == "W-1"
+    effective = found.effective(Evidence(PACKAGE), Request("Production", "approve", "2026-11-22T02:10:00Z"))
+    assert effective.notices == [
+        "waiver W-1 does not count: it ends on 2031-12-31, more than 366 days from now, and does not say when it was `granted`"
+    ]
+
+
+def test_a_waiver_that_nobody_granted_who_may_does_not_count_and_the_decision_says_so() -> None:
+    found = load(written(loud=True), written(id="W-2"))
+
+    def refusal(waiver: Waiver, effective: Effective) -> str:
+        return "`Ben Example` no policy permits it" if waiver.id == "W-1" else ""
+
+    request = Request("Production", "approve", "2026-11-22T02:10:00Z")
+    effective = found.effective(Evidence(PACKAGE), request, refusal)
+    given = effective.waiver(Finding("ENC-02", "fail"))
+    assert given is not None
+    assert given.id == "W-2"
+    assert effective.notices == ["waiver W-1 does not count: `Ben Example` no policy permits it"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -23,7 +23,7 @@ from modelwarden.settings.reading import Collect, collect_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
 from modelwarden.settings.sources import Sources
 from modelwarden.toml import SettingsError
-from modelwarden.waiver import Waiver
+from modelwarden.waiver import LONGEST, Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
@@ -36,8 +36,11 @@ _KEPT: Final = 1_000
 class Effective:
     """What holds for one package and request."""
 
-    def __init__(self, settings: Settings, subject: Subject, request: Request) -> None:
+    def __init__(
+        self, settings: Settings, subject: Subject, request: Request, refusal: Refusal = lambda waiver, effective: ""
+    ) -> None:
         self._settings = settings
+        self._refusal = refusal
         self._subject = subject
         self._as_of = instant(request.as_of)
         self._resolved = settings.resolved(subject, request, self._as_of.date() if self._as_of else None)
@@ -61,9 +64,11 @@ class Effective:
         return self._resolved.unknown
 
     def waivers(self, control_id: str) -> tuple[Waiver, ...]:
-        """The live waivers that are about this package and control, by id."""
+        """The live waivers that are about this package and control and that somebody granted who may, by id."""
         found = self._settings.waivers
-        return tuple(one for one in found if one.state(self._as_of) == "live" and one.covers(self._subject, control_id))
+        return tuple(
+            one for one in found if self._live(one) and one.covers(self._subject, control_id) and not self._refused(one)
+        )
 
     def waiver(self, finding: Finding) -> AppliedWaiver | None:
         """The first live waiver that covers the finding: a fail, or an unknown where the waiver lists unknown."""
@@ -76,11 +81,19 @@ class Effective:
     def notices(self) -> list[str]:
         """What a decision says once: loud waivers that count, waivers that no longer do, scopes that nobody can tell."""
         about = [one for one in self._settings.waivers if any(one.covers(self._subject, id_) for id_ in one.controls)]
-        loud = [one for one in about if one.loud and one.state(self._as_of) == "live"]
+        loud = [one for one in about if one.loud and self._live(one) and not self._refused(one)]
         notices = [
             f"{'break-glass' if one.break_glass else 'waiver'} {one.id} counts until {one.expires}: {', '.join(one.controls)},"
             f" owned by {one.owner}, approved by {', '.join(one.approvers)}: {one.reason}"
             for one in loud
+        ]
+        refused = [(one, self._refused(one)) for one in about if self._live(one)]
+        notices += [f"waiver {one.id} does not count: {why}" for one, why in refused if why]
+        notices += [
+            f"waiver {one.id} does not count: it ends on {one.expires}, more than {LONGEST.days} days from now, and does not"
+            " say when it was `granted`"
+            for one in about
+            if one.state(self._as_of) == "ends too late"
         ]
         expired = self.expired_waivers()
         notices += [f"waiver {one.id} for {', '.join(one.controls)} expired: {one.expires}" for one in expired]
@@ -92,6 +105,16 @@ class Effective:
         found = self._settings.waivers
         about = [one for one in found if any(one.covers(self._subject, id_) for id_ in one.controls)]
         return tuple(one for one in about if one.state(self._as_of) == "expired")
+
+    def _live(self, waiver: Waiver) -> bool:
+        return waiver.state(self._as_of) == "live"
+
+    def _refused(self, waiver: Waiver) -> str:
+        return self._refusal(waiver, self)
+
+
+Refusal = Callable[[Waiver, Effective], str]
+"""Why a live waiver does not count, empty where it does (`authz.refused_waiver`)."""
 
 
 @dataclass(frozen=True)
@@ -189,9 +212,11 @@ class Settings:
         asked = any(scope.match.tags for layer in self.layers for scope in layer.scopes)
         return ("/tag_keys", "/tag/{key}") if asked else ()
 
-    def effective(self, facts: Evidence, request: Request) -> Effective:
-        """What holds for one package and request. Never raises."""
-        return Effective(self, subject_of(facts, self.units), request)
+    def effective(
+        self, facts: Evidence, request: Request, refusal: Refusal = lambda waiver, effective: ""
+    ) -> Effective:
+        """What holds for one package and request; `refusal` says which waivers nobody granted who may. Never raises."""
+        return Effective(self, subject_of(facts, self.units), request, refusal)
 
     def to_json(self) -> dict[str, Any]:
         """A document that `from_json` reads back, so that a decision can be made again later."""

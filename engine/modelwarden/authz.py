@@ -1,0 +1,175 @@
+"""Authorisation: who may approve at a risk rating, grant a waiver or break the glass. Cedar decides; the default is no.
+
+Cedar's patterns cannot come from parameters, so lists of who may become groups: whoever a list names is a member of
+`Modelwarden::Group::"<parameter>"`, and the policies in `policies/authz/` speak of groups.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final, Protocol
+
+from modelwarden.attributes import NAMESPACE, RISK_POINTER, effective_risk
+from modelwarden.cedar import Authorizer
+from modelwarden.control import ParameterValue
+from modelwarden.evidence import Evidence, Present, Unknown
+from modelwarden.request import Principal, Stage
+from modelwarden.waiver import Waiver
+
+APPROVERS: Final = {"Low": "approvers_low", "Medium": "approvers_medium", "High": "approvers_high"}
+"""Effective risk rating -> the parameter that lists who may approve."""
+GRANTERS: Final = "waiver_approvers"
+BREAKERS: Final = "break_glass_approvers"
+
+_ARN_PARTS: Final = 6
+_ROLE_PATH: Final = re.compile(r"^role/.*/")
+_SET_IT: Final = "set it in the organization layer: ARNs of IAM roles and users, for example arn:aws:iam::111122223333:role/ModelRisk"
+
+
+class Parameters(Protocol):
+    """What the settings say of one package and request (`settings.Effective`)."""
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]: ...
+
+    @property
+    def parameters_unknown(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """Whether somebody may, and why not."""
+
+    reasons: tuple[str, ...] = ()
+    """Why not; empty where it is allowed."""
+    help: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        return not self.reasons
+
+
+def may_approve(
+    authorizer: Authorizer, principal: Principal, facts: Evidence, stage: Stage, rules: Parameters
+) -> Authorized:
+    """Whether the principal may approve the package at its effective risk rating. What is asserted never may."""
+    if principal.state != "proven":
+        return Authorized((f"`{principal.principal}` is asserted, not proven",), "act with your own credentials")
+    risk = effective_risk(facts.get(RISK_POINTER))
+    attributes: dict[str, Any] = {"arn": facts.package, "stage": stage}
+    if isinstance(risk, Present):
+        attributes["effectiveRiskRating"] = str(risk.value)
+    groups = [name for name in APPROVERS.values() if _named(principal.principal, _listed(rules, name))]
+    resource = _entity("Package", facts.package, attributes)
+    refusal = _refusal(authorizer, "may_approve", _principal(principal, groups), resource, rules)
+    if not refusal:
+        return Authorized()
+    if not isinstance(risk, Present):
+        why = risk.reason if isinstance(risk, Unknown) else "absent"
+        return Authorized((f"the effective risk rating is unknown: {why}", *refusal), "make the model card readable")
+    return _not_approver(principal, str(risk.value), groups, refusal, rules)
+
+
+def refused_waiver(authorizer: Authorizer, waiver: Waiver, rules: Parameters) -> str:
+    """Why a waiver does not count, empty where it does.
+
+    One approver who may is enough; breaking the glass takes two different ones.
+    """
+    action = "may_break_glass" if waiver.break_glass else "may_grant_waiver"
+    attributes = {"controls": list(waiver.controls), "owner": waiver.owner, "coversUnknown": waiver.unknown}
+    resource = _entity("Waiver", waiver.id, attributes)
+    allowed: set[str] = set()
+    refusals: list[str] = []
+    for name in waiver.approvers:
+        groups = [group for group in (GRANTERS, BREAKERS) if _key(name) in map(_key, _listed(rules, group))]
+        person = Principal(_key(name), name, "person", "asserted")
+        refusal = _refusal(authorizer, action, _principal(person, groups), resource, rules)
+        if refusal:
+            refusals.append(f"`{name}` {'; '.join(refusal)}")
+        else:
+            allowed.add(_key(name))
+    if len(allowed) >= (2 if waiver.break_glass else 1):
+        return ""
+    names = (BREAKERS, GRANTERS) if waiver.break_glass else (GRANTERS,)
+    doubts = [
+        f"parameter {name} cannot be told: {rules.parameters_unknown[name]}"
+        for name in names
+        if name in rules.parameters_unknown
+    ]
+    needed = "breaking the glass takes two who may: " if waiver.break_glass else ""
+    return needed + "; ".join([*refusals, *doubts])
+
+
+def _not_approver(
+    principal: Principal, risk: str, groups: list[str], refusal: tuple[str, ...], rules: Parameters
+) -> Authorized:
+    """The refusal in words that name the parameter to set."""
+    name = APPROVERS.get(risk)
+    if name is None:
+        return Authorized((f"nobody may approve at effective risk rating `{risk}`", *refusal))
+    if name in groups:
+        who = f"`{principal.identity}` is listed in {name}, but {'; '.join(refusal)}"
+        return Authorized((who,), "ask whoever maintains the policies below `authz/`")
+    if name in rules.parameters_unknown:
+        return Authorized((f"parameter {name} cannot be told: {rules.parameters_unknown[name]}",), _SET_IT)
+    entries = _listed(rules, name)
+    if not entries:
+        return Authorized(
+            (f"nobody may approve at effective risk rating {risk}: parameter {name} lists nobody",), _SET_IT
+        )
+    reasons = [f"`{principal.principal}` may not approve at effective risk rating {risk}: {name} does not list it"]
+    reasons += [
+        f"`{entry}` in {name} is no ARN and names nobody" for entry in entries if len(_parts(entry)) < _ARN_PARTS
+    ]
+    return Authorized(tuple(reasons), f"let one of {name} approve: {', '.join(entries)}")
+
+
+def _refusal(
+    authorizer: Authorizer, action: str, principal: Mapping[str, Any], resource: Mapping[str, Any], rules: Parameters
+) -> tuple[str, ...]:
+    """Empty for Allow without any error."""
+    lists = (*APPROVERS.values(), GRANTERS, BREAKERS)
+    listed = [name for name in lists if name in rules.parameters or name in rules.parameters_unknown]
+    request = {
+        "principal": principal["uid"],
+        "action": {"type": f"{NAMESPACE}::Action", "id": action},
+        "resource": resource["uid"],
+        "context": {"listed": listed},
+    }
+    return authorizer.refusal(request, [principal, resource])
+
+
+def _principal(principal: Principal, groups: Iterable[str]) -> dict[str, Any]:
+    attributes = {"kind": principal.kind, "identity": principal.identity}
+    parents = [{"type": f"{NAMESPACE}::Group", "id": group} for group in groups]
+    return _entity("Principal", principal.principal, attributes) | {"parents": parents}
+
+
+def _entity(kind: str, id_: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"uid": {"type": f"{NAMESPACE}::{kind}", "id": id_}, "attrs": dict(attributes), "parents": []}
+
+
+def _listed(rules: Parameters, name: str) -> tuple[str, ...]:
+    value = rules.parameters.get(name, ())
+    return value if isinstance(value, tuple) else ()
+
+
+def _named(arn: str, patterns: Iterable[str]) -> bool:
+    """INVARIANT: `*` never reaches over a colon, else a user's path could spell another account's role."""
+    parts = _parts(arn)
+    return len(parts) == _ARN_PARTS and any(
+        len(pattern) == _ARN_PARTS and all(map(fnmatchcase, parts, pattern)) for pattern in map(_parts, patterns)
+    )
+
+
+def _parts(arn: str) -> list[str]:
+    """Of an ARN; principals carry no path of a role, so a pattern's is left out too."""
+    parts = arn.split(":", _ARN_PARTS - 1)
+    return [*parts[:-1], _ROLE_PATH.sub("role/", parts[-1])]
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
