@@ -43,15 +43,28 @@ def prepare(folder: Path) -> tuple[list[str], list[str]]:
     request = Request("Production", "approve", "2026-11-22T02:10:00Z", Unknown("none"))
     projection = Projector(bundle.policies).project(subject(record, {}, request), parameters(bundle), {}, "approve")
     group = {"type": "Modelwarden::Action", "id": "promote"}
-    actions = [{"uid": group, "attrs": {}, "parents": []}, {"uid": {**group, "id": "approve"}, "attrs": {}, "parents": [group]}]
+    actions = [
+        {"uid": group, "attrs": {}, "parents": []},
+        {"uid": {**group, "id": "approve"}, "attrs": {}, "parents": [group]},
+    ]
     texts = [file.text for file in bundle.files if file.path.endswith(".cedar") and "authz/" not in file.path]
     (folder / "all.cedar").write_text("\n".join([*texts, "permit (principal, action, resource);"]))
     (folder / "entities.json").write_text(json.dumps([*actions, *json.loads(projection.entities(0))]))
     (folder / "request.json").write_text(json.dumps(projection.request("approve")))
     (folder / "evidence.json").write_text(json.dumps(to_document(record, {})))
     (folder / "bare.py").write_text(BARE)
-    bare = [sys.executable, str(folder / "bare.py"), *(str(folder / name) for name in ("all.cedar", "entities.json", "request.json", "evidence.json"))]
-    ours = [str(Path(sys.executable).with_name("modelwarden")), "gate", str(folder / "evidence.json"), "--to", "Production"]
+    bare = [
+        sys.executable,
+        str(folder / "bare.py"),
+        *(str(folder / name) for name in ("all.cedar", "entities.json", "request.json", "evidence.json")),
+    ]
+    ours = [
+        str(Path(sys.executable).with_name("modelwarden")),
+        "gate",
+        str(folder / "evidence.json"),
+        "--to",
+        "Production",
+    ]
     return bare, [*ours, "--runs", str(folder / "runs")]
 
 

@@ -59,18 +59,33 @@ def floors(bundle: Bundle, made: list[Any], values: dict[str, Any]) -> dict[str,
     """The bare calls, with everything prepared that can be."""
     projector = Projector(bundle.policies)
     policies = {policy.id: policy.json for policy in bundle.policies}
-    base = {"effect": "permit", "principal": {"op": "All"}, "action": {"op": "All"}, "resource": {"op": "All"}, "conditions": []}
+    base = {
+        "effect": "permit",
+        "principal": {"op": "All"},
+        "action": {"op": "All"},
+        "resource": {"op": "All"},
+        "conditions": [],
+    }
     handle = cedarpy.PolicySet.from_json_str(
         orjson.dumps({"staticPolicies": {**policies, "base": base}, "templates": {}, "templateLinks": []}).decode()
     )
     group = {"type": "Modelwarden::Action", "id": "promote"}
-    actions = [{"uid": group, "attrs": {}, "parents": []}, {"uid": {**group, "id": "approve"}, "attrs": {}, "parents": [group]}]
+    actions = [
+        {"uid": group, "attrs": {}, "parents": []},
+        {"uid": {**group, "id": "approve"}, "attrs": {}, "parents": [group]},
+    ]
     parsed = cedarpy.Entities.from_json_str(orjson.dumps(actions).decode())
     prepared = []
     for record in made:
         projection = projector.project(subject(record, {}, REQUEST), values, {}, "approve")
         entities = orjson.loads(projection.entities(0))
-        prepared.append((projection.request("approve"), orjson.dumps(entities).decode(), orjson.dumps([*actions, *entities]).decode()))
+        prepared.append(
+            (
+                projection.request("approve"),
+                orjson.dumps(entities).decode(),
+                orjson.dumps([*actions, *entities]).decode(),
+            )
+        )
 
     def added() -> None:
         for request, entities, _ in prepared:
@@ -106,7 +121,9 @@ def main() -> None:
         mine, best = cpu(ours), min(floor, key=lambda name: floor[name])
         ratios.append(mine / floor[best])
         per = 1e6 / len(made)
-        print(f"evaluate {mine * per:.0f} us, bare cedarpy {floor[best] * per:.0f} us a record ({best}), ratio {ratios[-1]:.2f}")
+        print(
+            f"evaluate {mine * per:.0f} us, bare cedarpy {floor[best] * per:.0f} us a record ({best}), ratio {ratios[-1]:.2f}"
+        )
     found = [finding.outcome for findings in kept for finding in findings]
     counts = {outcome: found.count(outcome) for outcome in dict.fromkeys(found)}
     print(f"{len(cedar_only.controls)} Cedar controls, {len(made)} records, findings: {counts}")

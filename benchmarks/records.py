@@ -31,14 +31,20 @@ def passing_facts(bundle: Bundle) -> dict[str, Fact]:
     for id_ in bundle.controls:
         for case in json.loads((root / id_ / "cases.json").read_text()):
             if case["outcome"] == "pass":
-                merged |= {pointer: fact_from_json(pointer, value) for pointer, value in case["facts"].items() if pointer not in merged}
+                merged |= {
+                    pointer: fact_from_json(pointer, value)
+                    for pointer, value in case["facts"].items()
+                    if pointer not in merged
+                }
                 break
-    return {pointer: Present(fact.value, SOURCE) if isinstance(fact, Present) else fact for pointer, fact in merged.items()}
+    return {
+        pointer: Present(fact.value, SOURCE) if isinstance(fact, Present) else fact for pointer, fact in merged.items()
+    }
 
 
 def records(bundle: Bundle, count: int) -> list[Evidence]:
     """`count` records that differ in identity, image, artifact and key facts; one in five violates something."""
-    rng = random.Random(7)  # noqa: S311 - data, not secrets
+    rng = random.Random(7)
     base = passing_facts(bundle)
     made = []
     for number in range(count):

@@ -29,12 +29,10 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     for key in sorted({*required, *allowed}):
         pointer = f"/tag/{escape(key)}"
         fact = evidence.get(pointer)
-        if isinstance(fact, Present):
-            fine = key not in allowed or fact.value in allowed[key]
-        else:
-            # A tag that is merely restricted in its values may be left out.
-            fine = key not in required and isinstance(fact, Absent)
-        if not fine:
+        good = isinstance(fact, Present) and (key not in allowed or fact.value in allowed[key])
+        # A tag that is merely restricted in its values may be left out.
+        needless = isinstance(fact, Absent) and key not in required
+        if not (good or needless):
             bad.append(pointer)
             wanted.append(f"{key} = {' | '.join(sorted(allowed[key]))}" if key in allowed else key)
     if bad:

@@ -28,8 +28,25 @@ def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tu
     """One package through the command line: (package, exit code, verdict, what was said)."""
     planned = package["planned"]
     arn = package["describe"]["ModelPackageArn"]
-    command = [str(Path(sys.executable).with_name("modelwarden")), "gate", arn, "--to", planned["to"], "--at", planned["at"]]
-    command += ["--as-of", clock, "--config", str(DEMO / "modelwarden.toml"), "--runs", str(OUT / "runs"), "--format", "json"]
+    command = [
+        str(Path(sys.executable).with_name("modelwarden")),
+        "gate",
+        arn,
+        "--to",
+        planned["to"],
+        "--at",
+        planned["at"],
+    ]
+    command += [
+        "--as-of",
+        clock,
+        "--config",
+        str(DEMO / "modelwarden.toml"),
+        "--runs",
+        str(OUT / "runs"),
+        "--format",
+        "json",
+    ]
     if planned.get("principal"):
         command += ["--principal", planned["principal"]]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -53,12 +70,25 @@ def main() -> int:
             fine = (code, verdict) == (planned["exit"], planned["verdict"])
             wrong += not fine
             defects = ", ".join(planned["defects"]) or "nothing wrong"
-            print(f"{'ok ' if fine else 'BAD'} {verdict:<10} {name.encode('unicode_escape').decode():<52} {defects}"[:150])
+            print(
+                f"{'ok ' if fine else 'BAD'} {verdict:<10} {name.encode('unicode_escape').decode():<52} {defects}"[:150]
+            )
             if not fine:
                 print(f"    planned {planned['verdict']} (exit {planned['exit']}), got exit {code}: {said[-500:]}")
-    print(f"\n{sum(counts.values())} packages: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    print(
+        f"\n{sum(counts.values())} packages: "
+        + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+    )
     page = OUT / "index.html"
-    command = [str(Path(sys.executable).with_name("modelwarden")), "report", str(OUT / "runs"), "--title", "Demo organization", "-o", str(page)]
+    command = [
+        str(Path(sys.executable).with_name("modelwarden")),
+        "report",
+        str(OUT / "runs"),
+        "--title",
+        "Demo organization",
+        "-o",
+        str(page),
+    ]
     subprocess.run(command, check=True)
     if wrong:
         print(f"error: {wrong} packages were judged otherwise than planned", file=sys.stderr)

@@ -12,8 +12,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from modelwarden.catalog import load_bundle  # noqa: E402
 from scripts import pages, schemas  # noqa: E402
+
+from modelwarden.catalog import load_bundle  # noqa: E402
 
 COMMANDS = [
     "gate",
@@ -64,7 +65,10 @@ def main(arguments: list[str]) -> int:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {name}")
     if stale and "--check" in arguments:
-        print(f"error: generated files differ from the code: {', '.join(stale)}\n  help: run `make docs` and commit", file=sys.stderr)
+        print(
+            f"error: generated files differ from the code: {', '.join(stale)}\n  help: run `make docs` and commit",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -63,7 +63,9 @@ CASES = [
     {
         "name": "not read",
         "outcome": "unknown",
-        "facts": {"/package/status": {"state": "unknown", "reason": "AccessDenied", "api": "sagemaker:DescribeModelPackage"}},
+        "facts": {
+            "/package/status": {"state": "unknown", "reason": "AccessDenied", "api": "sagemaker:DescribeModelPackage"}
+        },
         "says": ["/package/status is unknown: AccessDenied"],
     },
 ]
@@ -85,7 +87,9 @@ def main() -> int:
     cases = arguments.root / f"tests/controls/{arguments.id}/cases.json"
     for path in (control, cases):
         if path.exists():
-            print(f"error: {path} exists already\n  help: ids and names are never reused; choose another", file=sys.stderr)
+            print(
+                f"error: {path} exists already\n  help: ids and names are never reused; choose another", file=sys.stderr
+            )
             return 2
     cases.parent.mkdir(parents=True, exist_ok=True)
     control.write_text((CEDAR if arguments.cedar else PYTHON).format(id=arguments.id))

@@ -37,11 +37,17 @@ def facts_page() -> str:
 
 def controls_page(bundle: Bundle, levels: dict[str, dict[str, str]]) -> str:
     """Every control: what, why, remedy, levels, and an example of a failure with its message."""
-    lines = [_NOTE + "# Controls\n", "| id | title | severity | engine | Development | Staging | Production |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        _NOTE + "# Controls\n",
+        "| id | title | severity | engine | Development | Staging | Production |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for id_, control in bundle.controls.items():
         level = levels.get(id_, {})
         stages = " | ".join(level.get(stage, "flag") for stage in ("Development", "Staging", "Production"))
-        lines.append(f"| [{id_}](#{id_.lower()}) | {_cell(control.info.title)} | {control.info.severity} | {control.info.engine} | {stages} |")
+        lines.append(
+            f"| [{id_}](#{id_.lower()}) | {_cell(control.info.title)} | {control.info.severity} | {control.info.engine} | {stages} |"
+        )
     for id_, control in bundle.controls.items():
         info = control.info
         lines += [
@@ -73,10 +79,16 @@ def parameters_page(bundle: Bundle) -> str:
         "|---|---|---|---|---|",
     ]
     for name, declaration in sorted(bundle.declarations.items()):
-        default = "" if declaration.default is None else f"`{_cell(json.dumps(declaration.default, default=dict, ensure_ascii=False))}`"
+        default = (
+            ""
+            if declaration.default is None
+            else f"`{_cell(json.dumps(declaration.default, default=dict, ensure_ascii=False))}`"
+        )
         if len(default) > 160:
             default = "a table or list: see `policies/parameters.toml`"
-        lines.append(f"| `{name}` | {declaration.type} | {declaration.tighten} | {default} | {_cell(declaration.about)} |")
+        lines.append(
+            f"| `{name}` | {declaration.type} | {declaration.tighten} | {default} | {_cell(declaration.about)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -86,6 +98,8 @@ def help_page(commands: list[str]) -> str:
     script = str(Path(sys.executable).with_name("modelwarden"))
     for command in ["", *commands]:
         words = command.split()
-        done = subprocess.run([script, *words, "--help"], capture_output=True, text=True, check=True, env={"COLUMNS": "110", "PATH": ""})
+        done = subprocess.run(
+            [script, *words, "--help"], capture_output=True, text=True, check=True, env={"COLUMNS": "110", "PATH": ""}
+        )
         lines += [f"## modelwarden {command}\n".replace(" \n", "\n"), "```", done.stdout.rstrip(), "```\n"]
     return "\n".join(lines)

@@ -44,7 +44,12 @@ def _pattern(pointer: str) -> str:
 
 
 def _fact(type_: str) -> Schema:
-    common = {"source": {"type": "integer", "minimum": 0}, "api": _TEXT, "at": {"type": ["string", "null"]}, "request_id": {"type": ["string", "null"]}}
+    common = {
+        "source": {"type": "integer", "minimum": 0},
+        "api": _TEXT,
+        "at": {"type": ["string", "null"]},
+        "request_id": {"type": ["string", "null"]},
+    }
     present = {"state": {"const": "present"}, "value": _VALUES[type_]}
     unknown = {"state": {"const": "unknown"}, "reason": _TEXT, "detail": _TEXT}
     return {
@@ -62,10 +67,19 @@ def _facts(prefixes: tuple[str, ...], *, without: tuple[str, ...] = ()) -> Schem
     """`sources` and `facts` with every pointer of the dictionary below the prefixes."""
     shown = {p: k for p, k in kinds().items() if p.startswith(prefixes) and not (without and p.startswith(without))}
     return {
-        "sources": {"type": "array", "items": _record({"api": _TEXT, "at": {"type": ["string", "null"]}, "request_id": {"type": ["string", "null"]}}, ("at", "request_id"))},
+        "sources": {
+            "type": "array",
+            "items": _record(
+                {"api": _TEXT, "at": {"type": ["string", "null"]}, "request_id": {"type": ["string", "null"]}},
+                ("at", "request_id"),
+            ),
+        },
         "facts": {
             "type": "object",
-            "patternProperties": {_pattern(p): {"$ref": f"#/$defs/{k.type}", "description": f"{k.source}. {k.about}".strip()} for p, k in shown.items()},
+            "patternProperties": {
+                _pattern(p): {"$ref": f"#/$defs/{k.type}", "description": f"{k.source}. {k.about}".strip()}
+                for p, k in shown.items()
+            },
             "additionalProperties": False,
         },
     }
@@ -97,14 +111,29 @@ def _request() -> Schema:
         "anyOf": [
             {"type": "null"},
             _record({"state": {"const": "unknown"}, "reason": _TEXT}),
-            _record({"principal": _TEXT, "identity": _TEXT, "kind": {"enum": ["person", "role"]}, "state": {"enum": ["proven", "asserted"]}}),
+            _record(
+                {
+                    "principal": _TEXT,
+                    "identity": _TEXT,
+                    "kind": {"enum": ["person", "role"]},
+                    "state": {"enum": ["proven", "asserted"]},
+                }
+            ),
         ]
     }
-    return _record({"stage": {"enum": list(STAGES)}, "moment": {"enum": list(MOMENTS)}, "as_of": _TIME, "as_of_asserted": {"type": "boolean"}, "principal": principal})
+    return _record(
+        {
+            "stage": {"enum": list(STAGES)},
+            "moment": {"enum": list(MOMENTS)},
+            "as_of": _TIME,
+            "as_of_asserted": {"type": "boolean"},
+            "principal": principal,
+        }
+    )
 
 
 def _waiver() -> Schema:
-    text = {name: _TEXT for name in ("id", "owner", "approver", "reason", "expires", "ticket")}
+    text = dict.fromkeys(("id", "owner", "approver", "reason", "expires", "ticket"), _TEXT)
     return {"anyOf": [{"type": "null"}, _record({**text, "break_glass": {"type": "boolean"}})]}
 
 
@@ -124,20 +153,43 @@ def _ruling() -> Schema:
 
 
 def _digests() -> Schema:
-    named = {name: _DIGEST for name in ("evidence", "reference", "bundle", "settings", "waivers")}
-    return _record({**named, "material": {"anyOf": [_DIGEST, {"const": ""}], "description": "empty where a part of it was not read"}})
+    named = dict.fromkeys(("evidence", "reference", "bundle", "settings", "waivers"), _DIGEST)
+    return _record(
+        {
+            **named,
+            "material": {"anyOf": [_DIGEST, {"const": ""}], "description": "empty where a part of it was not read"},
+        }
+    )
 
 
 def _ledger() -> Schema:
-    texts = {name: _TEXT for name in ("account", "region", "api", "error", "request_id", "covered_by")}
-    return {"type": "array", "items": _record({**texts, "state": {"enum": list(get_args(RowState))}, "calls": {"type": "integer"}, "seconds": {"type": "number"}})}
+    texts = dict.fromkeys(("account", "region", "api", "error", "request_id", "covered_by"), _TEXT)
+    return {
+        "type": "array",
+        "items": _record(
+            {
+                **texts,
+                "state": {"enum": list(get_args(RowState))},
+                "calls": {"type": "integer"},
+                "seconds": {"type": "number"},
+            }
+        ),
+    }
 
 
 def decision_schema() -> Schema:
     """What `--format json` writes."""
-    counts = {name: {"type": "integer", "minimum": 0} for name in ("blocked", "flagged", "unknown", "passed", "not_applicable")}
-    about = {name: _TEXT for name in ("help", "title", "policy", "source")}
-    finding = {**_ruling(), **about, "severity": {"enum": ["low", "medium", "high", "critical"]}, "engine": {"enum": ["cedar", "python"]}}
+    counts = {
+        name: {"type": "integer", "minimum": 0}
+        for name in ("blocked", "flagged", "unknown", "passed", "not_applicable")
+    }
+    about = dict.fromkeys(("help", "title", "policy", "source"), _TEXT)
+    finding = {
+        **_ruling(),
+        **about,
+        "severity": {"enum": ["low", "medium", "high", "critical"]},
+        "engine": {"enum": ["cedar", "python"]},
+    }
     head = {"$schema": _DRAFT, "title": "modelwarden decision", "$defs": _definitions()}
     return head | _record(
         {
@@ -172,8 +224,8 @@ def run_schema() -> Schema:
         "notices": _TEXTS,
         "off": _TEXTS,
     }
-    texts = {name: _TEXT for name in ("id", "title", "rationale", "remediation", "source", "since", "path", "expected")}
-    lists = {name: _TEXTS for name in ("reads", "parameters", "moments", "undecidable_without")}
+    texts = dict.fromkeys(("id", "title", "rationale", "remediation", "source", "since", "path", "expected"), _TEXT)
+    lists = dict.fromkeys(("reads", "parameters", "moments", "undecidable_without"), _TEXTS)
     control = {
         **texts,
         **lists,
@@ -198,7 +250,10 @@ def run_schema() -> Schema:
             "ledger": _ledger(),
             "controls": {"type": "object", "additionalProperties": _record(control)},
             "bundle": _record({"digest": _DIGEST, "files": {"type": "array", "items": file}}),
-            "settings": {"type": "object", "description": "layers, parameters, enforcement, scopes and waivers as they held"},
+            "settings": {
+                "type": "object",
+                "description": "layers, parameters, enforcement, scopes and waivers as they held",
+            },
             "checksum": _DIGEST,
         }
     )

@@ -184,7 +184,8 @@ def schema_text(parameters: dict[str, str]) -> str:
         f"  entity Principal = {principal};\n"
         f"  entity Package = {resource} tags String;\n"
         '  action "promote";\n'
-        f'  action "approve", "deploy", "serve" in ["promote"] appliesTo {{\n    principal: [Principal],\n    resource: [Package],\n    context: {context},\n  }};\n'
+        '  action "approve", "deploy", "serve" in ["promote"] appliesTo {\n    principal: [Principal],\n    resource: [Package],\n'
+        f"    context: {context},\n  }};\n"
         "}\n"
     )
 

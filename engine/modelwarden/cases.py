@@ -1,7 +1,8 @@
 """Cases: small facts with the finding that a control must give; tests of controls and examples on their pages.
 
 `cases.json` is a list of objects: `name`, `outcome`, `facts` (a bare value is present; `{"state": ...}` spells out the
-two other states), and optionally `parameters`, `stage`, `moment`, `principal` (an ARN; null for a scan, which has none), `as_of`, and `says` (texts that
+two other states), and optionally `parameters`, `stage`, `moment`, `principal` (an ARN; null for a scan, which has
+none), `as_of`, and `says` (texts that
 the finding must contain). The folder is named after the control.
 """
 

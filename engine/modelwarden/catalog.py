@@ -115,12 +115,14 @@ def load_bundle(paths: Sequence[Path] = ()) -> Bundle:
 
 def builtin_files() -> list[BundleFile]:
     """The files that ship with the engine."""
-    found = []
+    found: list[BundleFile] = []
     for folder, shown in (("policies", "policies"), ("policies.authz", "policies/authz"), ("rules", "rules")):
-        root = files(f"modelwarden.builtin.{folder}")
-        for entry in sorted(root.iterdir(), key=lambda one: one.name):
-            if entry.name.endswith((".cedar", ".py", "parameters.toml")) and entry.name != "__init__.py":
-                found.append(BundleFile(f"{shown}/{entry.name}", _text(entry, f"{shown}/{entry.name}"), "built-in"))
+        entries = sorted(files(f"modelwarden.builtin.{folder}").iterdir(), key=lambda one: one.name)
+        found += [
+            BundleFile(f"{shown}/{entry.name}", _text(entry, f"{shown}/{entry.name}"), "built-in")
+            for entry in entries
+            if entry.name.endswith((".cedar", ".py", "parameters.toml")) and entry.name != "__init__.py"
+        ]
     return found
 
 

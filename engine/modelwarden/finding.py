@@ -86,7 +86,8 @@ class Digests:
     settings: str
     waivers: str
     material: str
-    """Over what the package would run (DOMAIN: image digests, model data, environment, card, reports): an approval binds to it. Empty where a part of it is unknown."""
+    """Over what the package would run (image digests, model data, environment, card, reports): an approval binds to it.
+    Empty where a part of it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if file_path.name == "cases.json" and _CONTROL.fullmatch(file_path.parent.name):
-        return CasesFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+        return CasesFile.from_parent(parent, path=file_path)
     return None
 
 

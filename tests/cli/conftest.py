@@ -30,7 +30,11 @@ class Done:
 def clean_environment() -> dict[str, str]:
     """The environment without anything that configures AWS or modelwarden, and without credentials on disk."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
-    nowhere = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
+    nowhere = {
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     return kept | nowhere
 
 
@@ -38,7 +42,9 @@ def clean_environment() -> dict[str, str]:
 def run(tmp_path: Path) -> Callable[..., Done]:
     """Run `modelwarden ARGUMENTS` in an empty folder."""
 
-    def call(*arguments: str | Path, env: dict[str, str] | None = None, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
+    def call(
+        *arguments: str | Path, env: dict[str, str] | None = None, stdin: bytes | None = None, cwd: Path | None = None
+    ) -> Done:
         done = subprocess.run(
             [SCRIPT, *map(str, arguments)],
             cwd=cwd or tmp_path,
@@ -73,7 +79,9 @@ def good(scenario: dict[str, Any]) -> dict[str, Any]:
     return next(
         package
         for package in scenario["packages"]
-        if package["planned"]["verdict"] == "allow" and package["planned"]["to"] == "Production" and package["planned"]["at"] == "approve"
+        if package["planned"]["verdict"] == "allow"
+        and package["planned"]["to"] == "Production"
+        and package["planned"]["at"] == "approve"
     )
 
 

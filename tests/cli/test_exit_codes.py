@@ -21,7 +21,7 @@ Run = Callable[..., Done]
 APPROVER = "arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_ModelRiskOfficer_0123456789abcdef/officer@example.com"
 SETTINGS = DEMO / "modelwarden.toml"
 
-RULE = '''
+RULE = """
 import os, sys, time
 from modelwarden.control import Pass, Verdict, control
 
@@ -31,7 +31,7 @@ def check(evidence, parameters) -> Verdict:
     {body}
     evidence.get("/package/arn")
     return Pass()
-'''
+"""
 
 POLICY = """
 @id("ACME-02")
@@ -60,7 +60,11 @@ def gate(run: Run, tmp_path: Path, good_evidence: dict[str, Any]) -> Callable[..
     """Gate the good evidence, changed by `facts`, with the demo's settings unless told otherwise."""
 
     def call(
-        *options: str | Path, facts: dict[str, Any] | None = None, settings: str | Path | None = SETTINGS, fmt: str = "text", **rest: Any
+        *options: str | Path,
+        facts: dict[str, Any] | None = None,
+        settings: str | Path | None = SETTINGS,
+        fmt: str = "text",
+        **rest: Any,
     ) -> Done:
         document = copy.deepcopy(good_evidence)
         for pointer, value in (facts or {}).items():
@@ -71,7 +75,21 @@ def gate(run: Run, tmp_path: Path, good_evidence: dict[str, Any]) -> Callable[..
             (tmp_path / "settings.toml").write_text(settings)
             settings = tmp_path / "settings.toml"
         config = ["--config", settings] if settings else []
-        return run("gate", file, "--to", "Production", "--principal", APPROVER, "--as-of", CLOCK, *config, "--format", fmt, *options, **rest)
+        return run(
+            "gate",
+            file,
+            "--to",
+            "Production",
+            "--principal",
+            APPROVER,
+            "--as-of",
+            CLOCK,
+            *config,
+            "--format",
+            fmt,
+            *options,
+            **rest,
+        )
 
     return call
 
@@ -95,7 +113,11 @@ JUDGED: dict[str, tuple[dict[str, Any], int]] = {
 def test_what_was_judged(gate: Callable[..., Done], situation: str, fmt: str) -> None:
     facts, code = JUDGED[situation]
     options = ["--profile", "observe"] if False else []
-    settings: Any = 'profile = "observe"\n' + SETTINGS.read_text().replace('profile = "recommended"', "") if situation == "flags only" else SETTINGS
+    settings: Any = (
+        'profile = "observe"\n' + SETTINGS.read_text().replace('profile = "recommended"', "")
+        if situation == "flags only"
+        else SETTINGS
+    )
     done = gate(*options, facts=facts, settings=settings, fmt=fmt)
     assert done.code == code, done.out + done.err
     no_traceback(done)
@@ -108,7 +130,9 @@ def test_what_was_judged(gate: Callable[..., Done], situation: str, fmt: str) ->
     ["sys.exit(0)", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise RuntimeError('no')"],
     ids=["exits", "exits hard", "kills itself", "raises"],
 )
-def test_a_rule_of_the_user_never_decides_the_exit_code(gate: Callable[..., Done], tmp_path: Path, body: str, fmt: str) -> None:
+def test_a_rule_of_the_user_never_decides_the_exit_code(
+    gate: Callable[..., Done], tmp_path: Path, body: str, fmt: str
+) -> None:
     (tmp_path / "house").mkdir()
     (tmp_path / "house/rule.py").write_text(RULE.format(body=body))
     done = gate("--bundle", tmp_path / "house", "--level", "ACME-01=block", fmt=fmt)
@@ -193,6 +217,12 @@ def test_an_empty_bundle_is_refused(gate: Callable[..., Done], tmp_path: Path) -
     assert (done.code, "holds no control" in done.err) == (2, True)
 
 
+def document_with(fact: str) -> bytes:
+    """An evidence document with one fact, as text, so that it may be a wrong one."""
+    arn = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1"
+    return f'{{"schema": "modelwarden.evidence/1", "package": "{arn}", "facts": {{{fact}}}}}'.encode()
+
+
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not JSON"),
     "not JSON": (b"{", "not JSON"),
@@ -205,17 +235,15 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "another schema": (b'{"schema": "other/1"}', "not an evidence document"),
     "hostile name": (b'{"schema": "modelwarden.evidence/1", "package": "\\u001b[2Jx", "facts": {}}', "is not the ARN"),
     "unknown fact": (
-        b'{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1", "facts": {"/package/colour": "red"}}',
+        document_with('"/package/colour": "red"'),
         "`/package/colour`",
     ),
     "fact of the request": (
-        b'{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1",'
-        b' "facts": {"/request/principal/identity": "alice"}}',
+        document_with('"/request/principal/identity": "alice"'),
         "`/request/principal/identity` does not belong here",
     ),
     "inflated count": (
-        b'{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/a/1",'
-        b' "facts": {"/artifact_count": 999999999}}',
+        document_with('"/artifact_count": 999999999'),
         "the lists claim",
     ),
 }
@@ -248,7 +276,10 @@ def test_changed_evidence_is_noticed(run: Run, tmp_path: Path, good_evidence: di
 
 def test_no_such_file(run: Run) -> None:
     done = run("gate", "nowhere.json", "--to", "Production")
-    assert (done.code, done.err.splitlines()[0]) == (2, "error: nowhere.json: cannot be read: No such file or directory")
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "error: nowhere.json: cannot be read: No such file or directory",
+    )
 
 
 def test_no_credentials(run: Run) -> None:
@@ -274,7 +305,9 @@ def test_a_package_that_does_not_exist(run: Run, sandbox: Any, good: dict[str, A
 @pytest.mark.parametrize("kind", ["deny", "throttle", "cut", "html", "empty", "500"])
 def test_a_package_that_cannot_be_read_is_undecided(run: Run, sandbox: Any, good: dict[str, Any], kind: str) -> None:
     rules = [{"op": "sagemaker:DescribeModelPackage", "kind": kind, "rate": 1}]
-    request = urllib.request.Request(f"{sandbox.endpoint}/_sandbox/faults", json.dumps(rules).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{sandbox.endpoint}/_sandbox/faults", json.dumps(rules).encode(), {"Content-Type": "application/json"}
+    )
     urllib.request.urlopen(request).close()
     try:
         arn = good["describe"]["ModelPackageArn"]
@@ -290,7 +323,11 @@ def test_an_uncaught_exception_is_exit_4(tmp_path: Path, good_evidence: dict[str
     (tmp_path / "e.json").write_text(json.dumps(good_evidence))
     code = "import modelwarden.gate as g\ndef boom(*a, **k): raise RuntimeError('boom')\ng.judge = boom\nfrom modelwarden.cli import entry\nentry()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "gate", "e.json", "--to", "Production"], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True
+        [sys.executable, "-c", code, "gate", "e.json", "--to", "Production"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 4
     assert done.stderr.startswith("error: internal error: RuntimeError: boom\n  help: please report this with ")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import Session, get_session
 
 from modelwarden import gate
+from modelwarden.collect import Collector
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
 
@@ -42,6 +44,7 @@ class Organization:
 
     sandbox: Sandbox
     house: gate.House
+    session: Session
 
     def ask(self, method: str, what: str, body: object = None) -> Any:
         """One request to the sandbox's own interface."""
@@ -50,12 +53,13 @@ class Organization:
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.loads(response.read())
 
-    def gate(self, question: gate.Question, *, retries: int = 0, **collecting: Any) -> Run:
-        """One package through collector, evaluation and decision, each lookup made anew."""
-        collect = replace(self.house.settings.collect, retries=retries)
-        house = replace(self.house, settings=replace(self.house.settings, collect=collect))
-        collector = gate.collector_of(house, **collecting)
-        return self.judge(question, gate.collect(collector, house, question))
+    def collector(self, *, retries: int = 0, **collecting: Any) -> Collector:
+        """One that has read nothing yet."""
+        return Collector(role="ModelwardenReader", retries=retries, session=self.session, **collecting)
+
+    def gate(self, question: gate.Question, collector: Collector | None = None) -> Run:
+        """One package through collector, evaluation and decision."""
+        return self.judge(question, gate.collect(collector or self.collector(), self.house, question))
 
     def judge(self, question: gate.Question, observed: gate.Observed) -> Run:
         return gate.judge(self.house, question, observed, now=CLOCK, run_id="test")
@@ -68,7 +72,7 @@ def organization() -> Iterator[Organization]:
             patch.delenv(name)
         for name, value in sandbox.environment().items():
             patch.setenv(name, value)
-        yield Organization(sandbox, gate.load_house(gate.Sources(config=DEMO / "modelwarden.toml"), {}))
+        yield Organization(sandbox, gate.load_house(gate.Sources(config=DEMO / "modelwarden.toml"), {}), get_session())
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,9 @@ def test_findings_are_exactly_the_planned_ones(package: dict[str, Any], runs: di
 
 
 def test_every_control_has_a_planned_failure_and_every_verdict_occurs(runs: dict[str, Run]) -> None:
-    failed = {id_ for package in PACKAGES for id_, outcome in package["planned"]["findings"].items() if outcome == "fail"}
+    failed = {
+        id_ for package in PACKAGES for id_, outcome in package["planned"]["findings"].items() if outcome == "fail"
+    }
     controls = next(iter(runs.values())).controls
     assert failed == set(controls)
     assert {run.decision.verdict for run in runs.values()} == {"allow", "flag", "block", "undecided"}
@@ -60,7 +62,9 @@ def test_every_run_renders_and_hides_no_control_character(format_: str, runs: di
         assert not {c for c in text if ord(c) < 32 and c != "\n"} | {c for c in text if c in "\u202e\u2028\u200b"}
 
 
-@pytest.mark.parametrize("package", [p for p in PACKAGES if "account-not-readable" in p["planned"]["defects"]], ids=name_of)
+@pytest.mark.parametrize(
+    "package", [p for p in PACKAGES if "account-not-readable" in p["planned"]["defects"]], ids=name_of
+)
 def test_one_cause_is_told_once_and_with_the_next_step(package: dict[str, Any], runs: dict[str, Run]) -> None:
     text = render(runs[arn_of(package)], "text")
     assert text.count("unknown[") == 1

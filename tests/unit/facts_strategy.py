@@ -130,11 +130,20 @@ def evidence(draw: st.DrawFn) -> Evidence:
 
 
 def _pointers(facts: dict[str, Fact], pattern: str) -> list[str]:
-    return [pointer for pointer, _ in Evidence(PACKAGE, facts).each(pattern) if not pointer.endswith("_count") or pattern.endswith("_count")]
+    return [
+        pointer
+        for pointer, _ in Evidence(PACKAGE, facts).each(pattern)
+        if not pointer.endswith("_count") or pattern.endswith("_count")
+    ]
 
 
 def requests() -> st.SearchStrategy[Request]:
-    principals = [None, Unknown("none"), who("arn:aws:iam::111122223333:user/alice"), who("arn:aws:iam::111122223333:role/role-a")]
+    principals = [
+        None,
+        Unknown("none"),
+        who("arn:aws:iam::111122223333:user/alice"),
+        who("arn:aws:iam::111122223333:role/role-a"),
+    ]
     return st.builds(
         Request,
         stage=st.sampled_from(["Development", "Staging", "Production"]),

@@ -35,12 +35,16 @@ def outcomes(record: Evidence, request: Request, values: dict[str, Any] | None =
 def test_every_control_gives_one_finding_and_nothing_raises(record: Evidence, request: Request) -> None:
     findings = evaluate(builtin(), Everything(), record, {}, request)
     assert [finding.control for finding in findings] == sorted(builtin().controls)
-    assert not [finding for finding in findings if finding.reason.startswith(("the engine raised", "the control raised"))]
+    assert not [
+        finding for finding in findings if finding.reason.startswith(("the engine raised", "the control raised"))
+    ]
 
 
 @often
 @given(evidence(), requests(), st.randoms(use_true_random=False))
-def test_losing_facts_never_turns_a_fail_or_unknown_into_a_pass(record: Evidence, request: Request, rng: random.Random) -> None:
+def test_losing_facts_never_turns_a_fail_or_unknown_into_a_pass(
+    record: Evidence, request: Request, rng: random.Random
+) -> None:
     """Neither deletion nor unreadability helps."""
     before = outcomes(record, request)
     for lose in (None, Unknown("AccessDenied")):
@@ -76,7 +80,9 @@ def test_the_order_of_controls_is_irrelevant(record: Evidence, request: Request,
         controls={id_: builtin().controls[id_] for id_ in ids},
         policies=tuple(sorted(builtin().policies, key=lambda policy: rng.random())),
     )
-    assert evaluate(shuffled, Everything(), record, {}, request) == evaluate(builtin(), Everything(), record, {}, request)
+    assert evaluate(shuffled, Everything(), record, {}, request) == evaluate(
+        builtin(), Everything(), record, {}, request
+    )
 
 
 findings = st.builds(
@@ -106,8 +112,14 @@ def decision(found: list[Finding], rules: Rules) -> Any:
     return decide(found, rules, request_, package="p", digests=DIGESTS, advisory=False)
 
 
-@given(st.lists(findings, unique_by=lambda one: one.control), levels, st.sets(st.sampled_from([f"AAA-0{n}" for n in range(10)])))
-def test_a_waiver_changes_no_finding_and_never_gives_an_allow(found: list[Finding], table: dict[str, Any], waived: set[str]) -> None:
+@given(
+    st.lists(findings, unique_by=lambda one: one.control),
+    levels,
+    st.sets(st.sampled_from([f"AAA-0{n}" for n in range(10)])),
+)
+def test_a_waiver_changes_no_finding_and_never_gives_an_allow(
+    found: list[Finding], table: dict[str, Any], waived: set[str]
+) -> None:
     without, with_ = decision(found, Rules(table)), decision(found, Rules(table, waived))
     assert [ruling.finding for ruling in with_.rulings] == [ruling.finding for ruling in without.rulings]
     if any(ruling.waiver for ruling in with_.rulings):
@@ -130,7 +142,9 @@ def test_one_more_non_pass_never_improves_a_decision(found: list[Finding], table
 
 
 def _passing() -> list[Case]:
-    return [case for path in sorted(CONTROLS.glob("*/cases.json")) for case in load_cases(path) if case.outcome == "pass"]
+    return [
+        case for path in sorted(CONTROLS.glob("*/cases.json")) for case in load_cases(path) if case.outcome == "pass"
+    ]
 
 
 def _request(case: Case) -> Request:
@@ -140,7 +154,11 @@ def _request(case: Case) -> Request:
 
 
 def _judge(case: Case, facts: dict[str, Fact]) -> Finding:
-    values = {**parameters(), **{name: d.default for name, d in builtin().declarations.items() if d.default is not None}, **case.parameters}
+    values = {
+        **parameters(),
+        **{name: d.default for name, d in builtin().declarations.items() if d.default is not None},
+        **case.parameters,
+    }
     return outcomes(Evidence("p", facts), _request(case), values)[case.control]
 
 
@@ -149,7 +167,10 @@ def _decisive(case: Case) -> set[str]:
     control = builtin().controls[case.control]
     record = subject(Evidence("p", case.facts), {}, _request(case))
     if control.info.engine == "python":
-        values = {**{name: d.default for name, d in builtin().declarations.items() if d.default is not None}, **case.parameters}
+        values = {
+            **{name: d.default for name, d in builtin().declarations.items() if d.default is not None},
+            **case.parameters,
+        }
         return {seen.pointer for seen in read_by(control, record, values, {})} & set(case.facts)
     policy = builtin().cedar.policies[case.control]
     patterns = [attribute.pattern for attribute in policy.attributes] + [pointer for _, pointer in policy.tags]
@@ -170,9 +191,14 @@ def test_a_pass_needs_every_fact_it_read(case: Case) -> None:
             finding = _judge(case, facts)
             if finding.outcome == "pass":
                 # Then the fact could not matter: no value of it changes the verdict either.
-                assert pointer not in decisive or _irrelevant(case, rest, pointer), f"{pointer} is gone and the control passes"
+                assert pointer not in decisive or _irrelevant(case, rest, pointer), (
+                    f"{pointer} is gone and the control passes"
+                )
             else:
-                assert any(seen.pointer == pointer or pointer.endswith("_count") for seen in finding.observed), (pointer, finding)
+                assert any(seen.pointer == pointer or pointer.endswith("_count") for seen in finding.observed), (
+                    pointer,
+                    finding,
+                )
 
 
 def _irrelevant(case: Case, rest: dict[str, Fact], pointer: str) -> bool:
@@ -180,7 +206,13 @@ def _irrelevant(case: Case, rest: dict[str, Fact], pointer: str) -> bool:
     fact = case.facts[pointer]
     if not isinstance(fact, Present):
         return True
-    others: dict[type, list[Any]] = {str: ["", "other", "AWS", "AES256"], bool: [True, False], int: [0, 1, 7], float: [0.0, 9.9], tuple: [(), ("other",)]}
+    others: dict[type, list[Any]] = {
+        str: ["", "other", "AWS", "AES256"],
+        bool: [True, False],
+        int: [0, 1, 7],
+        float: [0.0, 9.9],
+        tuple: [(), ("other",)],
+    }
     tries = others[type(fact.value)]
     return all(_judge(case, {**rest, pointer: Present(value)}).outcome == "pass" for value in tries)
 

@@ -12,7 +12,7 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.errors import UserError
-from modelwarden.gate import Question, Sources
+from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
 from modelwarden.run import Run, write
 
@@ -46,7 +46,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
     outputs = [_output(text) for text in options["outputs"]]
     question = question_from(options)
     if options["enforce"]:
-        _refuse_asserted(question)
+        _refuse_unproven(question)
     house = gating.load_house(sources_from(options), os.environ)
     started = now()
     observed = gating.observe(house, question)
@@ -57,7 +57,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
     click.echo(render(run, options["format_"], color=_color()), nl=False)
     print(f"run {run.id} recorded in {path}", file=sys.stderr)
     if options["enforce"]:
-        _enforce(run)
+        _enforce(house, run)
     context.exit(gating.exit_code(run.decision.verdict))
 
 
@@ -115,8 +115,13 @@ def _color() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
-def _refuse_asserted(question: Question) -> None:
+def _refuse_unproven(question: Question) -> None:
     """What was only asserted may inform a person; it must not change a registry."""
+    if question.moment != "approve":
+        raise UserError(
+            f"--enforce refuses --at {question.moment}: the approval status answers the moment approve",
+            "leave out --at, or leave out --enforce",
+        )
     named = {
         "an evidence file": not gating.is_arn(question.target),
         "--principal": question.principal is not None,
@@ -130,7 +135,8 @@ def _refuse_asserted(question: Question) -> None:
             )
 
 
-def _enforce(run: Run) -> None:
+def _enforce(house: House, run: Run) -> None:
+    """What could not be written is exit 2 whatever was decided: by then the decision is printed and recorded."""
     from modelwarden.enforce import enforce
 
-    print(enforce(run), file=sys.stderr)
+    print(enforce(house, run), file=sys.stderr)

@@ -33,6 +33,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
 
 from modelwarden.collect.record import Tape
 from modelwarden.errors import UserError
@@ -95,16 +96,36 @@ _NOT_THERE: Final = re.compile(r"does not exist|not found|cannot find", re.IGNOR
 """SageMaker answers a missing package, card or group policy with a ValidationException; only its words tell."""
 
 
+_CERTAIN: Final = {
+    "s3:HeadObject": "ETag",
+    "s3:GetObject": "ETag",
+    "s3:ListObjectsV2": "KeyCount",
+    "sts:GetCallerIdentity": "Arn",
+    "sagemaker:DescribeModelPackage": "ModelPackageArn",
+    "sagemaker:DescribeModelCard": "Content",
+    "sagemaker:DescribeTrainingJob": "TrainingJobArn",
+    "sagemaker:ListTags": "Tags",
+    "sagemaker:GetModelPackageGroupPolicy": "ResourcePolicy",
+    "ecr:DescribeRepositories": "repositories",
+    "ecr:DescribeImages": "imageDetails",
+    "ecr:GetDownloadUrlForLayer": "downloadUrl",
+    "kms:DescribeKey": "KeyMetadata",
+    "kms:GetKeyRotationStatus": "KeyRotationEnabled",
+    "cloudtrail:LookupEvents": "Events",
+}
+"""What every true answer has. A HEAD has no body that could be guarded: without it a stray answer says "no encryption"."""
+
+
 class NoCredentials(UserError):
     """Nobody to call AWS as."""
 
     help = "configure credentials as for the AWS command line, or gate an evidence file"
 
 
-class MalformedBody(BotoCoreError):
-    """A success whose body is no JSON object."""
+class MalformedBody(BotoCoreError):  # type: ignore[misc] # botocore has no types
+    """A success that is not what the API answers."""
 
-    fmt = "a success whose body is no JSON object"
+    fmt = "a success that is not what the API answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +176,11 @@ class Aws:
 
     access: Access
     tape: Tape
+    session: botocore.session.Session = field(default_factory=botocore.session.get_session)
+    """Of the caller; collectors that share one share what it has loaded of the services' models, too."""
     rows: dict[tuple[str, str, str], _Row] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._base = botocore.session.get_session()
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": self.access.attempts},
             max_pool_connections=THREADS,
@@ -266,15 +288,19 @@ class Aws:
         method = getattr(client, _snake(operation))
         limit = parameters.get("MaxBytes")
         answer: dict[str, Any] = method(**{name: value for name, value in parameters.items() if name != "MaxBytes"})
+        if answer.get(_CERTAIN.get(f"{service}:{operation}", "ResponseMetadata")) is None:
+            raise MalformedBody
         if limit is not None:
             answer["Body"] = answer["Body"].read(limit + 1)
+            if len(answer["Body"]) < min(limit, int(answer.get("ContentLength", 0))):
+                raise MalformedBody
         return answer
 
     def _client(self, holder: str, region: str, service: str) -> Any:
         with self._lock:
             key = (holder, region, service)
             if key not in self._clients:
-                session = self._base if holder == "own" else self._sessions[holder]
+                session = self.session if holder == "own" else self._sessions[holder]
                 self._clients[key] = client = session.create_client(service, region_name=region, config=self._config)
                 if service in _GUARDED:
                     client.meta.events.register(f"before-parse.{service}", _guard)
@@ -283,13 +309,13 @@ class Aws:
     def _assume(self, account: str, region: str) -> Mapping[str, Any]:
         assert self.access.role is not None
         name = self.access.role.replace("{account}", account)
-        own = self._base.get_credentials()
+        own = self.session.get_credentials()
         if own is None:
             raise NoCredentialsError
-        partition = self._base.get_partition_for_region(region)
+        partition = self.session.get_partition_for_region(region)
         extra = {"RoleSessionName": "modelwarden", "DurationSeconds": 3600}
         fetcher = AssumeRoleCredentialFetcher(
-            partial(self._base.create_client, region_name=region, config=self._config),
+            partial(self.session.create_client, region_name=region, config=self._config),
             own,
             f"arn:{partition}:iam::{account}:role/{name}",
             extra_args=extra | ({"ExternalId": self.access.external_id} if self.access.external_id else {}),
@@ -297,7 +323,7 @@ class Aws:
         credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
         credentials.get_frozen_credentials()
         session = botocore.session.Session()
-        session.register_component("data_loader", self._base.get_component("data_loader"))
+        session.register_component("data_loader", self.session.get_component("data_loader"))
         session.register_component("credential_provider", _Held(credentials))
         with self._lock:
             self._sessions[account] = session
@@ -337,7 +363,7 @@ def _guarded(send: Callable[[], Mapping[str, Any]], api: str) -> Answer | Failur
         return _of_error(error, api)
     except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError, ConnectionClosedError, SSLError) as error:
         return _failure("unreachable", type(error).__name__, error, api)
-    except (MalformedBody, PaginationError) as error:
+    except (MalformedBody, PaginationError, ResponseParserError) as error:
         return _failure("malformed", type(error).__name__, error, api)
     except CredentialRetrievalError as error:
         return _failure("denied", type(error).__name__, error, api)

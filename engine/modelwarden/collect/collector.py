@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from botocore.session import Session, get_session
+
 from modelwarden.arn import PackageArn, parse_arn
 from modelwarden.collect import artifact, card, package
 from modelwarden.collect.approver import approver_facts, no_approver
@@ -57,9 +59,11 @@ class Collector:
         timeout_seconds: int | None = None,
         record: Path | None = None,
         replay: Path | None = None,
+        session: Session | None = None,
     ) -> None:
         attempts = ATTEMPTS if retries is None else retries + 1
-        self.aws = Aws(Access(role, external_id, attempts, timeout_seconds), Tape(record, replay))
+        access = Access(role, external_id, attempts, timeout_seconds)
+        self.aws = Aws(access, Tape(record, replay), session or get_session())
         self._images = Images(self.aws, self._shared)
         self._known: dict[Any, Future[Any]] = {}
         self._lock = threading.Lock()

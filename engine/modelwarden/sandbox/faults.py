@@ -137,7 +137,8 @@ class Faults:
         """Whether a rule of kind `deny` names an operation that is part of another one, such as `kms:Decrypt`."""
         with self._lock:
             rules = [one for one in self._armed if one.rule.kind == "deny" and one.rule.op == operation]
-            return any([one.strikes() for one in rules if one.rule.covers(operation, account, region)])
+            # Every rule counts the request, also after one has struck.
+            return any([one.strikes() for one in rules if one.rule.covers(operation, account, region)])  # noqa: C419
 
     def around(self, request: Request, account: str, answer: Callable[[Request], Answer]) -> Answer:
         """The answer to a call, with whatever goes wrong on its way.

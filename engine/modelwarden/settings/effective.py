@@ -19,7 +19,7 @@ from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Request
 from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import Layer, Source
-from modelwarden.settings.reading import Collect, collect_of
+from modelwarden.settings.reading import Collect, Enforce, collect_of, enforce_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
 from modelwarden.settings.sources import Sources
 from modelwarden.toml import SettingsError
@@ -27,7 +27,7 @@ from modelwarden.waiver import LONGEST, Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
-_NOT_JUDGING: Final = ("bundle", "runs", "collect", "waiver")
+_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "waiver")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
@@ -148,7 +148,7 @@ class Settings:
         """
         ids = tuple(sorted(control_ids))
         settings = Settings(sources, sources.parse(declarations, ids), declarations, ids)
-        _ = settings.collect
+        _ = settings.collect, settings.enforce
         return settings
 
     @property
@@ -193,6 +193,11 @@ class Settings:
             SettingsError: a mistyped value, or one that contradicts the organization layer.
         """
         return collect_of(self.layers)
+
+    @cached_property
+    def enforce(self) -> Enforce:
+        """Layers as for `collect`, with the same errors."""
+        return enforce_of(self.layers)
 
     @cached_property
     def digest(self) -> str:

@@ -26,7 +26,8 @@ AUTHORITY: Final = {
 }
 """Settings of the first layer -> what a layer below is told."""
 COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds")
-KEYS: Final = ("profile", "enforcement", "parameters", "scope", "bundle", "collect", "runs", *AUTHORITY)
+ENFORCE: Final = ("role", "external_id")
+KEYS: Final = ("profile", "enforcement", "parameters", "scope", "bundle", "collect", "enforce", "runs", *AUTHORITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def check_keys(document: Table, where: str) -> None:
         )
     toml.table(document, where, KEYS)
     toml.table(document.get("collect", {}), f"{where}: `collect`", COLLECT)
+    toml.table(document.get("enforce", {}), f"{where}: `enforce`", ENFORCE)
 
 
 def _profile(source: Source, *, first: bool) -> str | None:

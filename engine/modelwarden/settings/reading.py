@@ -1,4 +1,4 @@
-"""Reading: how evidence is collected, as the layers say. It judges nothing, so it has no strictness."""
+"""Reading: how evidence is collected and decisions written back, as the layers say. It judges nothing, so it has no strictness."""
 
 from __future__ import annotations
 
@@ -23,16 +23,34 @@ class Collect:
     timeout_seconds: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Enforce:
+    """How a decision is written back; None: like evidence is read."""
+
+    role: str | None = None
+    """Role to assume in the package's account, since the one that reads cannot write; `{account}` is replaced."""
+    external_id: str | None = None
+
+
 def collect_of(layers: Sequence[Layer]) -> Collect:
     """The organization layer's values stand; below it the later layer wins.
 
     Raises:
         SettingsError: a mistyped value, or one that contradicts the organization layer.
     """
+    return Collect(**_said(layers, "collect"))
+
+
+def enforce_of(layers: Sequence[Layer]) -> Enforce:
+    """As `collect_of`."""
+    return Enforce(**_said(layers, "enforce"))
+
+
+def _said(layers: Sequence[Layer], table: str) -> dict[str, Any]:
     found: dict[str, tuple[Any, Layer]] = {}
     for layer in layers:
-        for key, raw in layer.source.document.get("collect", {}).items():
-            where = f"{layer.path}: `collect.{key}`"
+        for key, raw in layer.source.document.get(table, {}).items():
+            where = f"{layer.path}: `{table}.{key}`"
             value = _collect_value(key, raw, where)
             if key in found and found[key][1].name == "organization" and found[key][0] != value:
                 raise SettingsError(
@@ -40,7 +58,7 @@ def collect_of(layers: Sequence[Layer]) -> Collect:
                     "leave it out, or have it changed there",
                 )
             found[key] = value, layer
-    return Collect(**{key: value for key, (value, _) in found.items()})
+    return {key: value for key, (value, _) in found.items()}
 
 
 def _collect_value(key: str, value: Any, where: str) -> str | int:

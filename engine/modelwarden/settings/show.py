@@ -10,7 +10,7 @@ from modelwarden import toml
 from modelwarden.enforcement import Enforcement, Setting, of_profile
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
-from modelwarden.settings.layer import LABELS, Layer
+from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
 
 
@@ -50,13 +50,10 @@ def rows(settings: Settings) -> list[Row]:
     found += [Row(f"accounts.{id_}.unit", unit, first.label) for id_, unit in first.accounts.items()]
     found += [Row(f"stages.{name}", stage, first.label) for name, stage in first.stages.items()]
     found += [Row("delegated_parameters", list(first.delegated), first.label)] if first.delegated else []
-    for key in ("role", "external_id", "retries", "timeout_seconds"):
-        said = [
-            (one.source.document["collect"][key], one.label)
-            for one in layers
-            if key in one.source.document.get("collect", {})
-        ]
-        found += [_row(f"collect.{key}", said)] if said else []
+    for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
+        documents = [(one.source.document.get(table, {}), one.label) for one in layers]
+        said = [(document[key], label) for document, label in documents if key in document]
+        found += [_row(f"{table}.{key}", said)] if said else []
     found += [Row("bundle", str(path), "all layers") for path in settings.bundle_paths]
     return found + [
         Row(f"waiver.{one.id}", f"{', '.join(one.controls)} for {one.target[1]} until {one.expires}", first.label)
