@@ -19,6 +19,7 @@ def parameters(bundle: Bundle) -> dict[str, Any]:
     return given | {
         "approved_image_sources": ("333344445555.dkr.ecr.eu-west-1.amazonaws.com/ml/base",),
         "approved_base_images": ("333344445555.dkr.ecr.eu-west-1.amazonaws.com/ml/base:1.0",),
+        "approved_kms_keys": ("arn:aws:kms:eu-west-1:111122223333:key/models",),
         "protected_attributes": ("sex",),
         "required_tags": ("owner",),
     }

@@ -20,6 +20,7 @@ PACKAGE = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7"
 TELLING: dict[str, list[Value]] = {
     "/package/kms_key/manager": ["CUSTOMER", "AWS"],
     "/artifact/*/kms_key/manager": ["CUSTOMER", "AWS"],
+    "/artifact/*/kms_key/arn": ["key-1", "key-2"],
     "/artifact/*/kms_key/state": ["Enabled", "Disabled"],
     "/artifact/*/kms_key/origin": ["AWS_KMS", "EXTERNAL"],
     "/artifact/*/encryption/sse": ["aws:kms", "AES256"],
@@ -63,6 +64,7 @@ BY_TYPE: dict[str, list[Value]] = {
 PARAMETERS: dict[str, Any] = {
     "approved_image_sources": ("good",),
     "approved_base_images": ("base:1",),
+    "approved_kms_keys": ("key-1",),
     "protected_attributes": ("sex",),
     "required_tags": ("owner",),
 }

@@ -85,6 +85,7 @@ CASES = (
     _case("claims-triage", "placeholder-purpose image-of-a-team"),
     _case("claims-triage", "card-metric-as-text"),
     _case("claims-triage", "artifact-unreadable evaluation-unreadable"),
+    _case("claims-triage", "artifact-key-unapproved", to="Staging"),
     _case("claims-fraud", "registry-unreadable"),
     _case("claims-fraud", "registry-unreadable", to="Development"),
     _case("campaign-response", "image-by-digest"),

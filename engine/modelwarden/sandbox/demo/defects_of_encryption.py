@@ -44,6 +44,7 @@ def _artifact_key(name: str) -> Change:
 
 
 defect("artifact-key-unreadable", ENC_02="unknown", ENC_06="unknown")(_artifact_key("sealed"))
+defect("artifact-key-unapproved", ENC_02="fail")(_artifact_key("scratch"))
 defect("artifact-key-disabled", ENC_06="fail")(_artifact_key("disabled"))
 defect("artifact-key-leaving", ENC_06="fail")(_artifact_key("leaving"))
 defect("artifact-key-unrotated", ENC_06="fail")(_artifact_key("unrotated"))

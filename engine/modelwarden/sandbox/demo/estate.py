@@ -94,9 +94,20 @@ def keys(cells: list[tuple[str, str]]) -> list[Json]:
         _key(CLAIMS, IRELAND, "disabled", state="Disabled"),
         _key(CLAIMS, IRELAND, "leaving", state="PendingDeletion"),
         _key(CLAIMS, IRELAND, "unrotated", rotation=False),
+        _key(CLAIMS, IRELAND, "scratch"),
         _key(LENDING, IRELAND, "sealed", denied=True),
     ]
     return found
+
+
+def approved_keys() -> list[str]:
+    """Parameter `approved_kms_keys`: every key of the customer but the one that somebody made for a try."""
+    return sorted(
+        key_arn(key["account"], key["region"], name)
+        for key in keys(cells())
+        for name in [key["alias"].removeprefix("alias/ml-")]
+        if key["manager"] == "CUSTOMER" and name != "scratch"
+    )
 
 
 def bucket(account: str, region: str) -> str:

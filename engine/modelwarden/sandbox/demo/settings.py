@@ -14,6 +14,7 @@ profile = "recommended"
 [parameters]
 approved_image_sources = {sources}
 approved_base_images = {bases}
+approved_kms_keys = {keys}
 forbidden_tags = ["latest"]
 protected_attributes = ["sex"]
 required_tags = ["owner", "cost-center", "data-classification"]
@@ -50,5 +51,9 @@ def text() -> str:
         for group in estate.GROUPS
         if group.attributes != ("sex",) and not group.name.startswith("churn")
     ]
-    head = _HEAD.format(sources=_listed(estate.approved_sources()), bases=_listed(estate.approved_bases()))
+    head = _HEAD.format(
+        sources=_listed(estate.approved_sources()),
+        bases=_listed(estate.approved_bases()),
+        keys=_listed(estate.approved_keys()),
+    )
     return head + "\n".join(scopes)
