@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from records import parameters, records
+from records import parameters, records, reference
 
 from modelwarden.catalog import load_bundle
 from modelwarden.document import to_document
@@ -51,7 +51,7 @@ def prepare(folder: Path) -> tuple[list[str], list[str]]:
     (folder / "all.cedar").write_text("\n".join([*texts, "permit (principal, action, resource);"]))
     (folder / "entities.json").write_text(json.dumps([*actions, *json.loads(projection.entities(0))]))
     (folder / "request.json").write_text(json.dumps(projection.request("approve")))
-    (folder / "evidence.json").write_text(json.dumps(to_document(record, {})))
+    (folder / "evidence.json").write_text(json.dumps(to_document(record, reference(bundle))))
     (folder / "bare.py").write_text(BARE)
     bare = [
         sys.executable,

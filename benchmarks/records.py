@@ -39,14 +39,21 @@ def passing_facts(bundle: Bundle) -> dict[str, Fact]:
                 }
                 break
     return {
-        pointer: Present(fact.value, SOURCE) if isinstance(fact, Present) else fact for pointer, fact in merged.items()
+        pointer: Present(fact.value, SOURCE) if isinstance(fact, Present) else fact
+        for pointer, fact in merged.items()
+        if not pointer.startswith("/request/")
     }
+
+
+def reference(bundle: Bundle) -> dict[str, Fact]:
+    """The reference facts among them, which belong to no single package."""
+    return {pointer: fact for pointer, fact in passing_facts(bundle).items() if pointer.startswith("/reference/")}
 
 
 def records(bundle: Bundle, count: int) -> list[Evidence]:
     """`count` records that differ in identity, image, artifact and key facts; one in five violates something."""
     rng = random.Random(7)
-    base = passing_facts(bundle)
+    base = {pointer: fact for pointer, fact in passing_facts(bundle).items() if not pointer.startswith("/reference/")}
     made = []
     for number in range(count):
         arn = f"arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn-{number}/1"

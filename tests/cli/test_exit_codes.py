@@ -50,7 +50,7 @@ forbid (
 unless
 {
   resource has package.version &&
-  resource.package.version * 9223372036854775807 < 9223372036854775806
+  resource.package.version * 9223372036854775807 * 3 < 9223372036854775806
 };
 """
 
@@ -112,13 +112,12 @@ JUDGED: dict[str, tuple[dict[str, Any], int]] = {
 @pytest.mark.parametrize("situation", JUDGED)
 def test_what_was_judged(gate: Callable[..., Done], situation: str, fmt: str) -> None:
     facts, code = JUDGED[situation]
-    options = ["--profile", "observe"] if False else []
     settings: Any = (
         'profile = "observe"\n' + SETTINGS.read_text().replace('profile = "recommended"', "")
         if situation == "flags only"
         else SETTINGS
     )
-    done = gate(*options, facts=facts, settings=settings, fmt=fmt)
+    done = gate(facts=facts, settings=settings, fmt=fmt)
     assert done.code == code, done.out + done.err
     no_traceback(done)
     assert done.out.strip() or fmt in ("gitlab", "github")
@@ -161,7 +160,7 @@ def test_a_rule_that_prints_cannot_forge_an_answer(gate: Callable[..., Done], tm
 def test_a_policy_that_errs_leaves_the_decision_undecided(gate: Callable[..., Done], tmp_path: Path, fmt: str) -> None:
     (tmp_path / "house").mkdir()
     (tmp_path / "house/overflow.cedar").write_text(POLICY)
-    done = gate("--bundle", tmp_path / "house", "--level", "ACME-02=block", facts={"/package/version": 7}, fmt=fmt)
+    done = gate("--bundle", tmp_path / "house", "--level", "ACME-02=block", fmt=fmt)
     assert done.code == 3, done.out + done.err
 
 
@@ -172,6 +171,87 @@ def test_nothing_applicable_is_undecided(gate: Callable[..., Done], run: Run, fm
     table = "".join(f'{id_} = "off"\n' for id_ in ids if id_ != "APR-01")
     done = gate(settings=f'profile = "recommended"\n[enforcement]\n{table}', fmt=fmt)
     assert done.code == 3, done.out + done.err
+
+
+WAIVER = """
+[[waiver]]
+id = "w-1"
+package = "{package}"
+controls = ["ENC-02"]
+owner = "lending"
+approver = "risk"
+reason = "re-encryption is under way"
+ticket = "RISK-1"
+granted = "2026-11-01"
+expires = "2026-12-31"
+"""
+
+
+@pytest.fixture
+def pack(run: Run, tmp_path: Path) -> Callable[..., list[str]]:
+    """An organization layer with the demo's settings and more files; the options that name and pin it."""
+
+    def make(**more: str | bytes) -> list[str]:
+        folder = tmp_path / "pack"
+        (folder / "waivers").mkdir(parents=True)
+        (folder / "modelwarden.toml").write_text(SETTINGS.read_text())
+        for name, content in more.items():
+            file = folder / "waivers" / f"{name}.toml"
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        digest = run("config", "digest", folder)
+        assert digest.code == 0, digest.err
+        return ["--organization", str(folder), "--organization-digest", digest.out.strip()]
+
+    return make
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_waiver_of_the_organization_flags_and_does_not_block(
+    gate: Callable[..., Done], pack: Callable[..., list[str]], good_evidence: dict[str, Any], fmt: str
+) -> None:
+    options = pack(w=WAIVER.format(package=good_evidence["package"]))
+    unencrypted = {"/artifact/0/encryption/sse": "AES256"}
+    done = gate(*options, settings=None, facts=unencrypted, fmt=fmt)
+    assert done.code == 0, done.out + done.err
+    assert "w-1" in done.out, "the waiver is hidden"
+    both = gate(*options, settings=None, facts={**unencrypted, "/package/kms_key/manager": "AWS"}, fmt=fmt)
+    assert both.code == 1, "the waiver covers one control only"
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_repository_cannot_switch_its_judge_off(
+    gate: Callable[..., Done], pack: Callable[..., list[str]], fmt: str
+) -> None:
+    done = gate(*pack(), settings='[enforcement]\nENC-02 = "off"\n', fmt=fmt)
+    assert done.code == 2, done.out + done.err
+    assert done.err.splitlines()[0].startswith("error: ")
+    assert "`enforcement.ENC-02`" in done.err.splitlines()[0]
+    assert "loosens" in done.err.splitlines()[0]
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_waivers_that_cannot_be_read_stop_everything(
+    gate: Callable[..., Done], pack: Callable[..., list[str]], fmt: str
+) -> None:
+    done = gate(*pack(broken=b"\xff\xfe"), settings=None, fmt=fmt)
+    assert done.code == 2, done.out + done.err
+    assert "waivers/broken.toml" in done.err.splitlines()[0]
+
+
+def test_an_unpinned_organization_layer_is_refused(gate: Callable[..., Done], pack: Callable[..., list[str]]) -> None:
+    done = gate(*pack()[:2], settings=None)
+    assert (done.code, "is not pinned" in done.err.splitlines()[0]) == (2, True)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_changed_organization_layer_is_refused(
+    gate: Callable[..., Done], pack: Callable[..., list[str]], tmp_path: Path, fmt: str
+) -> None:
+    options = pack()
+    with (tmp_path / "pack/modelwarden.toml").open("a") as file:
+        file.write("# changed after it was pinned\n")
+    done = gate(*options, settings=None, fmt=fmt)
+    assert (done.code, "is pinned" in done.err.splitlines()[0]) == (2, True)
 
 
 MISTAKES: dict[str, tuple[list[str], dict[str, Any], str]] = {
@@ -185,7 +265,7 @@ MISTAKES: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "settings that are no TOML": ([], {"settings": "profile = = 3"}, "settings.toml"),
     "unknown setting": ([], {"settings": "profil = 'strict'"}, "profil"),
     "broken waiver": ([], {"settings": "[[waiver]]\nid = 'w'\n"}, "waiver"),
-    "unpinned organization": (["--organization", "pack"], {}, "organization"),
+    "no such organization layer": (["--organization", "pack"], {}, "pack: does not exist"),
     "bad output": (["-o", "pdf=x.pdf"], {}, "pdf=x.pdf"),
     "unwritable output": (["-o", "json=/nonexistent/x.json"], {}, "/nonexistent/x.json"),
     "unwritable runs": (["--runs", "/proc/nowhere"], {}, "/proc/nowhere"),
@@ -282,9 +362,10 @@ def test_no_such_file(run: Run) -> None:
     )
 
 
-def test_no_credentials(run: Run) -> None:
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_no_credentials(run: Run, fmt: str) -> None:
     arn = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/1"
-    done = run("gate", arn, "--to", "Production", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    done = run("gate", arn, "--to", "Production", "--format", fmt, env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     assert done.code == 2, done.err
     assert "credentials" in done.err.splitlines()[0]
 
@@ -295,9 +376,11 @@ def test_a_wrong_arn(run: Run, arn: str) -> None:
     assert (done.code, "is not the ARN of a model package" in done.err) == (2, True)
 
 
-def test_a_package_that_does_not_exist(run: Run, sandbox: Any, good: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_package_that_does_not_exist(run: Run, sandbox: Any, good: dict[str, Any], fmt: str) -> None:
     arn = good["describe"]["ModelPackageArn"].rsplit("/", 1)[0] + "/999"
-    done = run("gate", arn, "--to", "Production", "--config", SETTINGS, env=sandbox.environment())
+    options = ["--config", SETTINGS, "--format", fmt]
+    done = run("gate", arn, "--to", "Production", *options, env=sandbox.environment())
     assert done.code == 2, done.out + done.err
     assert arn in done.err.splitlines()[0]
 
@@ -319,17 +402,18 @@ def test_a_package_that_cannot_be_read_is_undecided(run: Run, sandbox: Any, good
     no_traceback(done)
 
 
-def test_an_uncaught_exception_is_exit_4(tmp_path: Path, good_evidence: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_uncaught_exception_is_exit_4(tmp_path: Path, good_evidence: dict[str, Any], fmt: str) -> None:
     (tmp_path / "e.json").write_text(json.dumps(good_evidence))
     code = "import modelwarden.gate as g\ndef boom(*a, **k): raise RuntimeError('boom')\ng.judge = boom\nfrom modelwarden.cli import entry\nentry()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "gate", "e.json", "--to", "Production"],
+        [sys.executable, "-c", code, "gate", "e.json", "--to", "Production", "--format", fmt],
         cwd=tmp_path,
         env=clean_environment(),
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 4
+    assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("error: internal error: RuntimeError: boom\n  help: please report this with ")
     assert "Traceback" not in done.stderr
 
