@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import cedarpy
@@ -18,8 +19,6 @@ import orjson
 
 from modelwarden.attributes import NAMESPACE
 from modelwarden.request import MOMENTS
-
-VERSION: Final = "4.12"
 
 PolicyJson = dict[str, Any]
 """One policy in Cedar's JSON form: effect, principal, action, resource, conditions, annotations."""
@@ -44,6 +43,18 @@ class Judgement:
     """Ids of every satisfied `forbid`."""
     errors: Mapping[str, str]
     """Policy id -> why its condition could not be computed."""
+
+
+def version() -> str:
+    """Of cedarpy, as it is installed."""
+    beside = Path(cedarpy.__file__).parent.parent
+    found = sorted(beside.glob("cedarpy-*.dist-info"))
+    if len(found) == 1:
+        return found[0].name.removeprefix("cedarpy-").removesuffix(".dist-info")
+    # Asking the metadata takes longer than all judging, so it is the second try.
+    from importlib.metadata import version as of_metadata
+
+    return of_metadata("cedarpy")
 
 
 def parse(text: str) -> list[PolicyJson]:

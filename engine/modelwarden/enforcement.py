@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, Literal, get_args
 
-from modelwarden import toml
+from modelwarden import builtin, toml
 from modelwarden.finding import Level
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.toml import SettingsError, quoted
@@ -80,8 +79,7 @@ def of_profile(profile: str, control_id: str, stage: str) -> Setting:
 @cache
 def recommended() -> dict[str, dict[str, Setting]]:
     """Control id -> stage -> level of the profile `recommended`."""
-    text = files("modelwarden.builtin.policies").joinpath("levels.toml").read_text(encoding="utf-8")
-    levels = toml.parse(text, "policies/levels.toml")["recommended"]
+    levels = toml.parse(builtin.read("policies", "levels.toml"), "policies/levels.toml")["recommended"]
     return {id_: {stage: Setting(row[stage]) for stage in STAGES} for id_, row in levels.items()}
 
 

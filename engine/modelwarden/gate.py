@@ -6,11 +6,10 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from modelwarden import __version__
+from modelwarden import __version__, cedar
 from modelwarden.arn import parse_arn
 from modelwarden.attributes import RISK_POINTER
 from modelwarden.authz import refused_waiver
@@ -242,7 +241,7 @@ def judge(
 
 def versions() -> dict[str, str]:
     """Of everything that a verdict depends on."""
-    return {"modelwarden": __version__, "cedarpy": version("cedarpy"), "python": platform.python_version()}
+    return {"modelwarden": __version__, "cedarpy": cedar.version(), "python": platform.python_version()}
 
 
 def exit_code(verdict: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -117,14 +116,15 @@ def write(run: Run, folder: Path) -> Path:
     path = folder / f"{run.id}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as file:
+        part = folder / f".{run.id}.{os.getpid()}.part"
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(orjson.dumps(run.to_json()))
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(file.name, path)
+            os.link(part, path)
         finally:
-            Path(file.name).unlink()
+            part.unlink()
     except OSError as error:
         raise RunError(
             f"{path}: the run cannot be recorded: {error.strerror}", "name a writable folder with --runs"

@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
-import traceback
 from typing import Final
 
 import click
@@ -100,6 +98,9 @@ def _say(message: str, help_: str, code: int) -> int:
 
 def _defect(error: BaseException) -> int:
     """The traceback goes to a file, since it helps us and nobody else."""
+    import tempfile
+    import traceback
+
     help_ = "please report this"
     try:
         with tempfile.NamedTemporaryFile("w", prefix="modelwarden-", suffix=".txt", delete=False) as file:

@@ -1,15 +1,20 @@
-"""Why something is unknown, and what a person can do about it."""
+"""Why a finding is what it is, and what a person can do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from modelwarden.evidence import Unknown
-from modelwarden.finding import ControlInfo, Ruling
+from modelwarden.evidence import Unknown, digest
+from modelwarden.finding import ControlInfo, Decision, Ruling
 
 _DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403")
 _BUSY: Final = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded")
+_NEXT_STEPS: Final = {
+    "not collected": "read the package again: `modelwarden evidence ARN`",
+    "an evidence file proves no principal": "name who acts with --principal ARN, or gate the ARN instead of a file",
+}
+"""Reason of an unknown fact -> what makes it known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +37,22 @@ def cause_of(ruling: Ruling) -> Cause | None:
     return Cause(unread.source.api if unread.source else "", unread.reason) if unread else None
 
 
+def fingerprint(decision: Decision, ruling: Ruling) -> str:
+    """64 hex digits that stay the same from run to run for one control, package, stage and cause; lines do not count."""
+    cause = cause_of(ruling)
+    why = cause.text if cause else ruling.finding.outcome
+    return digest([ruling.finding.control, decision.package, decision.request.stage, why]).removeprefix("sha256:")
+
+
 def help_for(ruling: Ruling, info: ControlInfo) -> str:
     """The next step: the control's remedy for a violation, for an unread fact what would make it readable."""
     if ruling.finding.unset_parameters:
         return f"set {', '.join(ruling.finding.unset_parameters)} under [parameters] of the settings"
     cause = cause_of(ruling)
-    if cause is None:
+    if cause is None or cause.reason in ("malformed", "no event found"):
         return info.remediation
     if cause.reason in _DENIED and cause.api:
         return f"grant {cause.api} to the role that reads (deploy/reader-role.yaml); `modelwarden doctor ARN` lists what is missing"
     if cause.reason in _BUSY:
         return "run again later, or with more --retries"
-    if cause.reason == "not collected":
-        return "read the package again: `modelwarden evidence ARN`"
-    if cause.reason in ("malformed", "no event found"):
-        return info.remediation
-    return "run again; `modelwarden doctor ARN` shows what can be read"
+    return _NEXT_STEPS.get(cause.reason, "run again; `modelwarden doctor ARN` shows what can be read")

@@ -9,6 +9,7 @@ import orjson
 
 from modelwarden.finding import ControlInfo
 from modelwarden.render.cause import help_for
+from modelwarden.render.text import is_active
 from modelwarden.run import Run
 
 SCHEMA_VERSION: Final = "modelwarden.decision/1"
@@ -16,7 +17,24 @@ SCHEMA_VERSION: Final = "modelwarden.decision/1"
 
 def render(run: Run) -> str:
     """Indented, keys in the order of the schema."""
-    return orjson.dumps(document(run), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return dump(document(run))
+
+
+def dump(document: Any) -> str:
+    """JSON that a terminal and a build log show without acting on it; a parser reads the very same values.
+
+    The law: no character of the result is one that `printable` would change, newlines apart.
+    """
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode().replace("##", "\\u0023#")
+    if not text.isascii() or "\x7f" in text:
+        text = "".join(_escape(c) if c != "\n" and is_active(c) else c for c in text)
+    return text + "\n"
+
+
+def _escape(char: str) -> str:
+    """`\\uXXXX`, two of them above the basic plane."""
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def document(run: Run) -> dict[str, Any]:

@@ -1,17 +1,24 @@
-"""Text for a terminal: one block a finding, findings of one cause once, and the count as the last line."""
+"""Text for a terminal: one block a finding, findings of one cause once, and the count as the last line.
+
+The words of a finding, a decision and its coverage are made here once; the other formats wrap them.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from modelwarden.finding import Decision, Observation, Ruling
+from modelwarden.evidence import Unknown
+from modelwarden.finding import ControlInfo, Decision, Observation, Ruling
 from modelwarden.render.cause import Cause, cause_of, help_for
 from modelwarden.run import Run
 
 MAX_FACTS: Final = 6
 MAX_VALUE: Final = 160
+MAX_EXPECTED: Final = 400
 
 _COLORS: Final = {"error": "31", "warning": "33", "unknown": "35", "waived": "36", "block": "31", "flag": "33"}
 _COLORS_OF_VERDICT: Final = {**_COLORS, "undecided": "35", "allow": "32"}
@@ -21,43 +28,47 @@ _HEADLINES: Final = {
     "block": "must not be promoted to {stage}",
     "undecided": "cannot be decided for {stage}: evidence is missing, and what was not read is never a yes",
 }
+_ORDER: Final = {"blocks": 0, "undecides": 1, "flags": 2}
+_ACTIVE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_LOG_COMMAND: Final = re.compile(r"##(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
+"""What GitHub, Azure and TeamCity take for a command wherever it stands in a line of a log."""
 
 
 def printable(text: str) -> str:
-    """Text from outside on one line: what a terminal would act on (control, bidirectional, invisible) as `\\u{...}`.
+    """Text from outside on one line: what a terminal or a build log would act on as `\\u{...}`.
 
     The law: no character of the result is of a Unicode category that begins with C, or a line or paragraph separator.
     """
+    text = _LOG_COMMAND.sub(r"\\u{23}#", text)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _ACTIVE else c for c in text)
+    return "".join(f"\\u{{{ord(c):x}}}" if is_active(c) else c for c in text)
 
 
-_ACTIVE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+def is_active(char: str) -> bool:
+    """Whether a terminal would act on it: control, bidirectional, invisible, unassigned, a line separator."""
+    return unicodedata.category(char) in _ACTIVE
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, the last an ellipsis where some were dropped."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def render(run: Run, *, color: bool = False) -> str:
     """The whole answer."""
     decision = run.decision
     paint = _Paint(color)
-    blocks = [_block(run, cause, rulings, paint) for cause, rulings in grouped(decision)]
-    tail = [*_notes(decision), _headline(decision, paint), _count(run)]
-    return "\n".join([*(f"{block}\n" for block in blocks), *tail]) + "\n"
-
-
-def grouped(decision: Decision) -> Iterator[tuple[Cause | None, list[Ruling]]]:
-    """Rulings to show, worst first; unknowns of one cause together, all others alone.
-
-    Controls that are unknown only because nobody set a parameter are in the notices.
-    """
-    order = {"blocks": 0, "undecides": 1, "flags": 2}
-    shown = [ruling for ruling in decision.rulings if ruling.effect in order and not ruling.finding.unset_parameters]
-    groups: dict[object, list[Ruling]] = {}
-    for ruling in shown:
-        cause = cause_of(ruling)
-        groups.setdefault((ruling.effect, cause) if cause else ruling.finding.control, []).append(ruling)
-    for rulings in sorted(groups.values(), key=lambda group: order[group[0].effect]):
-        yield (cause_of(rulings[0]) if len(rulings) > 1 else None), rulings
+    blocks = []
+    for cause, rulings in grouped(decision):
+        head, *lines = block(run, cause, rulings)
+        blocks.append("\n".join([paint(head, _COLORS[kind_of(rulings[0])]), *lines, ""]))
+    spared = [ruling.finding.control for ruling in decision.rulings if ruling.finding.outcome == "not-applicable"]
+    tail = [f"note: {note}" for note in notes(decision)]
+    if spared:
+        tail.append(f"note: not applicable: {', '.join(spared)}")
+    verdict, _, rest = headline(decision).partition(":")
+    return "\n".join([*blocks, *tail, f"{paint(verdict, _COLORS_OF_VERDICT[verdict])}:{rest}", count(run)]) + "\n"
 
 
 class _Paint:
@@ -66,6 +77,20 @@ class _Paint:
 
     def __call__(self, text: str, code: str) -> str:
         return f"\x1b[1;{code}m{text}\x1b[0m" if self._on else text
+
+
+def grouped(decision: Decision) -> Iterator[tuple[Cause | None, list[Ruling]]]:
+    """Rulings to show, worst first; unknowns of one cause together, all others alone.
+
+    Controls that are unknown only because nobody set a parameter are in the notices.
+    """
+    groups: dict[object, list[Ruling]] = {}
+    for ruling in decision.rulings:
+        if ruling.effect in _ORDER and not ruling.finding.unset_parameters:
+            cause = None if ruling.waiver else cause_of(ruling)
+            groups.setdefault((ruling.effect, cause) if cause else ruling.finding.control, []).append(ruling)
+    for rulings in sorted(groups.values(), key=lambda group: _ORDER[group[0].effect]):
+        yield (cause_of(rulings[0]) if len(rulings) > 1 else None), rulings
 
 
 def kind_of(ruling: Ruling) -> str:
@@ -85,80 +110,111 @@ def short(package: str) -> str:
     return printable(f"{parts[4]}/{parts[3]}/{parts[5].removeprefix('model-package/')}")
 
 
-def _block(run: Run, cause: Cause | None, rulings: Sequence[Ruling], paint: _Paint) -> str:
-    decision, first = run.decision, rulings[0]
-    kind = kind_of(first)
+def title_of(ruling: Ruling, info: ControlInfo) -> str:
+    """What is wrong; an unknown does not assert it."""
+    return printable(f"cannot tell: {info.title}" if ruling.finding.outcome == "unknown" else info.title)
+
+
+def block(run: Run, cause: Cause | None, rulings: Sequence[Ruling]) -> list[str]:
+    """The lines of one finding, or of several of one cause; the first is the head, the second says which package."""
+    first, request = rulings[0], run.decision.request
     info = run.controls[first.finding.control]
-    if cause is None:
-        said = f"cannot tell: {info.title}" if kind == "unknown" else info.title
-        head = f"{kind}[{info.id}] {printable(said)}"
-    else:
+    where = f"  --> {short(run.decision.package)}  ->  {request.stage} ({request.moment})"
+    if cause is not None:
         ids = ", ".join(ruling.finding.control for ruling in rulings)
-        head = f"{kind}[{ids}] cannot tell, {len(rulings)} controls for one reason: {printable(cause.text)}"
-    request = decision.request
-    lines = [
-        paint(head, _COLORS[kind]),
-        f"  --> {short(decision.package)}  ->  {request.stage} ({request.moment})",
-        *_observed(first.finding.observed),
-    ]
-    if first.finding.reason:
-        lines.append(f"  because   {printable(first.finding.reason)}")
-    expected = printable(" ".join((first.finding.expected or info.expected).split()))
-    if cause is None and expected:
-        lines.append(f"  expected  {expected}"[:400])
-    if first.waiver is not None:
-        waiver = first.waiver
-        lines.append(
-            printable(
-                f"  waived    {waiver.id} until {waiver.expires}, owner {waiver.owner}, approved by {waiver.approver}: {waiver.reason}"
-            )
-        )
-    elif first.effect == "flags":
-        lines.append(f"  level     flag ({printable(first.why_level)})")
-    if cause is None:
-        lines.append(f"  policy    {printable(info.path)}:{info.line}")
-    lines.append(f"  help      {printable(help_for(first, info))}")
-    return "\n".join(lines)
+        said = f"cannot tell, {len(rulings)} controls for one reason: {printable(cause.text)}"
+        unread = [seen for ruling in rulings for seen in ruling.finding.observed if isinstance(seen.fact, Unknown)]
+        seen = list({seen.pointer: seen for seen in unread}.values())
+        help_ = printable(help_for(first, info))
+        return [f"{kind_of(first)}[{ids}] {said}", where, *_observed(seen), f"  help      {help_}"]
+    head = f"{kind_of(first)}[{info.id}] {title_of(first, info)}"
+    return [head, where, *_observed(first.finding.observed), *_why(first, info)]
+
+
+def _why(ruling: Ruling, info: ControlInfo) -> Iterator[str]:
+    if ruling.finding.reason:
+        yield f"  because   {printable(ruling.finding.reason)}"
+    if expected := expected_of(ruling, info):
+        yield f"  expected  {expected}"
+    if ruling.waiver is not None:
+        yield f"  waived    {waived(ruling)}"
+    elif ruling.effect == "flags":
+        yield f"  level     flag ({printable(ruling.why_level)})"
+    yield f"  policy    {printable(info.path)}:{info.line}"
+    yield f"  help      {printable(help_for(ruling, info))}"
+
+
+def expected_of(ruling: Ruling, info: ControlInfo) -> str:
+    """What would have passed, on one line; empty where nobody says."""
+    return cut(printable(" ".join((ruling.finding.expected or info.expected).split())), MAX_EXPECTED)
+
+
+def waived(ruling: Ruling) -> str:
+    """Who excepted it, until when and why; empty without a waiver."""
+    waiver = ruling.waiver
+    if waiver is None:
+        return ""
+    name = f"break-glass {waiver.id}" if waiver.break_glass else waiver.id
+    ticket = f" ({waiver.ticket})" if waiver.ticket else ""
+    people = f"owner {waiver.owner}, approved by {waiver.approver}"
+    return printable(f"{name} until {waiver.expires}, {people}: {waiver.reason}{ticket}")
 
 
 def _observed(observed: Sequence[Observation]) -> list[str]:
-    lines = [_fact(seen) for seen in observed[:MAX_FACTS]]
+    lines = [fact_of(seen) for seen in observed[:MAX_FACTS]]
     if len(observed) > MAX_FACTS:
-        lines.append(f"            and {len(observed) - MAX_FACTS} more facts (--format json)")
-    return [f"  {'observed' if index == 0 else '        '}  {line.strip()}" for index, line in enumerate(lines)]
+        lines.append(f"and {len(observed) - MAX_FACTS} more facts (--format json)")
+    return [f"  {'observed' if index == 0 else '        '}  {line}" for index, line in enumerate(lines)]
 
 
-def _fact(seen: Observation) -> str:
-    said = printable(str(seen))
-    said = said if len(said) <= MAX_VALUE else said[:MAX_VALUE] + "…"
+def fact_of(seen: Observation) -> str:
+    """The fact, and the call that read it."""
+    said = cut(printable(str(seen)), MAX_VALUE + 1)
     source = seen.fact.source
     if source is None:
         return said
-    at = f" {source.at[:16]}Z" if source.at else ""
-    return f"{said}    {printable(source.api)}{printable(at)}"
+    return f"{said}    {printable(f'{source.api} {source.at[:16]}Z' if source.at else source.api)}"
 
 
-def _notes(decision: Decision) -> list[str]:
-    lines = [f"note: {printable(notice)}" for notice in decision.notices]
+def notes(decision: Decision) -> list[str]:
+    """What a reader must know of the decision as a whole: notices, break-glass, what was asserted, advisory."""
+    lines = [printable(notice) for notice in decision.notices]
+    loud = [f"{r.finding.control} ({r.waiver.id})" for r in decision.rulings if r.waiver and r.waiver.break_glass]
+    if loud:
+        lines.append(printable(f"break-glass is in force: {', '.join(loud)}"))
     if decision.asserted:
-        lines.append(f"note: asserted, not proven: {', '.join(decision.asserted)}")
+        lines.append(f"asserted, not proven: {', '.join(decision.asserted)}")
     if decision.advisory:
-        lines.append("note: advisory: no pinned organization layer stands behind these settings")
+        lines.append("advisory: no pinned organization layer stands behind these settings")
     return lines
 
 
-def _headline(decision: Decision, paint: _Paint) -> str:
-    said = _HEADLINES[decision.verdict].format(stage=decision.request.stage)
-    return f"{paint(decision.verdict, _COLORS_OF_VERDICT[decision.verdict])}: {short(decision.package)} {said}"
+def headline(decision: Decision) -> str:
+    """The verdict in one sentence, which starts with `allow:`, `flag:`, `block:` or `undecided:`."""
+    return f"{decision.verdict}: {short(decision.package)} {_HEADLINES[decision.verdict].format(stage=decision.request.stage)}"
 
 
-def _count(run: Run) -> str:
+def count(run: Run) -> str:
+    """How many findings of which outcome, and the coverage."""
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in run.decision.count().items())
+    return f"{counts}; {coverage(run)}"
+
+
+def coverage(run: Run) -> str:
+    """`12 APIs read, 0 denied`."""
     if not run.ledger:
-        return f"{counts}; no API read"
-    failed: dict[str, int] = {}
-    for row in run.ledger:
-        if row.state != "read":
-            failed[row.state] = failed.get(row.state, 0) + 1
-    states = ", ".join(f"{count} {state}" for state, count in sorted(failed.items())) or "0 denied"
-    return f"{counts}; {len(run.ledger)} APIs read, {states}"
+        return "no API read"
+    states = Counter(row.state for row in run.ledger)
+    read = states.pop("read", 0)
+    failed = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "0 denied"
+    return f"{read} APIs read, {failed}"
+
+
+def unread(run: Run) -> list[str]:
+    """One line for each API that did not answer as it should."""
+    rows = sorted((row for row in run.ledger if row.state != "read"), key=lambda row: (row.account, row.region, row.api))
+    return [
+        cut(printable(f"{row.api} in {row.account}/{row.region}: {row.state}{f': {row.error}' if row.error else ''}"), 300)
+        + (f" (covered by {printable(row.covered_by)})" if row.covered_by else "")
+        for row in rows
+    ]
