@@ -15,11 +15,11 @@ import pstats
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import cedarpy
 import orjson
+from msgspec.structs import replace
 from records import parameters, records, reference
 
 from modelwarden.catalog import Bundle, load_bundle

@@ -9,10 +9,11 @@ makes the control unknown, and so do the metrics of a model that predicts one la
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct, field
 
 from modelwarden.control import Fail, NotApplicable, Parameters, Pass, Unknown, Verdict, View, control
 from modelwarden.evidence import Present
@@ -75,8 +76,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     return _failed(evidence, bounds, seen) or _undecided(evidence, parameters, seen) or Pass()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One value of a protected attribute in one section of one report; what was not read is empty."""
 
     attribute: str
@@ -89,8 +89,7 @@ class _Entry:
         return f"`{self.attribute}` = `{self.value}`"
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """What the reports say; the last item of each tuple is for people."""
 
     entries: list[_Entry] = field(default_factory=list)

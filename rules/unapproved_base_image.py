@@ -6,8 +6,9 @@ for each platform, and each of them must descend from a manifest of its platform
 URIs whose layers stand below `/reference/base_image`; a reference that the parameter does not name counts for nothing.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from modelwarden.control import Fail, Parameters, Pass, Unknown, Verdict, View, control
 from modelwarden.evidence import Absent, Present
@@ -71,8 +72,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     return Pass()
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """What is known of the images."""
 
     bad: list[str] = field(default_factory=list)
@@ -83,8 +83,7 @@ class _Seen:
     """Pointers without which an image is neither good nor bad."""
 
 
-@dataclass(slots=True)
-class _Bases:
+class _Bases(Struct):
     """The approved base images."""
 
     manifests: list[str] = field(default_factory=list)

@@ -6,8 +6,9 @@ the numbers are is the concern of BIAS-02; reports that are not there or no repo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from modelwarden.control import Fail, NotApplicable, Parameters, Pass, Unknown, Verdict, View, control
 from modelwarden.evidence import Present
@@ -64,8 +65,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     return Pass()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One value of a protected attribute in one section of one report; what was not read is empty."""
 
     head: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from modelwarden.errors import UserError
 from modelwarden.evidence import Absent, Fact, Present, Source
@@ -21,8 +22,7 @@ class ArnError(UserError):
     help = "it looks like arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7"
 
 
-@dataclass(frozen=True, slots=True)
-class PackageArn:
+class PackageArn(Struct, frozen=True):
     """A model package's ARN in parts."""
 
     text: str

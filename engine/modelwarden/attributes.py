@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from modelwarden.evidence import Absent, Fact, Present, Unknown
 from modelwarden.facts import FactKind, kinds
@@ -44,8 +45,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 Rounding = Literal["", "floor", "ceil"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One attribute that a policy may read."""
 
     path: Path

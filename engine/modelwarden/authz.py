@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from modelwarden.attributes import NAMESPACE, RISK_POINTER, effective_risk
 from modelwarden.cedar import Authorizer
@@ -39,8 +40,7 @@ class Parameters(Protocol):
     def parameters_unknown(self) -> Mapping[str, str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Authorized:
+class Authorized(Struct, frozen=True):
     """Whether somebody may, and why not."""
 
     reasons: tuple[str, ...] = ()

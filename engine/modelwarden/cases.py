@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
+
+from msgspec import Struct, field
 
 from modelwarden.catalog import Bundle
 from modelwarden.control import ParameterValue
@@ -35,8 +36,7 @@ class CaseError(UserError):
     help = "compare with the cases of a built-in control: tests/controls/ENC-02/cases.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One example of one control."""
 
     control: str
@@ -53,8 +53,7 @@ class Case:
     says: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Only:
+class _Only(Struct, frozen=True):
     """Settings under which one control is judged, with the parameters of the case over the defaults."""
 
     control: str

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.abc import Traversable
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, TypeVar
+
+from msgspec import Struct
 
 from modelwarden import cedar
 from modelwarden.attributes import schema_text
@@ -40,8 +41,7 @@ class BundleError(UserError):
     help = "`modelwarden lint` shows all problems of a bundle"
 
 
-@dataclass(frozen=True, slots=True)
-class BundleFile:
+class BundleFile(Struct, frozen=True):
     """One file of a bundle, as it was read."""
 
     path: str
@@ -56,8 +56,7 @@ class BundleFile:
         return "sha256:" + hashlib.sha256(self.text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(Struct, frozen=True, dict=True):
     """Controls, their files and the parameters they may read."""
 
     controls: dict[str, Control]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import cedarpy
-import orjson
+import msgspec
+from msgspec import Struct
 
 from modelwarden.attributes import NAMESPACE
 from modelwarden.request import MOMENTS
@@ -35,8 +35,7 @@ class NoDecision(Exception):
     """Cedar gave no decision at all (a malformed request): nothing of it may be believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What one call of a policy set said."""
 
     satisfied: frozenset[str]
@@ -159,7 +158,7 @@ class Authorizer:
 
     def refusal(self, request: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """Why it is refused, sorted; empty only for a decision of Allow without any error."""
-        result = cedarpy.is_authorized(dict(request), self._handle, orjson.dumps(list(entities)).decode())
+        result = cedarpy.is_authorized(dict(request), self._handle, msgspec.json.encode(list(entities)).decode())
         reasons, errors = result.diagnostics.reasons, result.diagnostics.errors
         if errors or result.decision is cedarpy.Decision.NoDecision:
             return tuple(f"cannot be decided: {_first_line(error)}" for error in sorted(errors)) or ("no decision",)
@@ -188,7 +187,7 @@ def _actions() -> cedarpy.Entities:
 
 
 def _set_json(policies: Mapping[str, PolicyJson]) -> str:
-    return orjson.dumps({"staticPolicies": dict(policies), "templates": {}, "templateLinks": []}).decode()
+    return msgspec.json.encode({"staticPolicies": dict(policies), "templates": {}, "templateLinks": []}).decode()
 
 
 def _split_error(text: str) -> tuple[str, str]:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact
@@ -46,13 +48,11 @@ class UndeclaredRead(Exception):
     """A fact or parameter that the control reads and does not declare: the finding becomes unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Struct, frozen=True):
     """Positive proof."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True):
     """A violation, proven by the facts at `at` (pointers)."""
 
     expected: str
@@ -60,16 +60,14 @@ class Fail:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Cannot tell; `at` are the pointers of the facts that would decide it."""
 
     reason: str
     at: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NotApplicable:
+class NotApplicable(Struct, frozen=True):
     """Out of scope; `at` must hold a present fact (or a parameter, `parameter:NAME`) that says so."""
 
     reason: str
@@ -148,8 +146,7 @@ class Parameters(Mapping[str, Any]):
 Check = Callable[[View, Parameters], Verdict]
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """One requirement. Exactly one of `check` (Python) and a policy of the same id in the Cedar set judges it."""
 
     info: ControlInfo

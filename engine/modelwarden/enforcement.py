@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from typing import Any, Final, Literal, get_args
+
+from msgspec import Struct, field
 
 from modelwarden import builtin, toml
 from modelwarden.finding import Level
@@ -22,8 +23,7 @@ PROFILES: Final[tuple[str, ...]] = get_args(Profile)
 _RANK: Final = {"off": 0, "flag": 1, "block": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """A level, and for `block` the day from which on it blocks; until then it flags."""
 
     level: Level
@@ -47,8 +47,7 @@ def stricter(one: Setting, other: Setting) -> Setting:
     return other if other.strictness() > one.strictness() else one
 
 
-@dataclass(frozen=True, slots=True)
-class Enforcement:
+class Enforcement(Struct, frozen=True):
     """What one entry of `[enforcement]` says of one control."""
 
     everywhere: Level | None = None

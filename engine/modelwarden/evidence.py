@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
+import msgspec
+from msgspec import Struct, field
 
 from modelwarden.errors import UserError
 from modelwarden.facts import KEYED, kind_of, unescape
@@ -26,8 +26,7 @@ MAX_MEMBERS = 10_000
 """A list that claims more members is not believed: its count is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The call that a fact was read by."""
 
     api: str
@@ -37,23 +36,20 @@ class Source:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """AWS answered with this value."""
 
     value: Value
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """AWS answered that it is not there."""
 
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """It could not be read."""
 
     reason: str
@@ -74,8 +70,7 @@ class EvidenceError(UserError):
     help = "write it with `modelwarden evidence ARN -o FILE`; its schema is reports/schemas/evidence.schema.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """Facts of one package. Values are plain and frozen; two records are equal when their facts are."""
 
     package: str
@@ -177,7 +172,7 @@ def _refuse_inflated_counts(facts: Mapping[str, Fact]) -> None:
 
 def digest(document: Any) -> str:
     """`sha256:<hex>` over the canonical JSON (sorted keys, no blanks) of a document."""
-    return "sha256:" + hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(document, order="deterministic")).hexdigest()
 
 
 def _state(fact: Fact) -> list[Any]:

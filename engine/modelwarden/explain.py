@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden import cedar, syntax
 from modelwarden.catalog import Bundle
@@ -22,8 +23,7 @@ _PATH: Final = re.compile(r"\((\w+(?:\.\w+)*)\)")
 _ANSWERS: Final = {"pass": "yes", "fail": "no", "unknown": "cannot tell"}
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """One condition, its answer, and the facts it rests on."""
 
     text: str
@@ -32,8 +32,7 @@ class Clause:
     observed: tuple[Observation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """Everything behind one finding."""
 
     control: Control
@@ -71,8 +70,7 @@ def explain(
     return Explanation(control, finding, scope, clauses, (), parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class _Only:
+class _Only(Struct, frozen=True):
     """The settings with a single control on."""
 
     settings: Effective

@@ -12,16 +12,16 @@ The Cedar schema, the JSON Schema of evidence and `docs/facts.md` are generated 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
+
+from msgspec import Struct
 
 FactType = Literal["string", "long", "bool", "number", "set", "list", "time"]
 """`set`: strings without order. `list`: strings in order. `number`: any JSON number. `time`: UTC as `2026-11-22T02:10:00Z`."""
 
 
-@dataclass(frozen=True, slots=True)
-class FactKind:
+class FactKind(Struct, frozen=True):
     """One row of the dictionary."""
 
     pattern: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from modelwarden.evidence import Absent, Fact, Present, Unknown
 from modelwarden.request import Request
@@ -16,8 +17,7 @@ Verdict = Literal["allow", "flag", "block", "undecided"]
 Effect = Literal["blocks", "undecides", "flags", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One fact that a finding rests on."""
 
     pointer: str
@@ -34,8 +34,7 @@ class Observation:
                 return f"{self.pointer} is unknown: {reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What one control says of one package for one request."""
 
     control: str
@@ -50,8 +49,7 @@ class Finding:
     """Parameters that nobody set and that made the control unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppliedWaiver:
+class AppliedWaiver(Struct, frozen=True):
     """The waiver that the decision applied to a finding."""
 
     id: str
@@ -64,8 +62,7 @@ class AppliedWaiver:
     break_glass: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """A finding and what the decision made of it."""
 
     finding: Finding
@@ -76,8 +73,7 @@ class Ruling:
     waiver: AppliedWaiver | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
+class Digests(Struct, frozen=True):
     """`sha256:<hex>` of everything the decision rests on."""
 
     evidence: str
@@ -90,8 +86,7 @@ class Digests:
     Empty where a part of it is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The answer for one package and one request. Exit code: `allow` and `flag` 0, `block` 1, `undecided` 3."""
 
     package: str
@@ -125,8 +120,7 @@ class Decision:
         return counts
 
 
-@dataclass(frozen=True, slots=True)
-class ControlInfo:
+class ControlInfo(Struct, frozen=True):
     """What a reader of a finding needs to know of its control (all that formats print)."""
 
     id: str
@@ -147,5 +141,5 @@ class ControlInfo:
     moments: tuple[str, ...] = ("approve", "deploy", "serve")
     expected: str = ""
     origin: Literal["built-in", "user"] = "built-in"
-    undecidable_without: tuple[str, ...] = field(default=())
+    undecidable_without: tuple[str, ...] = ()
     """Patterns whose absence, too, makes the control unknown."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from modelwarden import __version__, cedar
 from modelwarden.arn import parse_arn
@@ -36,16 +37,14 @@ LATEST: Final = "9999-12-31T00:00:00Z"
 """A time after every `block_from`."""
 
 
-@dataclass(frozen=True, slots=True)
-class House:
+class House(Struct, frozen=True):
     """The rules of the house: what is judged, and how strictly."""
 
     bundle: Bundle
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Where the rules come from, as the command line names them."""
 
     config: Path | None = None
@@ -55,8 +54,7 @@ class Sources:
     """`profile`, `level` (`ID=LEVEL` strings), `bundle`, `runs`, `role`, `external_id`, `retries`: what flags may tighten or name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What the user asks about one target."""
 
     target: str
@@ -71,8 +69,7 @@ class Question:
     replay: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """What was read for one question."""
 
     evidence: Evidence

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal, get_args
+
+from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.control import ControlError, ParameterValue
@@ -37,8 +38,7 @@ _PROSE: Final = ("source", "about")
 """Keys of a table that explain a value and do not decide."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterDeclaration:
+class ParameterDeclaration(Struct, frozen=True):
     """One parameter that controls may read."""
 
     name: str

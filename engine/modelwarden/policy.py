@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from modelwarden import cedar, syntax
 from modelwarden.attributes import Attribute, Path, attributes, camel
@@ -21,8 +22,7 @@ OPTIONAL_ANNOTATIONS: Final = ("expected", "undecidable_without")
 _PARAMETERS: Final[Path] = ("context", "parameters")
 
 
-@dataclass(frozen=True)
-class CedarPolicy:
+class CedarPolicy(Struct, frozen=True, dict=True):
     """One compiled control."""
 
     info: ControlInfo

@@ -7,11 +7,11 @@ list become one request each; members with equal facts share one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-import orjson
+import msgspec
+from msgspec import Struct, field
 
 from modelwarden.attributes import (
     NAMESPACE,
@@ -36,8 +36,7 @@ _PRINCIPAL: Final = {"type": f"{NAMESPACE}::Principal", "id": "principal"}
 Tree = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Shown:
+class Shown(Struct):
     """Attributes of the package (or of one member) and where each came from."""
 
     values: dict[Path, Any] = field(default_factory=dict)
@@ -54,8 +53,7 @@ class Shown:
         self.facts[attribute.path] = Observation(pointer, fact)
 
 
-@dataclass(slots=True)
-class Member:
+class Member(Struct):
     """One member of a list, or several with equal facts."""
 
     shown: Shown
@@ -63,8 +61,7 @@ class Member:
     """Index of each list on the way; shorter than the chain where a list is empty or was not read."""
 
 
-@dataclass(slots=True)
-class Family:
+class Family(Struct):
     """The members of one list and of the lists inside it."""
 
     members: list[Member] = field(default_factory=list)
@@ -72,8 +69,7 @@ class Family:
     """Chain -> counts of it that were not read."""
 
 
-@dataclass(slots=True)
-class Projection:
+class Projection(Struct):
     """One package, ready for Cedar."""
 
     plain: Shown
@@ -106,7 +102,7 @@ class Projection:
         _open(opened, resource, "resource")
         _open(opened, principal, "principal")
         resource["metadata"] = {"__entity": _METADATA}
-        return orjson.dumps(
+        return msgspec.json.encode(
             [
                 {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
                 {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
@@ -125,7 +121,7 @@ class Projection:
             "principal": _PRINCIPAL,
             "action": {"type": f"{NAMESPACE}::Action", "id": moment},
             "resource": _PACKAGE,
-            "context": orjson.dumps(context).decode(),
+            "context": msgspec.json.encode(context).decode(),
         }
 
 

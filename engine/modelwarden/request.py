@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 
@@ -16,8 +17,7 @@ MOMENTS: tuple[Moment, ...] = get_args(Moment)
 PRINCIPAL_FIELDS = ("principal", "identity", "kind", "person")
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """Who acts. `modelwarden.identity` reads one from an ARN."""
 
     principal: str
@@ -39,8 +39,7 @@ class Principal:
         return {f"{pointer}/{name}": self.fact(name, source) for name in PRINCIPAL_FIELDS}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is asked of a package."""
 
     stage: Stage

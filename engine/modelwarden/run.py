@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Unknown, digest, facts_from_json, facts_to_json
@@ -29,8 +30,7 @@ class RunError(UserError):
     help = "name a file that `modelwarden gate` wrote"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Everything behind one decision."""
 
     id: str
@@ -118,7 +118,7 @@ def write(run: Run, folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = folder / f".{run.id}.{os.getpid()}.part"
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(orjson.dumps(run.to_json()))
+            file.write(msgspec.json.encode(run.to_json()))
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -141,10 +141,10 @@ def read(path: Path) -> Run:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RunError(f"{path}: larger than {MAX_BYTES} bytes")
-        document = orjson.loads(path.read_bytes())
+        document = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except orjson.JSONDecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise RunError(f"{path}: not JSON: {error}") from error
     try:
         return Run.from_json(document)

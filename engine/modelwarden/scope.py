@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from modelwarden import toml
 from modelwarden.arn import ArnError, parse_arn
@@ -24,8 +25,7 @@ from modelwarden.toml import SettingsError, quoted
 ACCOUNT: Final = re.compile(r"\d{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What scopes and waivers may ask of one package."""
 
     arn: str
@@ -49,8 +49,7 @@ def subject_of(facts: Evidence, units: Mapping[str, str]) -> Subject:
     return Subject(facts.package, arn.account, arn.region, arn.group, unit, facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """Which packages; everything that is given must hold, of a list one member."""
 
     accounts: tuple[str, ...] = ()
@@ -101,8 +100,7 @@ class Match:
         return ", ".join([*parts, *(f"tag {key}={value}" for key, value in self.tags.items())])
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """One `[[scope]]` block."""
 
     label: str

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 RowState = Literal[
     "read", "denied", "expired", "throttled", "disabled", "unreachable", "malformed", "incomplete", "skipped"
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True):
     """One account x region x API of a run."""
 
     account: str

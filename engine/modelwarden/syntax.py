@@ -7,8 +7,9 @@ and `attr`, `hasTag` and `getTag` hold `left` and `right`, an extension call hol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from modelwarden.attributes import TAGS, Path
 
@@ -19,8 +20,7 @@ TAG_MARK = "[tag]"
 """Segment after an entity's path that marks a tag; the key follows: `("resource", "[tag]", "owner")`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """One place where an expression names data."""
 
     path: Path

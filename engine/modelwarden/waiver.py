@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.finding import AppliedWaiver
@@ -26,8 +27,7 @@ _OPTIONAL: Final = ("account", "region", "granted", "unknown", "break_glass", "l
 _EXAMPLE: Final = "every waiver has " + ", ".join(_REQUIRED) + ", and one of " + ", ".join(_TARGETS)
 
 
-@dataclass(frozen=True, slots=True)
-class Waiver:
+class Waiver(Struct, frozen=True):
     """One exception."""
 
     id: str

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, Final
 
-import orjson
+import msgspec
+from msgspec.structs import asdict
 
 from modelwarden.control import ATTRIBUTE, Control, ControlError, ParameterValue
 from modelwarden.evidence import Evidence, EvidenceError
@@ -83,7 +83,7 @@ class Workers:
         timer.start()
         try:
             assert process.stdin is not None
-            process.stdin.write(orjson.dumps(question) + b"\n")
+            process.stdin.write(msgspec.json.encode(question) + b"\n")
             process.stdin.flush()
             line = answers.readline()
         except OSError:
@@ -91,7 +91,7 @@ class Workers:
         finally:
             timer.cancel()
         if line.endswith(b"\n"):
-            answer: dict[str, Any] = orjson.loads(line)
+            answer: dict[str, Any] = msgspec.json.decode(line)
             return answer
         late = timer.finished.is_set() and process.poll() is not None and process.returncode == -9
         self._stop()
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str]) -> None:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's file raises is told as one line
             failure = failure or f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     for line in sys.stdin.buffer:
-        answers.write(orjson.dumps(_answer(orjson.loads(line), loaded, failure), default=str) + b"\n")
+        answers.write(msgspec.json.encode(_answer(msgspec.json.decode(line), loaded, failure), enc_hook=str) + b"\n")
         answers.flush()
 
 

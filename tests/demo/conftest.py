@@ -6,12 +6,13 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.session import Session, get_session
+from msgspec.structs import replace
 
 from modelwarden import gate
 from modelwarden.collect import Collector

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from modelwarden.cases import Case, load_cases
 from modelwarden.decide import decide
 from modelwarden.evaluate import evaluate, subject
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
+from modelwarden.facts import KEYED
 from modelwarden.finding import AppliedWaiver, Digests, Finding, Observation
+from modelwarden.gate import exit_code
 from modelwarden.identity import who
 from modelwarden.request import Request
 from modelwarden.rule import read_by
@@ -171,7 +173,9 @@ def _decisive(case: Case) -> set[str]:
             **{name: d.default for name, d in builtin().declarations.items() if d.default is not None},
             **case.parameters,
         }
-        return {seen.pointer for seen in read_by(control, record, values, {})} & set(case.facts)
+        touched = {seen.pointer for seen in read_by(control, record, values, {})}
+        listings = {keys for prefix, keys in KEYED.items() if any(pointer.startswith(prefix) for pointer in touched)}
+        return (touched | listings) & set(case.facts)
     policy = builtin().cedar.policies[case.control]
     patterns = [attribute.pattern for attribute in policy.attributes] + [pointer for _, pointer in policy.tags]
     counts = {head + "_count" for pattern in patterns for head in [pattern.split("/*")[0]] if "*" in pattern}
@@ -195,6 +199,7 @@ def test_a_pass_needs_every_fact_it_read(case: Case) -> None:
                     f"{pointer} is gone and the control passes"
                 )
             else:
+                assert exit_code(decision([finding], Rules({})).verdict) != 0
                 assert any(seen.pointer == pointer or pointer.endswith("_count") for seen in finding.observed), (
                     pointer,
                     finding,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from modelwarden.catalog import Bundle, load_bundle
 from modelwarden.errors import UserError

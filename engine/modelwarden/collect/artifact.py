@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect.aws import Answer, Failure
 from modelwarden.collect.image import time_text
@@ -22,8 +23,7 @@ _HEAD: Final = ("encryption/sse", "etag", "version_id", "checksum_sha256", "size
 _KEY: Final = ("arn", "manager", "state", "origin", "rotation_enabled")
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """One place that a container loads from."""
 
     container: int

@@ -11,7 +11,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -34,6 +33,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.parsers import ResponseParserError
+from msgspec import Struct, field
 
 from modelwarden.collect.record import Tape
 from modelwarden.errors import UserError
@@ -128,16 +128,14 @@ class MalformedBody(BotoCoreError):  # type: ignore[misc] # botocore has no type
     fmt = "a success that is not what the API answers"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What AWS said."""
 
     data: Mapping[str, Any]
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why nothing was read; `state` is `read` where AWS answered that it is not there."""
 
     state: RowState
@@ -150,8 +148,7 @@ class Failure:
         return Absent(self.source) if self.state == "read" else Unknown(self.code, self.source, self.message)
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     state: RowState = "read"
     calls: int = 0
     seconds: float = 0.0
@@ -159,8 +156,7 @@ class _Row:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How to get at accounts."""
 
     role: str | None = None
@@ -170,8 +166,7 @@ class Access:
     timeout_seconds: int | None = None
 
 
-@dataclass
-class Aws:
+class Aws(Struct, dict=True):
     """Sessions per account, clients per account, region and service, and the ledger."""
 
     access: Access

@@ -8,8 +8,9 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect.aws import Answer, Aws, Failure
 from modelwarden.collect.report import plain
@@ -35,8 +36,7 @@ _ECR_FACTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ImageUri:
+class ImageUri(Struct, frozen=True):
     """`[HOST/]REPOSITORY[:TAG][@DIGEST]` in parts."""
 
     text: str
@@ -90,8 +90,7 @@ def no_image(pointer: str, fact: Fact) -> dict[str, Fact]:
     return {f"{pointer}/{name}": fact for name in _ECR_FACTS}
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which parts of an image are asked for."""
 
     manifest: bool

@@ -6,10 +6,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.errors import UserError
 
@@ -23,8 +24,7 @@ class RecordingError(UserError):
     help = "name a folder that `--record` wrote"
 
 
-@dataclass(frozen=True, slots=True)
-class Tape:
+class Tape(Struct, frozen=True):
     """Where responses are kept and come from; both may be None."""
 
     record: Path | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from modelwarden.evidence import Unknown, digest
 from modelwarden.finding import ControlInfo, Decision, Ruling
@@ -17,8 +18,7 @@ _NEXT_STEPS: Final = {
 """Reason of an unknown fact -> what makes it known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One call that did not give what it should have."""
 
     api: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Final
 
-import orjson
+import msgspec
+from msgspec.structs import asdict
 
 from modelwarden.finding import ControlInfo
 from modelwarden.render.cause import help_for
-from modelwarden.render.text import is_active
+from modelwarden.render.text import LOG_COMMAND, is_active
 from modelwarden.run import Run
 
 SCHEMA_VERSION: Final = "modelwarden.decision/1"
@@ -25,7 +25,8 @@ def dump(document: Any) -> str:
 
     The law: no character of the result is one that `printable` would change, newlines apart.
     """
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode().replace("##", "\\u0023#")
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    text = LOG_COMMAND.sub(r"\\u0023#", text)
     if not text.isascii() or "\x7f" in text:
         text = "".join(_escape(c) if c != "\n" and is_active(c) else c for c in text)
     return text + "\n"

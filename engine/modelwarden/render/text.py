@@ -30,7 +30,7 @@ _HEADLINES: Final = {
 }
 _ORDER: Final = {"blocks": 0, "undecides": 1, "flags": 2}
 _ACTIVE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_LOG_COMMAND: Final = re.compile(r"##(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
+LOG_COMMAND: Final = re.compile(r"##(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
 """What GitHub, Azure and TeamCity take for a command wherever it stands in a line of a log."""
 
 
@@ -39,7 +39,7 @@ def printable(text: str) -> str:
 
     The law: no character of the result is of a Unicode category that begins with C, or a line or paragraph separator.
     """
-    text = _LOG_COMMAND.sub(r"\\u{23}#", text)
+    text = LOG_COMMAND.sub(r"\\u{23}#", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(f"\\u{{{ord(c):x}}}" if is_active(c) else c for c in text)
@@ -212,9 +212,14 @@ def coverage(run: Run) -> str:
 
 def unread(run: Run) -> list[str]:
     """One line for each API that did not answer as it should."""
-    rows = sorted((row for row in run.ledger if row.state != "read"), key=lambda row: (row.account, row.region, row.api))
+    rows = sorted(
+        (row for row in run.ledger if row.state != "read"), key=lambda row: (row.account, row.region, row.api)
+    )
     return [
-        cut(printable(f"{row.api} in {row.account}/{row.region}: {row.state}{f': {row.error}' if row.error else ''}"), 300)
+        cut(
+            printable(f"{row.api} in {row.account}/{row.region}: {row.state}{f': {row.error}' if row.error else ''}"),
+            300,
+        )
         + (f" (covered by {printable(row.covered_by)})" if row.covered_by else "")
         for row in rows
     ]

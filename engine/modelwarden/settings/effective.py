@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from modelwarden import toml
 from modelwarden.control import ParameterValue
@@ -117,8 +118,7 @@ Refusal = Callable[[Waiver, Effective], str]
 """Why a live waiver does not count, empty where it does (`authz.refused_waiver`)."""
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Struct, frozen=True, dict=True):
     """Everything that depends on stage, moment, day and scopes only."""
 
     levels: Mapping[str, tuple[Level, str]]
@@ -126,8 +126,7 @@ class Resolved:
     unknown: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True, dict=True):
     """All layers together."""
 
     sources: Sources
@@ -135,7 +134,7 @@ class Settings:
     """Each with `name`, `path` and `digest`; the first is the authority."""
     declarations: Mapping[str, ParameterDeclaration]
     control_ids: tuple[str, ...]
-    _cache: dict[Any, Resolved] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[Any, Resolved] = field(default_factory=dict)
 
     @staticmethod
     def of(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from modelwarden import toml
 from modelwarden.control import ParameterValue
@@ -30,8 +31,7 @@ ENFORCE: Final = ("role", "external_id")
 KEYS: Final = ("profile", "enforcement", "parameters", "scope", "bundle", "collect", "enforce", "runs", *AUTHORITY)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A layer as it was read, before anything is known of the bundle."""
 
     name: LayerName
@@ -44,8 +44,7 @@ class Source:
     """(file, table) of every waiver, those in the document among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A layer, checked by itself."""
 
     source: Source

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.settings.layer import Layer
 from modelwarden.toml import SettingsError, quoted
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(Struct, frozen=True):
     """How evidence is read; None leaves it to the collector."""
 
     role: str | None = None
@@ -23,8 +23,7 @@ class Collect:
     timeout_seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Enforce:
+class Enforce(Struct, frozen=True):
     """How a decision is written back; None: like evidence is read."""
 
     role: str | None = None

@@ -7,8 +7,9 @@ scopes change it, and join whatever a lower layer says with what stood before, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
+
+from msgspec import Struct
 
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import Setting, of_profile, stricter
@@ -23,8 +24,7 @@ Holds = Callable[[Scope], Literal["yes", "no"] | Unknown]
 """Whether a scope holds for the package at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held(Generic[T]):
+class Held(Struct, Generic[T], frozen=True):
     """A value and why it holds."""
 
     value: T
@@ -35,8 +35,7 @@ class Held(Generic[T]):
     """Set where the value holds only if a scope does and nobody can tell: the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Algebra(Generic[T]):
+class Algebra(Struct, Generic[T], frozen=True):
     """What levels and parameters do differently."""
 
     stated: Callable[[Holder, T], tuple[T, str] | None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.enforcement import Enforcement, Setting, of_profile
@@ -14,8 +15,7 @@ from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One setting outside of every scope, or one that a scope sets."""
 
     setting: str

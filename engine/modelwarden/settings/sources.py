@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.evidence import digest
@@ -38,15 +39,14 @@ _VARIABLES: Final = tuple(f"{PREFIX}{name}" for name in (*_PLACES, "PROFILE", "B
 _FLAGS: Final = ("profile", "level", "bundle", "runs", *_COLLECT.values())
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(Struct, frozen=True, dict=True):
     """All layers as they were read, the first one on top."""
 
     sources: tuple[Source, ...]
     bundle_paths: tuple[Path, ...]
     """Folders of controls that the layers name, without duplicates."""
     runs: Path | None
-    copy: TemporaryDirectory[str] | None = field(default=None, repr=False)
+    copy: TemporaryDirectory[str] | None = None
     """Holds the private copy of the policy pack; removed with the last reference."""
 
     @property

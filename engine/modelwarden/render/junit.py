@@ -1,0 +1,89 @@
+"""JUnit XML: one test case a control, for the test views of any CI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from modelwarden.finding import Ruling
+from modelwarden.render.text import block, count, coverage, headline, notes, printable, short, title_of, unread, waived
+from modelwarden.run import Run
+
+_DECISION: Final = "decision"
+
+
+def render(run: Run) -> str:
+    """One suite. Nothing that is unknown, waived or not applicable looks like a pass."""
+    decision = run.decision
+    cases = [_case(run, ruling) for ruling in decision.rulings]
+    if decision.verdict == "undecided" and not any(case.find("error") is not None for case in cases):
+        cases.append(_undecided(run))
+    totals = {"tests": str(len(cases))} | {
+        plural: str(sum(case.find(one) is not None for case in cases))
+        for plural, one in (("failures", "failure"), ("errors", "error"))
+    }
+    root = ET.Element("testsuites", {"name": "modelwarden", **totals})
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        {
+            "name": f"{short(decision.package)} -> {decision.request.stage} ({decision.request.moment})",
+            **totals,
+            "skipped": str(sum(case.find("skipped") is not None for case in cases)),
+            "timestamp": run.started_at,
+        },
+    )
+    about = ET.SubElement(suite, "properties")
+    for name, value in _properties(run):
+        ET.SubElement(about, "property", {"name": name, "value": value})
+    suite.extend(cases)
+    lines = [headline(decision), *notes(decision), *(f"not read: {line}" for line in unread(run)), count(run)]
+    ET.SubElement(suite, "system-out").text = "\n".join(lines)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _case(run: Run, ruling: Ruling) -> ET.Element:
+    info = run.controls[ruling.finding.control]
+    name = f"{info.id} {printable(info.title)}"
+    case = ET.Element("testcase", {"name": name, "classname": f"modelwarden.{info.id.partition('-')[0]}"})
+    said, type_, element = title_of(ruling, info), ruling.finding.outcome, ""
+    if ruling.waiver is not None:
+        element, type_, said = "skipped", "waived", f"waived: {said}; {waived(ruling)}"
+    elif ruling.finding.outcome == "fail":
+        element, type_ = "failure", "block" if ruling.effect == "blocks" else "flag"
+    elif ruling.finding.outcome == "unknown":
+        element = "error"
+    elif ruling.finding.outcome == "not-applicable":
+        element, said = "skipped", f"not applicable: {said}"
+    if element:
+        node = ET.SubElement(case, element, {"type": type_, "message": said})
+        node.text = "\n".join(block(run, None, [ruling]))
+    return case
+
+
+def _undecided(run: Run) -> ET.Element:
+    """Without it a run in which nothing applied would be green."""
+    case = ET.Element("testcase", {"name": _DECISION, "classname": "modelwarden"})
+    said = headline(run.decision)
+    ET.SubElement(case, "error", {"type": "undecided", "message": said}).text = "\n".join([said, *notes(run.decision)])
+    return case
+
+
+def _properties(run: Run) -> Iterator[tuple[str, str]]:
+    decision, request = run.decision, run.decision.request
+    yield from (
+        ("verdict", decision.verdict),
+        ("package", printable(decision.package)),
+        ("stage", request.stage),
+        ("moment", request.moment),
+        ("as_of", printable(request.as_of)),
+        ("run", run.id),
+        ("coverage", coverage(run)),
+        ("advisory", str(decision.advisory).lower()),
+        ("asserted", ", ".join(decision.asserted)),
+        ("off", ", ".join(decision.off)),
+    )
+    for name in decision.digests.__dataclass_fields__:
+        yield f"digest.{name}", getattr(decision.digests, name)
