@@ -85,13 +85,19 @@ def _bytes(target: str, shown: str) -> bytes:
 
 
 def parse(data: bytes, shown: str) -> Any:
-    """Strict JSON: UTF-8, no NaN, no duplicate keys, no absurd depth or numbers.
+    """Strict JSON: UTF-8, no NaN, no duplicate keys, no lone surrogates, no absurd depth or numbers.
 
     Raises:
         EvidenceError: anything else.
     """
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        if b"\\ud" in data or b"\\uD" in data:
+            # Escapes of surrogates: a lone one is no text, and no encoder would take it later.
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        return document
+    except UnicodeEncodeError as error:
+        raise EvidenceError(f"{shown}: a lone surrogate is no text") from error
     except UnicodeDecodeError as error:
         raise EvidenceError(f"{shown}: not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
