@@ -19,6 +19,7 @@ demo: $(STAMP) ## gate every package of the simulated organization and write one
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## everything: format, lint, types, controls, tests
+	@scripts/browser.sh
 	@$(MAKE) --no-print-directory lint type
 	$(BIN)/modelwarden lint
 	$(BIN)/modelwarden test

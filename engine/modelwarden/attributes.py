@@ -166,16 +166,19 @@ def _basis_points(value: float, rounding: Rounding) -> int | None:
 
 
 def schema_text(parameters: dict[str, str]) -> str:
-    """The Cedar schema; `parameters` is name -> `set | string | long | bool` (tables are for Python controls only)."""
+    """The Cedar schema; `parameters` is name -> `set | string | long | bool` (tables are for Python controls only).
+
+    Parameters need no `has`: one that nobody set is left out, so that Cedar errs and the control is unknown.
+    """
     resource = _record([a for a in attributes().values() if a.path[0] == "resource"], 1, "    metadata: Metadata,\n")
     principal = _record([a for a in attributes().values() if a.path[0] == "principal"], 1)
     declared = "".join(
-        f"        {camel(name)}?: {_CEDAR_TYPES[type_]},\n"
+        f"        {camel(name)}: {_CEDAR_TYPES[type_]},\n"
         for name, type_ in sorted(parameters.items())
         if type_ != "table"
     )
     context = _record(
-        [a for a in attributes().values() if a.path[0] == "context"], 1, f"    parameters?: {{\n{declared}    }},\n"
+        [a for a in attributes().values() if a.path[0] == "context"], 1, f"    parameters: {{\n{declared}    }},\n"
     )
     return (
         "// Generated from engine/modelwarden/facts.py by `make docs`. Do not edit.\n"

@@ -6,9 +6,9 @@ owner has put a name there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
+from modelwarden.proposal import comment, text, texts
 from modelwarden.run import Run
 
 _HEAD = """\
@@ -18,41 +18,42 @@ _HEAD = """\
 """
 
 
-def propose(runs: Iterable[Run], *, owner: str, ticket: str, granted: str, expires: str) -> str:
-    """TOML with one waiver for each package that has failures, newest run first; `granted` and `expires` are dates."""
+def propose(runs: Iterable[Run], *, owner: str, ticket: str, granted: str, expires: str) -> list[str]:
+    """TOML blocks, one waiver for each package that fails in its newest run, after a head that explains them.
+
+    Empty where nothing fails that is not waived already. `granted` and `expires` are dates.
+    """
     newest: dict[str, Run] = {}
     for run in runs:
         known = newest.get(run.decision.package)
         if known is None or known.started_at < run.started_at:
             newest[run.decision.package] = run
-    blocks = []
-    for package, run in sorted(newest.items()):
-        failed = sorted(
-            {r.finding.control for r in run.decision.rulings if r.finding.outcome == "fail" and r.waiver is None}
-        )
-        if failed:
-            blocks.append(_block(package, failed, run, owner=owner, ticket=ticket, granted=granted, expires=expires))
-    return "\n".join([_HEAD, *blocks]) if blocks else ""
+    blocks = [
+        _block(run, failed, owner=owner, ticket=ticket, granted=granted, expires=expires)
+        for _, run in sorted(newest.items())
+        if (failed := _failed(run))
+    ]
+    return [_HEAD, *blocks] if blocks else []
 
 
-def _block(
-    package: str, controls: Sequence[str], run: Run, *, owner: str, ticket: str, granted: str, expires: str
-) -> str:
-    # JSON strings are TOML basic strings, except for DEL, which TOML wants escaped.
-    rows = {
-        "id": f"baseline-{run.id}",
-        "package": package,
-        "controls": list(controls),
-        "owner": owner,
-        "ticket": ticket,
-        "granted": granted,
-        "expires": expires,
-    }
-    lines = ["[[waiver]]", *(f"{name} = {_toml(value)}" for name, value in rows.items())]
-    lines += ['reason = "present when the gate was introduced"', '# approver = "somebody other than the owner"']
-    titles = [f"#   {id_}: {run.controls[id_].title}" for id_ in controls if id_ in run.controls]
-    return "\n".join([*lines, *titles]) + "\n"
+def _failed(run: Run) -> list[str]:
+    """Controls with a failure that no waiver covers."""
+    rulings = run.decision.rulings
+    return sorted(one.finding.control for one in rulings if one.finding.outcome == "fail" and one.waiver is None)
 
 
-def _toml(value: object) -> str:
-    return json.dumps(value).replace("\x7f", "\\u007f")
+def _block(run: Run, controls: Sequence[str], *, owner: str, ticket: str, granted: str, expires: str) -> str:
+    lines = [
+        "[[waiver]]",
+        f"id = {text(f'baseline-{run.id}')}",
+        f"package = {text(run.decision.package)}",
+        f"controls = {texts(controls)}",
+        *(comment(f"  {id_}: {run.controls[id_].title}") for id_ in controls if id_ in run.controls),
+        f"owner = {text(owner)}",
+        f"ticket = {text(ticket)}",
+        f"granted = {granted}",
+        f"expires = {expires}",
+        'reason = "present when the gate was introduced"',
+        '# approver = "somebody other than the owner"',
+    ]
+    return "\n".join(lines) + "\n"

@@ -6,33 +6,28 @@ never replace one. Every error is raised here, before anything is judged.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, partial
-from importlib.abc import Traversable
-from importlib.resources import files
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
-from modelwarden import cedar
+from modelwarden import builtin, cedar
 from modelwarden.attributes import schema_text
-from modelwarden.cedar import Authorizer
+from modelwarden.bundle_file import BundleFile, builtin_files, user_files
+from modelwarden.cedar import Authorizer, PolicyJson
 from modelwarden.control import Control, ControlError, placed
 from modelwarden.errors import UserError
 from modelwarden.evidence import digest
+from modelwarden.finding import ControlInfo
 from modelwarden.judge import CedarJudge
 from modelwarden.parameter import ParameterDeclaration, load_declarations
-from modelwarden.policy import CedarPolicy, compile_file
+from modelwarden.policy import CedarPolicy, read_file
+from modelwarden.problem import Problem
+from modelwarden.statement import statements
 from modelwarden.worker import WorkerError, Workers, controls_of
-
-Origin = Literal["built-in", "user"]
-T = TypeVar("T")
-
-MAX_FILE: Final = 1_000_000
-"""Bytes of one policy or rule file."""
 
 
 class BundleError(UserError):
@@ -41,28 +36,13 @@ class BundleError(UserError):
     help = "`modelwarden lint` shows all problems of a bundle"
 
 
-class BundleFile(Struct, frozen=True):
-    """One file of a bundle, as it was read."""
-
-    path: str
-    """`policies/unencrypted_artifact.cedar`, or below the folder that the user named."""
-    text: str
-    origin: Origin
-    location: str = ""
-    """Where it lies on this machine; not recorded."""
-
-    @property
-    def sha256(self) -> str:
-        return "sha256:" + hashlib.sha256(self.text.encode()).hexdigest()
-
-
 class Bundle(Struct, frozen=True, dict=True):
     """Controls, their files and the parameters they may read."""
 
     controls: dict[str, Control]
     """By id, sorted."""
     policies: tuple[CedarPolicy, ...]
-    authz: dict[str, cedar.PolicyJson]
+    authz: dict[str, PolicyJson]
     files: tuple[BundleFile, ...]
     declarations: dict[str, ParameterDeclaration]
     workers: Workers
@@ -82,172 +62,195 @@ class Bundle(Struct, frozen=True, dict=True):
 
     def schema(self) -> str:
         """The Cedar schema with every declared parameter."""
-        return schema_text({name: declaration.type for name, declaration in self.declarations.items()})
+        return schema_text(self.parameter_types())
+
+    def parameter_types(self) -> dict[str, str]:
+        """Name of each declared parameter -> its type."""
+        return {name: declaration.type for name, declaration in self.declarations.items()}
 
 
 def load_bundle(paths: Sequence[Path] = ()) -> Bundle:
     """The built-in controls and those of the folders.
 
     Raises:
-        BundleError: a file that does not load, a duplicate id, a policy that does not validate, no control at all.
+        BundleError: a problem that `lint` does not merely warn of; its message is the first one.
     """
-    sources = [*builtin_files(), *user_files(paths)]
-    declarations: dict[str, ParameterDeclaration] = {}
-    for file in _ending(sources, "parameters.toml"):
-        _merge(declarations, _guarded(load_declarations, file), file.path, "parameter")
-    policies: list[CedarPolicy] = []
-    authz: dict[str, cedar.PolicyJson] = {}
-    for file in _ending(sources, ".cedar"):
-        if "authz/" in file.path:
-            _merge(authz, _authz(file), file.path, "authorisation policy")
-        else:
-            policies += _guarded(partial(compile_file, origin=file.origin, parameters=list(declarations)), file)
-    rules = _ending(sources, ".py")
-    workers = Workers([Path(file.location) for file in rules if file.origin == "user"])
-    controls = _by_id(
-        [*(Control(policy.info) for policy in policies), *_builtin_rules(rules), *_user_rules(rules, workers)]
-    )
-    bundle = Bundle(controls, tuple(policies), authz, tuple(sources), declarations, workers)
-    _validate(bundle, [policy for policy in policies if policy.info.origin == "user"])
+    bundle, problems = survey(paths)
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        more = f"; `modelwarden lint` shows all {len(errors)} problems" if len(errors) > 1 else ""
+        raise BundleError(str(errors[0]), (errors[0].help or BundleError.help) + more)
     return bundle
 
 
-def builtin_files() -> list[BundleFile]:
-    """The files that ship with the engine."""
-    found: list[BundleFile] = []
-    for folder, shown in (("policies", "policies"), ("policies.authz", "policies/authz"), ("rules", "rules")):
-        entries = sorted(files(f"modelwarden.builtin.{folder}").iterdir(), key=lambda one: one.name)
-        found += [
-            BundleFile(f"{shown}/{entry.name}", _text(entry, f"{shown}/{entry.name}"), "built-in")
-            for entry in entries
-            if entry.name.endswith((".cedar", ".py", "parameters.toml")) and entry.name != "__init__.py"
-        ]
-    return found
+def survey(paths: Sequence[Path] = (), *, thorough: bool = False) -> tuple[Bundle, list[Problem]]:
+    """What could be read of the bundle, and every problem in it, file by file.
 
-
-def user_files(paths: Sequence[Path]) -> list[BundleFile]:
-    """The files of the folders that the settings or `--bundle` name; each must hold at least one control.
-
-    Raises:
-        BundleError: no such folder, or nothing in it.
+    What ships is linted before a release, so that a gate need not do it again; `thorough` does.
     """
-    found: list[BundleFile] = []
-    for root in paths:
-        if not root.is_dir():
-            raise BundleError(f"{root}: no such folder", "name a folder with `.cedar` or `.py` files")
-        entries = [
-            entry
-            for entry in sorted(root.rglob("*"))
-            if entry.suffix in (".cedar", ".py") or entry.name == "parameters.toml"
-        ]
-        entries = [
-            entry
-            for entry in entries
-            if entry.is_file() and "tests" not in entry.relative_to(root).parts and entry.name != "__init__.py"
-        ]
-        if not any(entry.suffix in (".cedar", ".py") for entry in entries):
-            raise BundleError(f"{root}: holds no control", "add `.cedar` or `.py` files, or name another folder")
-        for entry in entries:
-            shown = f"{root.name}/{entry.relative_to(root).as_posix()}"
-            found.append(BundleFile(shown, _text(entry, str(entry)), "user", str(entry)))
-    return found
+    problems: list[Problem] = []
+    sources = [*builtin_files(), *user_files(paths, problems)]
+    reader = _Reader(sources, thorough, problems)
+    policies = reader.policies()
+    controls = reader.by_id([*(Control(policy.info) for policy in policies), *reader.rules()])
+    bundle = Bundle(controls, tuple(policies), reader.authz(), tuple(sources), reader.declarations, reader.workers)
+    reader.validate(bundle)
+    order = {file.path: number for number, file in enumerate(sources)}
+    problems.sort(key=lambda problem: (order.get(problem.path, -1), problem.line))
+    return bundle, list(dict.fromkeys(problems))
 
 
-def _text(entry: Traversable, shown: str) -> str:
-    try:
-        data = entry.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{shown}: cannot be read: {error.strerror}", "check the file's permissions") from error
-    if len(data) > MAX_FILE:
-        raise BundleError(f"{shown}: larger than {MAX_FILE} bytes", "split it")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BundleError(f"{shown}: not UTF-8 at byte {error.start}", "save the file as UTF-8") from error
+class _Reader:
+    """Reads the files of one bundle and notes what is wrong with them."""
 
+    def __init__(self, sources: Sequence[BundleFile], thorough: bool, problems: list[Problem]) -> None:
+        self._sources = sources
+        self._thorough = thorough
+        self._problems = problems
+        self.workers = Workers()
+        self.declarations: dict[str, ParameterDeclaration] = {}
+        for file in self._of("parameters"):
+            self._declare(file)
 
-def _ending(sources: Iterable[BundleFile], ending: str) -> list[BundleFile]:
-    return [file for file in sources if file.path.endswith(ending)]
+    def _of(self, kind: str) -> list[BundleFile]:
+        return [file for file in self._sources if file.kind == kind]
 
+    def _checked(self, file: BundleFile) -> bool:
+        return self._thorough or file.origin == "user"
 
-def _guarded(load: Callable[[str, str], T], file: BundleFile) -> T:
-    try:
-        return load(file.text, file.path)
-    except ControlError as error:
-        raise BundleError(str(error), error.help) from error
+    def _tell(self, rule: str, file: BundleFile, line: int, message: str, help_: str = "") -> None:
+        self._problems.append(Problem(rule, file.path, line, message, help_))
 
+    def _declare(self, file: BundleFile) -> None:
+        try:
+            found = load_declarations(file.text, file.path)
+        except ControlError as error:
+            message = str(error).removeprefix(f"{file.path}: ")
+            self._tell("parameters", file, _toml_line(file.text, message), message, error.help)
+            return
+        for name, declaration in found.items():
+            if name in self.declarations:
+                help_ = "choose another name: a bundle adds and never replaces"
+                line = _toml_line(file.text, f"`{name}`")
+                self._tell("duplicate-parameter", file, line, f"parameter `{name}` exists already", help_)
+            self.declarations.setdefault(name, declaration)
 
-def _merge(into: dict[str, T], found: dict[str, T], path: str, what: str) -> None:
-    for name, value in found.items():
-        if name in into:
-            raise BundleError(
-                f"{path}: {what} `{name}` exists already", "choose another name: a bundle adds and never replaces"
-            )
-        into[name] = value
+    def policies(self) -> list[CedarPolicy]:
+        declared = {name: declaration.type for name, declaration in self.declarations.items()}
+        found: list[CedarPolicy] = []
+        for file in self._of("policy"):
+            policies, problems = read_file(file.text, file.path, file.origin, declared, thorough=self._checked(file))
+            found += policies
+            self._problems += problems
+        return found
 
+    def rules(self) -> list[Control]:
+        found: list[Control] = []
+        for file in self._of("rule"):
+            controls = self._load_rule(file)
+            if self._checked(file):
+                from modelwarden import purity
 
-def _authz(file: BundleFile) -> dict[str, cedar.PolicyJson]:
-    try:
-        policies = cedar.parse(file.text)
-    except cedar.CedarError as error:
-        raise BundleError(f"{file.path}: {error}") from error
-    found: dict[str, cedar.PolicyJson] = {}
-    for policy in policies:
-        id_ = policy.get("annotations", {}).get("id")
-        if not id_:
-            raise BundleError(f"{file.path}: annotation `@id` is missing")
-        if file.origin == "user" and policy["effect"] != "forbid":
-            raise BundleError(
-                f"{file.path}: authorisation policy `{id_}` is no `forbid`: a bundle may only take permissions away",
-                "say who may in the parameters of the organization layer, for example approvers_high",
-            )
-        _merge(found, {id_: policy}, file.path, "authorisation policy")
-    return found
+                self._problems += purity.problems(file.text, file.path)
+                for control in controls:
+                    self._check_parameters(file, control.info)
+            found += controls
+        return found
 
-
-def _builtin_rules(rules: Iterable[BundleFile]) -> list[Control]:
-    controls = []
-    for file in rules:
+    def _load_rule(self, file: BundleFile) -> list[Control]:
         if file.origin == "built-in":
-            module = importlib.import_module(
-                "modelwarden.builtin.rules." + file.path.removeprefix("rules/").removesuffix(".py")
-            )
-            controls += [
-                Control(placed(control.info, file.path, "built-in"), control.check) for control in controls_of(module)
-            ]
-    return controls
+            name = file.path.removeprefix("rules/").removesuffix(".py")
+            module = importlib.import_module(f"modelwarden.builtin.rules.{name}")
+            return [Control(placed(one.info, file.path, "built-in"), one.check) for one in controls_of(module)]
+        try:
+            infos = self.workers.load(Path(file.location))
+        except WorkerError as error:
+            help_ = "docs/writing-controls.md shows the form of a control"
+            self._tell("rule", file, error.line, f"does not load: {error}", help_)
+            return []
+        if not infos:
+            self._tell("no-control", file, 0, "defines no control", "decorate `check`, or keep helpers below `tests/`")
+        return [Control(placed(info, file.path, "user")) for info in infos]
+
+    def _check_parameters(self, file: BundleFile, info: ControlInfo) -> None:
+        for name in info.parameters:
+            if name not in self.declarations:
+                what = f"reads parameter `{name}`, which nobody declares"
+                self._tell(
+                    "unknown-parameter", file, info.line, what, "declare it in a parameters.toml beside the rule"
+                )
+
+    def authz(self) -> dict[str, PolicyJson]:
+        found: dict[str, PolicyJson] = {}
+        for file in self._of("authz"):
+            mine: dict[str, PolicyJson] = {}
+            lines: dict[str, int] = {}
+            for statement in statements(file.text):
+                try:
+                    (policy,) = cedar.parse(statement.text)
+                except (cedar.CedarError, ValueError) as error:
+                    self._tell("syntax", file, statement.line_of(""), str(error))
+                    continue
+                id_ = policy.get("annotations", {}).get("id") or ""
+                if self._may_authorise(file, statement.line_of(""), policy["effect"], id_, found | mine):
+                    mine[id_], lines[id_] = policy, statement.line_of("")
+            if self._checked(file):
+                self._validated(file, mine, builtin.read("policies.authz", "authz.cedarschema").decode(), lines)
+            found |= mine
+        return found
+
+    def _may_authorise(
+        self, file: BundleFile, line: int, effect: str, id_: str, taken: Mapping[str, PolicyJson]
+    ) -> bool:
+        if not id_:
+            self._tell("missing-annotation", file, line, "annotation `@id` is missing", 'write `@id("...")`')
+        elif id_ in taken:
+            help_ = "choose another name: a bundle adds and never replaces"
+            self._tell("duplicate-id", file, line, f"authorisation policy `{id_}` exists already", help_)
+        elif file.origin == "user" and effect != "forbid":
+            what = f"authorisation policy `{id_}` is no `forbid`: a bundle may only take permissions away"
+            help_ = "say who may in the parameters of the organization layer, for example approvers_high"
+            self._tell("effect", file, line, what, help_)
+        else:
+            return True
+        return False
+
+    def by_id(self, controls: Iterable[Control]) -> dict[str, Control]:
+        files = {file.path: file for file in self._sources}
+        found: dict[str, Control] = {}
+        for control in controls:
+            if control.id in found:
+                what = f"control id `{control.id}` exists already in {found[control.id].info.path}"
+                help_ = "choose an id of a family of your own: a bundle adds and never replaces"
+                self._tell("duplicate-id", files[control.info.path], control.info.line, what, help_)
+            found.setdefault(control.id, control)
+        if not found:
+            help_ = "reinstall modelwarden: its own controls are missing"
+            self._problems.append(Problem("no-control", "policies", 0, "no control was found", help_))
+        return dict(sorted(found.items()))
+
+    def validate(self, bundle: Bundle) -> None:
+        """Strict validation of the policies against the schema with every declared parameter."""
+        for file in self._of("policy"):
+            mine = {policy.id: policy.json for policy in bundle.policies if policy.info.path == file.path}
+            if mine and self._checked(file):
+                self._validated(
+                    file, mine, bundle.schema(), {policy.id: policy.info.line for policy in bundle.policies}
+                )
+
+    def _validated(
+        self, file: BundleFile, policies: Mapping[str, PolicyJson], schema: str, lines: Mapping[str, int]
+    ) -> None:
+        for id_, problem in cedar.validate(policies, schema):
+            help_ = "put `has` before it: `resource has a.b && resource.a.b ...`" if "optional" in problem else ""
+            self._tell("validation", file, lines[id_], f"{id_}: {problem}", help_)
 
 
-def _user_rules(rules: Iterable[BundleFile], workers: Workers) -> list[Control]:
-    mine = {file.location: file for file in rules if file.origin == "user"}
-    if not mine:
-        return []
-    try:
-        return [Control(placed(info, mine[location].path, "user")) for location, info in workers.describe()]
-    except WorkerError as error:
-        raise BundleError(f"a Python control did not load: {error}") from error
-
-
-def _by_id(controls: Iterable[Control]) -> dict[str, Control]:
-    found: dict[str, Control] = {}
-    for control in controls:
-        if control.id in found:
-            raise BundleError(
-                f"{control.info.path}: control id `{control.id}` exists already in {found[control.id].info.path}",
-                "choose an id of a family of your own: a bundle adds and never replaces",
-            )
-        found[control.id] = control
-    if not found:
-        raise BundleError("no control was found", "reinstall modelwarden: its own controls are missing")
-    return dict(sorted(found.items()))
-
-
-def _validate(bundle: Bundle, policies: Sequence[CedarPolicy]) -> None:
-    """Strict validation of the user's policies; the built-in ones are validated by `modelwarden lint` before release."""
-    try:
-        problems = cedar.validate({policy.id: policy.json for policy in policies}, bundle.schema()) if policies else []
-    except cedar.CedarError as error:
-        raise BundleError(str(error)) from error
-    if problems:
-        id_, problem = problems[0]
-        raise BundleError(f"{bundle.controls[id_].info.path}: {id_}: {problem}")
+def _toml_line(text: str, message: str) -> int:
+    """The line that a message tells, else that of the table whose name it quotes."""
+    told = re.search(r"at line (\d+)", message)
+    if told:
+        return int(told[1])
+    name = re.match(r"[^`]*`([^`.]+)", message)
+    headings = (number for number, line in enumerate(text.splitlines(), 1) if name and line.startswith(f"[{name[1]}"))
+    return next(headings, 0)

@@ -8,6 +8,7 @@ reasons; without the parents of the action entities every `action in` is false; 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,10 @@ from modelwarden.request import MOMENTS
 PolicyJson = dict[str, Any]
 """One policy in Cedar's JSON form: effect, principal, action, resource, conditions, annotations."""
 
+WIDTHS: Final = (80, 100, 120)
+"""Line widths at which a layout is accepted; the first is that of Cedar's own tools."""
+
+_ACTION: Final = re.compile(r" in context for \w+::Action::\"\w+\"")
 _BASE_ID: Final = "modelwarden:base"
 _ERROR: Final = "error while evaluating policy `"
 
@@ -66,39 +71,33 @@ def parse(text: str) -> list[PolicyJson]:
         document = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as error:
         raise CedarError(_first_line(error)) from error
+    except RecursionError as error:
+        raise CedarError("nested too deeply, or too many conditions in one policy") from error
     if document.get("templates"):
         raise CedarError("policy templates are not supported: replace the slots by `principal` and `resource`")
     policies: dict[str, PolicyJson] = document["staticPolicies"]
     return [policies[key] for key in sorted(policies, key=lambda name: int(name.removeprefix("policy")))]
 
 
-def render(body: Any) -> str:
-    """An expression of the JSON form as Cedar text on one line."""
-    policy = {
-        "effect": "forbid",
-        "principal": {"op": "All"},
-        "action": {"op": "All"},
-        "resource": {"op": "All"},
-        "conditions": [{"kind": "unless", "body": body}],
-    }
-    text = cedarpy.policies_from_json_str(_set_json({"p": policy}))
-    return " ".join(text[text.index("unless") :].removeprefix("unless").strip().rstrip(";").strip().strip("{}").split())
-
-
-def format_text(text: str) -> str:
+def format_text(text: str, width: int = WIDTHS[0]) -> str:
     """The text as Cedar's formatter lays it out.
 
     Raises:
         CedarError: a syntax error.
     """
     try:
-        return str(cedarpy.format_policies(text))
+        return str(cedarpy.format_policies(text, width))
     except ValueError as error:
         raise CedarError(_first_line(error)) from error
 
 
+def is_laid_out(text: str) -> bool:
+    """Whether Cedar's formatter leaves the text as it is, at one of the `WIDTHS`; raises CedarError as above."""
+    return any(format_text(text, width) == text for width in WIDTHS)
+
+
 def validate(policies: Mapping[str, PolicyJson], schema: str) -> list[tuple[str, str]]:
-    """`[(policy id, problem)]` of strict validation; empty where all are valid.
+    """`[(policy id, problem)]` of strict validation, each problem once; empty where all are valid.
 
     Raises:
         CedarError: the schema itself is refused.
@@ -109,13 +108,26 @@ def validate(policies: Mapping[str, PolicyJson], schema: str) -> list[tuple[str,
         handle = cedarpy.Schema.from_str(schema)
     except ValueError as error:
         raise CedarError(f"schema: {_first_line(error)}") from error
-    problems = []
+    problems: dict[tuple[str, str], None] = {}
     for policy_id, policy in policies.items():
         result = cedarpy.validate_policies(cedarpy.policies_from_json_str(_set_json({"p": policy})), handle)
-        problems += [(policy_id, _first_line(found.error)) for found in result.errors]
-        if not result.validation_passed and not result.errors:
-            problems.append((policy_id, "refused by the validator without a reason"))
-    return problems
+        told = sorted({_validation_problem(found.error) for found in result.errors}, key=len, reverse=True)
+        if not result.validation_passed and not told:
+            told = ["refused by the validator without a reason"]
+        # A record and the members in it are one problem, told of the longest path.
+        problems |= {(policy_id, one): None for one in told if not any(_is_prefix(one, other) for other in told)}
+    return list(problems)
+
+
+def _validation_problem(error: str) -> str:
+    """Without the policy's number and without the action, since Cedar repeats the problem for each of them."""
+    return _ACTION.sub("", _first_line(error).removeprefix("for policy `policy0`, "))
+
+
+def _is_prefix(one: str, other: str) -> bool:
+    """``... attribute `a` on ...`` of ``... attribute `a.b` on ...``."""
+    shorter, longer = (text.split("`") for text in (one, other))
+    return len(shorter) == len(longer) > 1 and shorter[0] == longer[0] and longer[1].startswith(shorter[1] + ".")
 
 
 class PolicySet:

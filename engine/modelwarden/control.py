@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact
 from modelwarden.facts import kind_of, kinds
 from modelwarden.finding import ControlInfo
+from modelwarden.problem import Complaint
 
 ParameterValue = str | int | bool | tuple[str, ...] | Mapping[str, Any]
 
@@ -31,6 +33,7 @@ ALL_MOMENTS: Final = ("approve", "deploy", "serve")
 ATTRIBUTE: Final = "__modelwarden_control__"
 """Where `@control` leaves the metadata on the function."""
 
+_FACTS: Final = "docs/facts.md lists them"
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,15}-\d{2,3}")
 
 
@@ -85,6 +88,8 @@ class View:
         self._declared = declared
         self.touched: dict[str, Fact] = {}
         """Pointer -> fact, in the order of reading."""
+        self.refused = ""
+        """The last undeclared read, which counts even if the control caught the exception."""
 
     def get(self, pointer: str) -> Fact:
         """The fact at a concrete pointer.
@@ -116,7 +121,8 @@ class View:
             return
         kind = kind_of(pointer)
         if kind is None or kind.pattern not in self._declared:
-            raise UndeclaredRead(f"reads `{pointer}` without declaring it")
+            self.refused = f"reads `{pointer}` without declaring it"
+            raise UndeclaredRead(self.refused)
 
 
 class Parameters(Mapping[str, Any]):
@@ -125,11 +131,17 @@ class Parameters(Mapping[str, Any]):
     def __init__(self, values: Mapping[str, ParameterValue], declared: frozenset[str]) -> None:
         self._values = values
         self._declared = declared
+        self.refused = ""
+        """As for `View`."""
+        self.missed = ""
+        """The last unset parameter that was read."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._declared:
-            raise UndeclaredRead(f"reads `parameter:{name}` without declaring it")
+            self.refused = f"reads `parameter:{name}` without declaring it"
+            raise UndeclaredRead(self.refused)
         if name not in self._values:
+            self.missed = name
             raise UnsetParameter(name)
         return self._values[name]
 
@@ -158,11 +170,16 @@ class Control(Struct, frozen=True):
 
     def declared_facts(self) -> frozenset[str]:
         """Patterns that the control may read, with the counts of the lists on the way."""
-        patterns = set(self.info.reads)
-        for pattern in self.info.reads:
-            parts = pattern.split("/*")
-            patterns.update("/*".join(parts[:depth]) + "_count" for depth in range(1, len(parts)))
-        return frozenset(patterns)
+        return _with_counts(self.info.reads)
+
+
+@lru_cache(maxsize=1_000)
+def _with_counts(reads: tuple[str, ...]) -> frozenset[str]:
+    patterns = set(reads)
+    for pattern in reads:
+        parts = pattern.split("/*")
+        patterns.update("/*".join(parts[:depth]) + "_count" for depth in range(1, len(parts)))
+    return frozenset(patterns)
 
 
 def control(
@@ -182,7 +199,9 @@ def control(
     Raises:
         ControlError: an id, severity, moment or fact pattern that does not exist.
     """
-    facts, parameters = split_reads(id, reads)
+    if isinstance(reads, str):
+        raise ControlError(f"{id}: `reads` is a text", 'write a tuple: reads=("/container_count",)')
+    facts, parameters = split_reads(reads)
 
     def decorate(check: Check) -> Check:
         info = ControlInfo(
@@ -200,38 +219,40 @@ def control(
             line=check.__code__.co_firstlineno,
             moments=tuple(moments),
         )
-        check_info(info)
+        wrong = [f"{complaint.message}; {complaint.help}" for complaint in complaints(info)]
+        if wrong:
+            raise ControlError(f"{info.id}: {'; '.join(wrong)}")
         setattr(check, ATTRIBUTE, info)
         return check
 
     return decorate
 
 
-def split_reads(id_: str, reads: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Fact patterns and parameter names of a `reads` list.
-
-    Raises:
-        ControlError: a fact pattern that is not in the dictionary.
-    """
+def split_reads(reads: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Fact patterns and parameter names of a `reads` list."""
     facts = tuple(entry for entry in reads if not entry.startswith("parameter:"))
-    for pattern in facts:
-        if pattern not in kinds() and kind_of(pattern) is None:
-            raise ControlError(f"{id_}: reads `{pattern}`, which is not a fact; docs/facts.md lists them")
     return facts, tuple(entry.removeprefix("parameter:") for entry in reads if entry.startswith("parameter:"))
 
 
-def check_info(info: ControlInfo) -> None:
-    """Raises ControlError for metadata that no reader could use."""
+def complaints(info: ControlInfo) -> Iterator[Complaint]:
+    """Metadata that no reader could use."""
     if not isinstance(info.id, str) or not _ID.fullmatch(info.id):
-        raise ControlError(f"control id `{info.id}` is not of the form FAMILY-01")
+        yield Complaint("id", "@id", f"control id `{info.id}` is not of the form FAMILY-01", "write it like ACME-01")
     if info.severity not in SEVERITIES:
-        raise ControlError(f"{info.id}: unknown severity `{info.severity}`; use one of {', '.join(SEVERITIES)}")
+        help_ = f"use one of {', '.join(SEVERITIES)}"
+        yield Complaint("severity", "@severity", f"unknown severity `{info.severity}`", help_)
     unknown = [moment for moment in info.moments if moment not in ALL_MOMENTS]
     if unknown or not info.moments:
-        raise ControlError(f"{info.id}: unknown moment `{', '.join(unknown) or 'none'}`; use {', '.join(ALL_MOMENTS)}")
+        what = f"unknown moment `{', '.join(map(str, unknown)) or 'none'}`"
+        yield Complaint("action", "forbid", what, f"use {', '.join(ALL_MOMENTS)}")
     for name in ("title", "rationale", "remediation", "source", "since"):
         if not str(getattr(info, name)).strip():
-            raise ControlError(f"{info.id}: `{name}` is missing")
+            yield Complaint("missing-annotation", f"@{name}", f"`{name}` is empty", "say it in one sentence")
+    for pattern in info.reads:
+        if pattern not in kinds() and kind_of(pattern) is None:
+            yield Complaint("unknown-fact", "@reads", f"reads `{pattern}`, which is not a fact", _FACTS)
+    if not info.reads:
+        yield Complaint("no-facts", "@reads", "reads no fact, so it can prove nothing", "name the facts it reads")
 
 
 def placed(info: ControlInfo, path: str, origin: Literal["built-in", "user"]) -> ControlInfo:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct
 
-from modelwarden import cedar, syntax
+from modelwarden import syntax
 from modelwarden.catalog import Bundle
 from modelwarden.control import Control
 from modelwarden.evaluate import Effective, evaluate, subject
@@ -18,8 +17,8 @@ from modelwarden.judge import CedarJudge
 from modelwarden.policy import CedarPolicy, recompile
 from modelwarden.request import Request
 from modelwarden.rule import read_by
+from modelwarden.spelling import spell
 
-_PATH: Final = re.compile(r"\((\w+(?:\.\w+)*)\)")
 _ANSWERS: Final = {"pass": "yes", "fail": "no", "unknown": "cannot tell"}
 
 
@@ -98,13 +97,13 @@ def _clauses(
             if syntax.is_guard(condition) and _guards_another(condition, conjuncts):
                 continue
             guarded = syntax.conjunction([*_guards_of(condition, conjuncts), condition])
-            variant = recompile(policy, guarded, list(bundle.declarations))
+            variant = recompile(policy, guarded, bundle.parameter_types())
             judge = CedarJudge([variant])
             found = judge.judge(facts, effective.parameters, effective.parameters_unknown, request.moment, [policy.id])[
                 policy.id
             ]
             observed = found.observed or _facts_of(variant, facts)
-            yield Clause(_readable(condition), _ANSWERS.get(found.outcome, found.outcome), observed)
+            yield Clause(spell(condition), _ANSWERS.get(found.outcome, found.outcome), observed)
 
 
 def _guards_another(guard: Any, conjuncts: list[Any]) -> bool:
@@ -127,11 +126,3 @@ def _facts_of(policy: CedarPolicy, facts: Evidence) -> tuple[Observation, ...]:
     """For a clause that holds: every fact behind it, member by member."""
     patterns = [attribute.pattern for attribute in policy.attributes] + [pointer for _, pointer in policy.tags]
     return tuple(Observation(pointer, fact) for pattern in patterns for pointer, fact in facts.each(pattern))
-
-
-def _readable(expression: Any) -> str:
-    """Cedar's own text with the brackets around plain paths taken away."""
-    text, before = cedar.render(expression), ""
-    while text != before:
-        text, before = _PATH.sub(r"\1", text), text
-    return text[1:-1] if text.startswith("(") and text.endswith(")") and text.count("(") == 1 else text

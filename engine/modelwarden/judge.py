@@ -19,7 +19,7 @@ from modelwarden.evidence import Absent, Evidence, Present, Unknown
 from modelwarden.facts import kind_of
 from modelwarden.finding import Finding, Observation
 from modelwarden.policy import CedarPolicy
-from modelwarden.projection import Member, Projection, Projector, family_of, pointer_of
+from modelwarden.projection import Member, Projection, Projector, pointer_of
 
 MAX_SHOWN: Final = 10
 """Members that one finding spells out."""
@@ -122,49 +122,50 @@ class _PackageJudge:
             )
         if violations:
             return _joined(violations)
-        incomplete = self._projection.families[family_of(policy.chain)].incomplete
-        for chain, counts in incomplete.items():
-            if policy.chain.startswith(chain):
-                doubts.append(Finding(policy.id, "unknown", policy.info.expected, tuple(counts)))
         return _joined(doubts) if doubts else Finding(policy.id, "pass")
 
     def _of_member(self, policy: CedarPolicy, member: Member | None, judgement: Judgement, call: int = 0) -> Finding:
-        unknown, unset = self._doubts(policy, member)
-        if policy.id in judgement.errors:
-            reason = "" if unknown or unset else f"cedar: {judgement.errors[policy.id]}"
-            return self._unknown(policy, member, unknown, unset, reason)
-        if policy.id not in judgement.satisfied:
+        complies = policy.id not in judgement.satisfied and policy.id not in judgement.errors
+        if complies and not policy.fallible:
             return Finding(policy.id, "pass")
-        if (unknown or unset) and not self._proven(policy, frozenset(unknown) | frozenset(unset), call):
+        unknown, unset = self._doubts(policy, member)
+        doubted = frozenset(unknown) | frozenset(unset)
+        if complies and policy.fallible.isdisjoint(doubted):
+            return Finding(policy.id, "pass")
+        if complies:
+            # A fact that was not read might have made the condition err, and an error is never a pass.
+            return self._unknown(policy, member, unknown, unset)
+        if policy.id in judgement.errors and not doubted:
+            return self._unknown(policy, member, unknown, unset, f"cedar: {judgement.errors[policy.id]}")
+        if doubted and not self._proven(policy, doubted, call):
             return self._unknown(policy, member, unknown, unset)
         return Finding(policy.id, "fail", policy.info.expected, tuple(self._shown(policy, member)))
 
     def _proven(self, policy: CedarPolicy, unknown: frozenset[Path], call: int) -> bool:
         proof = self._judge.proof(policy, unknown)
         try:
-            # The guards of an unknown fact are taken to be true, so the records that they stand for must be there too:
-            # without them a known absence beside it would be an error instead of a proof.
-            judgement = proof.judge(
-                self._projection.request(self._moment, unknown), self._projection.entities(call, unknown)
-            )
+            judgement = proof.judge(self._projection.request(self._moment), self._projection.entities(call))
         except NoDecision:
             return False
         return policy.id in judgement.satisfied and policy.id not in judgement.errors
 
     def _doubts(self, policy: CedarPolicy, member: Member | None) -> tuple[dict[Path, Observation], dict[Path, str]]:
         """The facts that the policy reads and nobody knows, and the parameters that nobody set."""
-        doubts: dict[Path, Observation] = {}
-        for path, seen in self._read(policy, member):
-            undecidable = isinstance(seen.fact, Absent) and _pattern(seen.pointer) in policy.info.undecidable_without
-            if isinstance(seen.fact, Unknown) or undecidable:
-                doubts[path] = seen
+        doubts = {path: seen for path, seen in self._read(policy, member) if self._is_doubtful(policy, path, seen)}
         unset = {path: self._projection.unset[path] for path, _ in policy.parameters if path in self._projection.unset}
         return doubts, unset
+
+    def _is_doubtful(self, policy: CedarPolicy, path: Path, seen: Observation) -> bool:
+        if not isinstance(seen.fact, Absent):
+            return isinstance(seen.fact, Unknown)
+        # What the schema requires must not be absent either: reading it is an error.
+        lost = path in policy.required and path not in self._projection.plain.values
+        return lost or _pattern(seen.pointer) in policy.info.undecidable_without
 
     def _read(self, policy: CedarPolicy, member: Member | None) -> list[tuple[Path, Observation]]:
         plain, tags = self._projection.plain.facts, self._projection.tag_facts
         inside = member.shown.facts if member else {}
-        read = [(a.path, inside[a.path] if a.chain else plain[a.path]) for a in policy.attributes]
+        read = [(path, inside[path] if listed else plain[path]) for path, listed in policy.places]
         return read + [(path, tags[path]) for path, _ in policy.tags]
 
     def _shown(self, policy: CedarPolicy, member: Member | None) -> list[Observation]:

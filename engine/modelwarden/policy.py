@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from modelwarden import cedar, syntax
-from modelwarden.attributes import Attribute, Path, attributes, camel
+from modelwarden.attributes import Attribute, Path, approver_pointer, attributes, camel
 from modelwarden.cedar import PolicyJson
-from modelwarden.control import ControlError, check_info, split_reads
+from modelwarden.control import complaints, split_reads
 from modelwarden.facts import kind_of
 from modelwarden.finding import ControlInfo
+from modelwarden.problem import Complaint, Problem
+from modelwarden.statement import Statement, statements
 
 REQUIRED_ANNOTATIONS: Final = ("id", "title", "severity", "rationale", "remediation", "reads", "source", "since")
 OPTIONAL_ANNOTATIONS: Final = ("expected", "undecidable_without")
 
 _PARAMETERS: Final[Path] = ("context", "parameters")
+_FALLIBLE: Final = frozenset({"+", "-", "*", "neg", "offset", "durationSince", "toDate", "toTime"})
+"""Operators that overflow for some values."""
 
 
 class CedarPolicy(Struct, frozen=True, dict=True):
@@ -49,151 +52,222 @@ class CedarPolicy(Struct, frozen=True, dict=True):
     def extra_reads(self) -> tuple[str, ...]:
         """Patterns of `@reads` that the tree does not read: worth showing, never deciding."""
         read = {attribute.pattern for attribute in self.attributes} | {pointer for _, pointer in self.tags}
-        return tuple(pattern for pattern in self.info.reads if pattern not in read)
+        return tuple(pattern for pattern in self.info.reads if pattern not in read and "{" not in pattern)
+
+    @cached_property
+    def places(self) -> tuple[tuple[Path, bool], ...]:
+        """(path, whether it is one of a list's member) of each attribute."""
+        return tuple((attribute.path, bool(attribute.chain)) for attribute in self.attributes)
+
+    @cached_property
+    def required(self) -> frozenset[Path]:
+        """What it reads and the schema requires."""
+        return frozenset(attribute.path for attribute in self.attributes if attribute.required)
+
+    @cached_property
+    def fallible(self) -> frozenset[Path]:
+        """What it calculates with: a value that was not read might have made the condition err."""
+        return frozenset(
+            access.path
+            for body in syntax.bodies(self.json, "unless")
+            for expr, inside in syntax.walk(body)
+            if not _FALLIBLE.isdisjoint(inside)
+            for access in syntax.accesses(expr)
+        )
 
 
-def compile_file(
-    text: str, path: str, origin: Literal["built-in", "user"], parameters: Sequence[str]
-) -> list[CedarPolicy]:
-    """The controls of one `.cedar` file; `parameters` are the declared names.
+def read_file(
+    text: str, path: str, origin: Literal["built-in", "user"], declared: Mapping[str, str], *, thorough: bool = True
+) -> tuple[list[CedarPolicy], list[Problem]]:
+    """The controls of one `.cedar` file, and everything that is wrong with it; `declared` is parameter -> type.
 
-    Raises:
-        ControlError: syntax, metadata or reads that cannot be used; the message names the file.
+    A control without usable metadata, or one that names what does not exist, is only in the problems. `thorough`
+    checks the idiom as well, which what ships needs only once.
     """
-    try:
-        policies = cedar.parse(text)
-        lines, clauses = _lines(text), _unless_texts(text)
-        return [
-            _compile(
-                policy,
-                path,
-                origin,
-                parameters,
-                line=lines[index],
-                clause=clauses[index] if index < len(clauses) else "",
-            )
-            for index, policy in enumerate(policies)
+    policies: list[CedarPolicy] = []
+    problems: list[Problem] = []
+    for statement in statements(text):
+        policy, found = _read(statement, path, origin, declared, thorough)
+        problems += [
+            Problem(one.rule, path, statement.line_of(one.place), one.message, one.help, one.warning) for one in found
         ]
-    except (cedar.CedarError, ControlError) as error:
-        raise ControlError(f"{path}: {error}") from error
+        policies += [policy] if policy else []
+    if not policies and not problems:
+        problems.append(Problem("no-control", path, 0, "holds no policy", "write one, or remove the file"))
+    return policies, problems
+
+
+def _read(
+    statement: Statement, path: str, origin: Literal["built-in", "user"], declared: Mapping[str, str], thorough: bool
+) -> tuple[CedarPolicy | None, list[Complaint]]:
+    try:
+        policies = cedar.parse(statement.text)
+    except cedar.CedarError as error:
+        return None, [Complaint("syntax", "", str(error), "docs/writing-controls.md shows the form of a control")]
+    if len(policies) != 1:
+        return None, [Complaint("syntax", "", "holds no policy", "remove the semicolon")]
+    return _compile(statement, policies[0], path, origin, declared, thorough)
 
 
 def _compile(
+    statement: Statement,
     policy: PolicyJson,
     path: str,
     origin: Literal["built-in", "user"],
-    declared: Sequence[str],
-    *,
-    line: int,
-    clause: str,
-) -> CedarPolicy:
-    annotations = policy.get("annotations", {})
-    missing = [name for name in REQUIRED_ANNOTATIONS if not str(annotations.get(name) or "").strip()]
-    if missing:
-        raise ControlError(f"line {line}: annotation `@{missing[0]}` is missing")
-    unknown = [name for name in annotations if name not in (*REQUIRED_ANNOTATIONS, *OPTIONAL_ANNOTATIONS)]
-    if unknown:
-        raise ControlError(f"line {line}: unknown annotation `@{unknown[0]}`")
-    moments = syntax.moments_of(policy)
-    if moments is None:
-        raise ControlError(f'line {line}: the action must be `in Modelwarden::Action::"promote"` or name moments')
-    facts, names = split_reads(annotations["id"], annotations["reads"].split())
+    declared: Mapping[str, str],
+    thorough: bool,
+) -> tuple[CedarPolicy | None, list[Complaint]]:
+    annotations = {name: str(value or "") for name, value in policy.get("annotations", {}).items()}
+    found = list(_annotation_complaints(annotations))
+    if thorough:
+        from modelwarden import idiom
+
+        found += idiom.complaints(policy)
+    facts, names = split_reads(annotations.get("reads", "").split())
     info = ControlInfo(
-        **{name: annotations[name] for name in REQUIRED_ANNOTATIONS if name != "reads"},
+        **{name: annotations.get(name, "") for name in REQUIRED_ANNOTATIONS if name != "reads"},  # type: ignore[arg-type]
         reads=facts,
         parameters=names,
         engine="cedar",
         path=path,
-        line=line,
-        moments=moments,
-        expected=annotations.get("expected") or clause,
+        line=statement.line_of("forbid"),
+        moments=syntax.moments_of(policy) or (),
+        expected=annotations.get("expected") or statement.clauses.get("unless", ""),
         origin=origin,
-        undecidable_without=tuple((annotations.get("undecidable_without") or "").split()),
+        undecidable_without=tuple(annotations.get("undecidable_without", "").split()),
     )
-    check_info(info)
-    compiled = _with_reads(info, policy, declared)
-    _check_reads(compiled)
-    return compiled
+    missing = {complaint.place for complaint in found if complaint.rule in ("missing-annotation", "action")}
+    found += [complaint for complaint in complaints(info) if complaint.place not in missing]
+    compiled, unresolved = _with_reads(info, policy, declared)
+    found += unresolved or _read_complaints(compiled, declared)
+    usable = not unresolved and not missing and info.moments
+    return (compiled if usable else None), found
 
 
-def _with_reads(info: ControlInfo, policy: PolicyJson, declared: Sequence[str]) -> CedarPolicy:
-    names = {(*_PARAMETERS, camel(name)): name for name in declared}
-    found: dict[Path, Attribute] = {}
+def _annotation_complaints(annotations: Mapping[str, str]) -> Iterator[Complaint]:
+    for name in REQUIRED_ANNOTATIONS:
+        if not annotations.get(name, "").strip():
+            yield Complaint(
+                "missing-annotation", f"@{name}", f"annotation `@{name}` is missing", f'write `@{name}("...")`'
+            )
+    known = (*REQUIRED_ANNOTATIONS, *OPTIONAL_ANNOTATIONS)
+    for name in annotations:
+        if name not in known:
+            yield Complaint("unknown-annotation", f"@{name}", f"unknown annotation `@{name}`", _near(name, known))
+
+
+def _near(name: str, known: tuple[str, ...]) -> str:
+    from modelwarden.toml import suggest
+
+    return suggest(name, known)
+
+
+def _with_reads(
+    info: ControlInfo, policy: PolicyJson, declared: Mapping[str, str]
+) -> tuple[CedarPolicy, list[Complaint]]:
+    names = {(*_PARAMETERS, camel(name)): name for name, type_ in declared.items() if type_ != "table"}
+    table = attributes()
+    found: dict[str, dict[Path, Attribute]] = {"when": {}, "unless": {}}
     tags: dict[Path, str] = {}
     parameters: dict[Path, str] = {}
-    scope: dict[Path, Attribute] = {}
-    for kind, into in (("when", scope), ("unless", found)):
+    unresolved: dict[Complaint, None] = {}
+    for kind in found:
         for body in syntax.bodies(policy, kind):
             for access in syntax.accesses(body):
                 pointer = syntax.tag_pointer(access.path)
                 if pointer is not None:
                     tags[access.path] = pointer
-                elif access.path[:2] == _PARAMETERS:
-                    _note_parameter(info.id, access, names, parameters)
-                else:
-                    _note_attribute(info.id, access, into)
-    everything = {**scope, **found}
-    return CedarPolicy(
-        info, policy, tuple(everything.values()), tuple(scope.values()), tuple(tags.items()), tuple(parameters.items())
+                elif access.path in names:
+                    parameters[access.path] = names[access.path]
+                elif access.path in table:
+                    found[kind][access.path] = table[access.path]
+                elif not (access.guard and _is_record(access.path)):
+                    unresolved[_unresolved(kind, access.path, declared)] = None
+    everything = {**found["when"], **found["unless"]}
+    compiled = CedarPolicy(
+        info,
+        policy,
+        tuple(everything.values()),
+        tuple(found["when"].values()),
+        tuple(tags.items()),
+        tuple(parameters.items()),
     )
+    return compiled, list(unresolved)
 
 
-def _note_parameter(id_: str, access: syntax.Access, names: dict[Path, str], into: dict[Path, str]) -> None:
-    if access.path in names:
-        into[access.path] = names[access.path]
-    elif access.path != _PARAMETERS:
-        raise ControlError(f"{id_}: unknown parameter `{access.path[-1]}`; declare it in parameters.toml")
+def _is_record(path: Path) -> bool:
+    return path == _PARAMETERS or any(known[: len(path)] == path for known in attributes())
 
 
-def _note_attribute(id_: str, access: syntax.Access, into: dict[Path, Attribute]) -> None:
-    table = attributes()
-    if access.path in table:
-        into[access.path] = table[access.path]
-    elif not (access.guard and any(path[: len(access.path)] == access.path for path in table)):
-        raise ControlError(
-            f"{id_}: unknown attribute `{'.'.join(access.path)}`; policies/modelwarden.cedarschema lists them"
+def _unresolved(kind: str, path: Path, declared: Mapping[str, str]) -> Complaint:
+    spelled = ".".join(path)
+    if path[:2] != _PARAMETERS:
+        if _is_record(path):
+            return Complaint("unknown-attribute", kind, f"`{spelled}` is a record and no value", "name a member of it")
+        near = _near(spelled, tuple(map(".".join, attributes())))
+        help_ = near if near.startswith("did") else "policies/modelwarden.cedarschema lists them"
+        return Complaint("unknown-attribute", kind, f"unknown attribute `{spelled}`", help_)
+    named = {camel(name): name for name in declared}
+    if path[2:3] and path[2] in named:
+        what = f"parameter `{named[path[2]]}` is a {declared[named[path[2]]]}, which a policy cannot read like this"
+        return Complaint("unknown-parameter", kind, what, "write a Python control for tables")
+    what = f"unknown parameter `{path[-1]}`" if path[2:] else "`context.parameters` is used as a whole"
+    return Complaint("unknown-parameter", kind, what, "declare it in a parameters.toml beside the policy")
+
+
+def _read_complaints(policy: CedarPolicy, declared: Mapping[str, str]) -> Iterator[Complaint]:
+    """`@reads` must cover the tree; the lists a policy reads must lie in one chain."""
+    needed = [a.pattern for a in policy.attributes if not a.pattern.startswith("/request/")]
+    needed += [pointer for path, pointer in policy.tags if path[-1] != "*"]
+    for pattern in dict.fromkeys(needed):
+        kind = kind_of(pattern)
+        # `/tag/{key}` covers each tag; a key with a blank in it cannot be written otherwise.
+        if pattern not in policy.info.reads and (kind is None or kind.pattern not in policy.info.reads):
+            yield Complaint(
+                "undeclared-read", "@reads", f"reads `{pattern}`, and `@reads` does not say so", "add it to `@reads`"
+            )
+    names = [name for _, name in policy.parameters]
+    for name in dict.fromkeys(names):
+        if name not in policy.info.parameters:
+            what = f"reads parameter `{name}`, and `@reads` does not say so"
+            yield Complaint("undeclared-read", "@reads", what, f"add `parameter:{name}` to `@reads`")
+    for name in policy.info.parameters:
+        if name not in declared:
+            yield Complaint(
+                "unknown-parameter", "@reads", f"unknown parameter `{name}`", "declare it in a parameters.toml"
+            )
+        elif name not in names:
+            yield Complaint(
+                "unused-parameter",
+                "@reads",
+                f"parameter `{name}` is not read",
+                "leave it out of `@reads`",
+                warning=True,
+            )
+    for attribute in policy.attributes:
+        if not policy.chain.startswith(attribute.chain):
+            lists = f"`{attribute.chain}` and `{policy.chain}`"
+            yield Complaint("two-lists", "unless", f"reads members of two lists, {lists}", "write two controls")
+    yield from _undecidable_complaints(policy)
+
+
+def _undecidable_complaints(policy: CedarPolicy) -> Iterator[Complaint]:
+    patterns = {attribute.pattern for attribute in policy.attributes} | {pointer for _, pointer in policy.tags}
+    patterns |= {approver_pointer(pattern, moment) for pattern in patterns for moment in policy.info.moments}
+    for pattern in policy.info.undecidable_without:
+        if kind_of(pattern) is None:
+            what, help_ = "is not a fact", "docs/facts.md lists them"
+        elif pattern not in patterns:
+            what, help_ = "the policy does not read", "name facts that `unless` reads, or leave it out"
+        else:
+            continue
+        yield Complaint(
+            "undecidable", "@undecidable_without", f"`@undecidable_without` names `{pattern}`, which {what}", help_
         )
 
 
-def _check_reads(policy: CedarPolicy) -> None:
-    """`@reads` must cover the tree; the lists a policy reads must lie in one chain."""
-    declared = set(policy.info.reads)
-    for attribute in policy.attributes:
-        if not attribute.pattern.startswith("/request/") and attribute.pattern not in declared:
-            raise ControlError(f"{policy.id}: reads `{attribute.pattern}`; add it to `@reads`")
-    for path, pointer in policy.tags:
-        if path[-1] == "*":
-            raise ControlError(f"{policy.id}: a tag key must be a literal")
-        if pointer not in declared:
-            raise ControlError(f"{policy.id}: reads `{pointer}`; add it to `@reads`")
-    for _, name in policy.parameters:
-        if name not in policy.info.parameters:
-            raise ControlError(f"{policy.id}: reads parameter `{name}`; add `parameter:{name}` to `@reads`")
-    for attribute in policy.attributes:
-        if not policy.chain.startswith(attribute.chain):
-            raise ControlError(
-                f"{policy.id}: reads members of two lists, `{attribute.chain}` and `{policy.chain}`; write two controls"
-            )
-    for pattern in policy.info.undecidable_without:
-        if kind_of(pattern) is None:
-            raise ControlError(f"{policy.id}: `@undecidable_without` names `{pattern}`, which is not a fact")
-
-
-def _lines(text: str) -> list[int]:
-    """Line of the effect keyword of each policy, in order; comments and strings cannot start with one."""
-    return [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*(forbid|permit)\b", line)] or [
-        1
-    ]
-
-
-def _unless_texts(text: str) -> list[str]:
-    """The text between the braces of each `unless`, as the author wrote it, on one line."""
-    stripped = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("//", "@")))
-    return [" ".join(found.split()) for found in re.findall(r"\bunless\s*\{(.*?)\}\s*;", stripped, re.DOTALL)]
-
-
-def recompile(policy: CedarPolicy, unless: syntax.Expr, parameters: Sequence[str]) -> CedarPolicy:
+def recompile(policy: CedarPolicy, unless: syntax.Expr, declared: Mapping[str, str]) -> CedarPolicy:
     """The same control with another `unless`; used to judge one of its conditions alone."""
     changed = syntax.without_unless(policy.json)
     changed = {**changed, "conditions": [*changed["conditions"], {"kind": "unless", "body": unless}]}
-    return _with_reads(policy.info, changed, parameters)
+    return _with_reads(policy.info, changed, declared)[0]

@@ -6,7 +6,7 @@ list become one request each; members with equal facts share one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -52,6 +52,10 @@ class Shown(Struct):
             fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
         self.facts[attribute.path] = Observation(pointer, fact)
 
+    def lack(self, attribute: Attribute, count: Observation) -> None:
+        """An attribute of a member that is not there, since the list is empty or was not read."""
+        self.facts[attribute.path] = count
+
 
 class Member(Struct):
     """One member of a list, or several with equal facts."""
@@ -65,8 +69,6 @@ class Family(Struct):
     """The members of one list and of the lists inside it."""
 
     members: list[Member] = field(default_factory=list)
-    incomplete: dict[str, list[Observation]] = field(default_factory=dict)
-    """Chain -> counts of it that were not read."""
 
 
 class Projection(Struct):
@@ -81,6 +83,13 @@ class Projection(Struct):
     tags: dict[str, dict[str, str]]
     """`package` and `metadata` -> key -> value."""
     tag_facts: dict[Path, Observation]
+    records: tuple[Path, ...]
+    """Every record that holds an attribute which some policy reads, outer ones first.
+
+    INVARIANT: they are there even if nothing is in them. So what a policy's `has` says depends on its own facts only,
+    not on what else is in the bundle.
+    """
+    _entities: dict[int, bytes] = field(default_factory=dict)
 
     def calls(self) -> int:
         """How many requests it takes to show every member once."""
@@ -91,38 +100,41 @@ class Projection(Struct):
         members = self.families[family_of(chain)].members
         return members[call] if call < len(members) else None
 
-    def entities(self, call: int, opened: Collection[Path] = ()) -> bytes:
-        """The entities document of one call; the records above `opened` are there even if nothing is in them."""
-        resource: Tree = {}
-        principal: Tree = {}
-        _fill(self.plain, resource, "resource")
-        _fill(self.plain, principal, "principal")
-        for family in self.families.values():
-            _fill(family.members[min(call, len(family.members) - 1)].shown, resource, "resource")
-        _open(opened, resource, "resource")
-        _open(opened, principal, "principal")
-        resource["metadata"] = {"__entity": _METADATA}
-        return msgspec.json.encode(
-            [
-                {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
-                {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
-                {"uid": _PRINCIPAL, "attrs": principal, "parents": []},
-            ]
-        )
+    def entities(self, call: int) -> bytes:
+        """The entities document of one call."""
+        if call not in self._entities:
+            trees = self._trees(("resource", "principal"))
+            for family in self.families.values():
+                _fill(family.members[min(call, len(family.members) - 1)].shown, trees)
+            trees["resource"]["metadata"] = {"__entity": _METADATA}
+            self._entities[call] = msgspec.json.encode(
+                [
+                    {"uid": _PACKAGE, "attrs": trees["resource"], "tags": self.tags["package"], "parents": []},
+                    {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
+                    {"uid": _PRINCIPAL, "attrs": trees["principal"], "parents": []},
+                ]
+            )
+        return self._entities[call]
 
-    def request(self, moment: str, opened: Collection[Path] = ()) -> Tree:
-        """The request of every call; `opened` as for `entities`."""
-        context: Tree = {}
-        _fill(self.plain, context, "context")
-        _open(opened, context, "context")
-        if self.parameters:
-            context["parameters"] = self.parameters
+    def request(self, moment: str) -> Tree:
+        """The request of every call."""
+        context = self._trees(("context",))["context"]
+        context["parameters"] = self.parameters
         return {
             "principal": _PRINCIPAL,
             "action": {"type": f"{NAMESPACE}::Action", "id": moment},
             "resource": _PACKAGE,
             "context": msgspec.json.encode(context).decode(),
         }
+
+    def _trees(self, variables: tuple[str, ...]) -> dict[str, Tree]:
+        """The records of some variables with the plain attributes in them."""
+        trees: dict[str, Tree] = {variable: {} for variable in variables}
+        for record in self.records:
+            if record[0] in trees:
+                _inside(trees, record[:-1])[record[-1]] = {}
+        _fill(self.plain, trees)
+        return trees
 
 
 class Projector:
@@ -131,6 +143,7 @@ class Projector:
     def __init__(self, policies: Iterable[CedarPolicy]) -> None:
         policies = list(policies)
         read = {attribute.path: attribute for policy in policies for attribute in policy.attributes}
+        self._records = _records_of(read)
         self._plain = [attribute for attribute in read.values() if not attribute.chain]
         self._tags = {path: pointer for policy in policies for path, pointer in policy.tags}
         self._parameters = {path: name for policy in policies for path, name in policy.parameters}
@@ -158,7 +171,7 @@ class Projector:
         families = {name: _members(facts, deepest, members) for name, (deepest, members) in self._families.items()}
         unset, given = self._parameter_values(parameters, unknown_parameters)
         tags, tag_facts = self._tag_values(facts)
-        return Projection(plain, families, unset, given, tags, tag_facts)
+        return Projection(plain, families, unset, given, tags, tag_facts, self._records)
 
     def _parameter_values(
         self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
@@ -203,11 +216,11 @@ def pointer_of(pattern: str, indices: tuple[int, ...]) -> str:
 def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Family:
     family = Family()
     by_signature: dict[tuple[Any, ...], Member] = {}
-    for indices, missing in _walk(facts, deepest, (), family):
+    for indices, missing in _walk(facts, deepest, ()):
         shown = Shown()
         for attribute in attributes:
             if missing is not None and attribute.pattern.count("*") > len(indices):
-                shown.add(attribute, missing.pointer, missing.fact)
+                shown.lack(attribute, missing)
             else:
                 pointer = pointer_of(attribute.pattern, indices)
                 shown.add(attribute, pointer, facts.get(pointer))
@@ -224,9 +237,13 @@ def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Fami
 
 
 def _walk(
-    facts: Evidence, deepest: str, indices: tuple[int, ...], family: Family
+    facts: Evidence, deepest: str, indices: tuple[int, ...]
 ) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
-    """Index tuples of every listed member; an empty or unread list yields the tuple so far and its count."""
+    """Index tuples of every listed member.
+
+    A list that is empty, not there or not read yields the tuple so far with its count, as a member of which nothing is
+    there or nothing is known: the members in hand of such a list prove nothing good.
+    """
     depth = len(indices)
     parts = deepest.split("*")
     if depth == len(parts) - 1:
@@ -234,31 +251,25 @@ def _walk(
         return
     head = pointer_of("*".join(parts[: depth + 1]), indices).removesuffix("/")
     count, listed = facts.listing(head)
-    if not isinstance(count, Present):
-        missing = Observation(f"{head}_count", count)
-        if isinstance(count, Unknown):
-            family.incomplete.setdefault("*".join(parts[: depth + 1]) + "*", []).append(missing)
-    else:
-        missing = Observation(f"{head}_count", Absent(count.source))
-    if not listed:
-        yield indices, missing
+    if not listed or not isinstance(count, Present):
+        yield indices, Observation(f"{head}_count", count)
     for index in listed:
-        yield from _walk(facts, deepest, (*indices, index), family)
+        yield from _walk(facts, deepest, (*indices, index))
 
 
-def _fill(shown: Shown, into: Tree, variable: str) -> None:
+def _fill(shown: Shown, into: Mapping[str, Tree]) -> None:
     for path, value in shown.values.items():
-        if path[0] != variable:
-            continue
-        tree = into
-        for name in path[1:-1]:
-            tree = tree.setdefault(name, {})
-        tree[path[-1]] = value
+        if path[0] in into:
+            _inside(into, path[:-1])[path[-1]] = value
 
 
-def _open(paths: Iterable[Path], into: Tree, variable: str) -> None:
-    for path in paths:
-        if path[0] == variable and TAG_MARK not in path:
-            tree = into
-            for name in path[1:-1]:
-                tree = tree.setdefault(name, {})
+def _inside(trees: Mapping[str, Tree], path: Path) -> Tree:
+    tree = trees[path[0]]
+    for name in path[1:]:
+        tree = tree[name]
+    return tree
+
+
+def _records_of(paths: Iterable[Path]) -> tuple[Path, ...]:
+    records = {path[:depth]: None for path in paths for depth in range(2, len(path))}
+    return tuple(sorted(records, key=len))

@@ -40,9 +40,15 @@ def judge_rule(
         return Finding(info.id, "not-applicable", observed=(Observation("/request/moment", Present(moment)),))
     view = View(facts, control.declared_facts())
     told = {name: value for name, value in parameters.items() if name not in unknown_parameters}
+    given = Parameters(told, frozenset(info.parameters))
     try:
         assert control.check is not None
-        verdict = control.check(view, Parameters(told, frozenset(info.parameters)))
+        verdict = control.check(view, given)
+        # A control that catches our exceptions has still not seen what it asked for.
+        if view.refused or given.refused:
+            raise UndeclaredRead(view.refused or given.refused)
+        if given.missed and not isinstance(verdict, Fail | Unknown):
+            raise UnsetParameter(given.missed)
         return _finding(info.id, verdict, view, told)
     except UnsetParameter as error:
         name = str(error)

@@ -11,7 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from modelwarden.attributes import TAGS, Path
+from modelwarden.attributes import NAMESPACE, TAGS, Path
+from modelwarden.request import MOMENTS
 
 Expr = dict[str, Any]
 
@@ -142,12 +143,12 @@ def moments_of(policy: Expr) -> tuple[str, ...] | None:
     """The moments that the action scope takes; None where it is none of the forms that a control may use."""
     action = policy["action"]
     entities = action.get("entities") or ([action["entity"]] if "entity" in action else [])
-    names = [entity.get("id") for entity in entities]
+    names = [str(entity.get("id")) if entity.get("type") == f"{NAMESPACE}::Action" else "" for entity in entities]
     if action.get("op") not in ("==", "in") or not names:
         return None
     if action["op"] == "in" and "promote" in names:
-        return ("approve", "deploy", "serve")
-    return tuple(names) if all(name in ("approve", "deploy", "serve") for name in names) else None
+        names = [*MOMENTS, *(name for name in names if name != "promote")]
+    return tuple(dict.fromkeys(names)) if set(names) <= set(MOMENTS) else None
 
 
 def tag_pointer(path: Path) -> str | None:
@@ -168,6 +169,15 @@ def conjuncts(expr: Expr) -> Iterator[Expr]:
         yield expr
 
 
+def disjuncts(expr: Expr) -> Iterator[Expr]:
+    """The operands of a chain of `||`, from left to right."""
+    if "||" in expr:
+        yield from disjuncts(expr["||"]["left"])
+        yield from disjuncts(expr["||"]["right"])
+    else:
+        yield expr
+
+
 def conjunction(operands: list[Expr]) -> Expr:
     """The law: `list(conjuncts(conjunction(x))) == x` for operands that are no conjunctions themselves."""
     combined = operands[0]
@@ -179,3 +189,21 @@ def conjunction(operands: list[Expr]) -> Expr:
 def is_guard(expr: Expr) -> bool:
     """A bare `has` or `hasTag`."""
     return isinstance(expr, dict) and ("has" in expr or "hasTag" in expr)
+
+
+def has_chain(expr: Expr) -> tuple[Expr, list[str]] | None:
+    """`resource has a && resource.a has b`, which is what Cedar makes of `resource has a.b`, as (resource, [a, b])."""
+    match expr:
+        case {"has": {"left": left, "attr": attribute}}:
+            return left, [attribute]
+        case {"&&": {"left": before, "right": {"has": {"left": left, "attr": attribute}}}}:
+            chain = has_chain(before)
+            if chain and left == _reach(*chain):
+                return chain[0], [*chain[1], attribute]
+    return None
+
+
+def _reach(expr: Expr, attributes: list[str]) -> Expr:
+    for attribute in attributes:
+        expr = {".": {"left": expr, "attr": attribute}}
+    return expr

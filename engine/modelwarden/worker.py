@@ -1,7 +1,8 @@
 """A user's Python controls, in a process of their own: exit, loop or crash is an unknown finding and never an exit code of ours.
 
-Run as `python -m modelwarden.worker FILE...`. It answers JSON lines on a descriptor of its own, so that whatever a
-control prints goes to stderr and never into an answer.
+Run as `python -P -m modelwarden.worker DESCRIPTOR`. It answers JSON lines on a descriptor of its own, so that whatever a
+control prints goes to stderr and never into an answer. The process has limits of time and memory and none of the AWS
+credentials. It keeps mistakes apart, it is no sandbox: whoever names a bundle trusts its authors.
 """
 
 from __future__ import annotations
@@ -9,49 +10,64 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import selectors
+import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from msgspec.structs import asdict
 
 from modelwarden.control import ATTRIBUTE, Control, ControlError, ParameterValue
-from modelwarden.evidence import Evidence, EvidenceError
-from modelwarden.finding import ControlInfo, Finding, Observation
+from modelwarden.evidence import Evidence
+from modelwarden.finding import ControlInfo, Finding, Observation, Outcome
 from modelwarden.rule import judge_rule
 
 SECONDS: Final = 10.0
-"""Time that loading the files, and each control, may take."""
+"""Time that loading a file, and each judging of a control, may take."""
+MAX_MEMORY: Final = 4 * 2**30
+"""Bytes of address space of the process."""
+MAX_ANSWER: Final = 16 * 2**20
 
 
 class WorkerError(Exception):
-    """The files could not be loaded."""
+    """A file could not be loaded; `line` is 0 where nobody can tell it."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class Workers:
     """The process that holds a user's controls; started when first asked, restarted after it died."""
 
-    def __init__(self, files: Sequence[Path], seconds: float = SECONDS) -> None:
-        self._files = [str(file) for file in files]
-        self._seconds = seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = SECONDS if seconds is None else seconds
+        self._homes: dict[str, str] = {}
+        """Control id -> the file that defines it."""
         self._process: subprocess.Popen[bytes] | None = None
-        self._answers: IO[bytes] | None = None
+        self._answers = -1
 
-    def describe(self) -> list[tuple[str, ControlInfo]]:
-        """`[(file, metadata)]` of every control in the files.
+    def load(self, file: Path) -> list[ControlInfo]:
+        """The metadata of every control that a file defines.
 
         Raises:
-            WorkerError: a file does not load; the message names it.
+            WorkerError: it does not load.
         """
-        answer = self._ask({"do": "describe"})
-        if "error" in answer:
-            raise WorkerError(answer["error"])
-        return [(entry["file"], _info(entry["info"])) for entry in answer["controls"]]
+        answer = self._ask({"do": "load", "file": str(file)})
+        try:
+            if "error" in answer:
+                raise WorkerError(str(answer["error"]), int(answer.get("line", 0)))
+            infos = [msgspec.convert(document, ControlInfo) for document in answer["controls"]]
+        except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+            raise WorkerError(f"gave no metadata that can be read: {error}") from error
+        self._homes |= dict.fromkeys((info.id for info in infos), str(file))
+        return infos
 
     def judge(
         self,
@@ -63,72 +79,133 @@ class Workers:
     ) -> dict[str, Finding]:
         """Control id -> finding. Never raises."""
         common = {
+            "do": "judge",
             "evidence": Evidence(facts.package, facts.facts).to_json(),
-            "parameters": _plain(parameters),
+            "parameters": dict(parameters),
             "unknown": dict(unknown_parameters),
             "moment": moment,
         }
-        return {control.id: self._judge_one(control.id, common) for control in controls}
+        return {control.id: self._judge_one(control.id, common, facts) for control in controls}
 
-    def _judge_one(self, id_: str, common: dict[str, Any]) -> Finding:
-        answer = self._ask({"do": "judge", "id": id_, **common})
+    def _judge_one(self, id_: str, common: dict[str, Any], facts: Evidence) -> Finding:
+        answer = self._ask({**common, "id": id_, "file": self._homes.get(id_, "")})
         if "error" in answer:
             return Finding(id_, "unknown", reason=f"the control {answer['error']}")
-        return _finding(answer["finding"])
+        try:
+            return _finding(answer["finding"], id_, facts)
+        except (KeyError, TypeError, ValueError):
+            return Finding(id_, "unknown", reason="the control gave an answer that cannot be read")
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """One question, one answer; `{"error": ...}` when the process exits, crashes or takes too long."""
-        process, answers = self._running()
-        timer = threading.Timer(self._seconds, process.kill)
-        timer.start()
+        number = os.urandom(8).hex()
         try:
-            assert process.stdin is not None
-            process.stdin.write(msgspec.json.encode(question) + b"\n")
-            process.stdin.flush()
-            line = answers.readline()
-        except OSError:
-            line = b""
-        finally:
-            timer.cancel()
-        if line.endswith(b"\n"):
-            answer: dict[str, Any] = msgspec.json.decode(line)
-            return answer
-        late = timer.finished.is_set() and process.poll() is not None and process.returncode == -9
-        self._stop()
-        code = process.wait()
-        return {
-            "error": f"did not answer within {self._seconds:g} s"
-            if late or code == -9
-            else f"ended its process with code {code}"
-        }
+            process = self._running()
+            line = _exchange(process, self._answers, msgspec.json.encode(question | {"number": number}), self._seconds)
+            if line.endswith(b"\n"):
+                answer = msgspec.json.decode(line)
+                if isinstance(answer, dict) and answer.get("number") == number:
+                    return answer
+                raise ValueError("the answer belongs to no question")
+            self._close_channels()
+            return {"error": _ending(process)}
+        except TimeoutError:
+            return self._failed(f"did not answer within {self._seconds:g} s")
+        except (OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
+            return self._failed(f"could not be asked: {error}")
+        except BaseException:
+            self.close()
+            raise
 
-    def _running(self) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-        if self._process is None or self._process.poll() is not None or self._answers is None:
-            self._stop()
-            read, write = os.pipe()
-            command = [sys.executable, "-m", "modelwarden.worker", str(write), *self._files]
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, files the user named
-                command,
+    def _failed(self, error: str) -> dict[str, Any]:
+        self.close()
+        return {"error": error}
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None and self._answers >= 0:
+            return self._process
+        self.close()
+        self._answers, write = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                # -P: the folder that the gate runs in belongs to the judged party and must not be imported from.
+                [sys.executable, "-P", "-m", "modelwarden.worker", str(write)],
                 stdin=subprocess.PIPE,
                 stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL,
                 pass_fds=(write,),
+                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+                start_new_session=True,
             )
+        finally:
             os.close(write)
-            self._answers = os.fdopen(read, "rb")
-        return self._process, self._answers
+        return self._process
 
-    def _stop(self) -> None:
-        if self._answers is not None:
-            self._answers.close()
+    def close(self) -> None:
+        """End the process and all that it started."""
+        self._close_channels()
         if self._process is not None:
-            self._process.kill()
-            if self._process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    self._process.stdin.close()
-            self._process.wait()
-        self._process = self._answers = None
+            _kill(self._process)
+        self._process = None
 
-    close = _stop
+    def _close_channels(self) -> None:
+        if self._answers >= 0:
+            os.close(self._answers)
+        self._answers = -1
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+
+def _exchange(process: subprocess.Popen[bytes], answers: int, question: bytes, seconds: float) -> bytes:
+    """Write a question and read up to the end of a line; less than a line if the other side broke off.
+
+    INVARIANT: nothing here waits for ever. A process that the control started may hold the descriptors open.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
+    assert process.stdin is not None
+    until, waiting, line = time.monotonic() + seconds, memoryview(question + b"\n"), b""
+    os.set_blocking(process.stdin.fileno(), False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdin, selectors.EVENT_WRITE)
+        selector.register(answers, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            ready = selector.select(max(0.0, until - time.monotonic()))
+            if not ready or time.monotonic() > until:
+                raise TimeoutError
+            for key, _ in ready:
+                if key.fileobj == answers:
+                    chunk = os.read(answers, 65_536)
+                    line += chunk
+                    if not chunk or len(line) > MAX_ANSWER:
+                        return line.rstrip(b"\n")
+                else:
+                    try:
+                        waiting = waiting[os.write(key.fd, waiting) :]
+                    except BrokenPipeError:
+                        waiting = waiting[:0]
+                    if not waiting:
+                        selector.unregister(key.fileobj)
+    return line
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    """How a process ended that gave no answer."""
+    try:
+        code = process.wait(1)
+    except subprocess.TimeoutExpired:
+        code = None
+    _kill(process)
+    if code is None:
+        return "broke off without an answer"
+    return f"was killed by signal {-code}" if code < 0 else f"ended its process with code {code}"
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _has_stderr() -> bool:
@@ -139,24 +216,21 @@ def _has_stderr() -> bool:
     return True
 
 
-def _plain(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
+def _finding(document: dict[str, Any], id_: str, facts: Evidence) -> Finding:
+    """What the worker said, with the facts as we know them.
 
-
-def _info(document: dict[str, Any]) -> ControlInfo:
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
-    }
-    return ControlInfo(**fields)
-
-
-def _finding(document: dict[str, Any]) -> Finding:
-    facts = Evidence.from_json(document["evidence"]).facts
+    Raises:
+        ValueError: it is no finding of this control.
+    """
+    texts = (document["expected"], document["reason"], *document["observed"], *document["unset_parameters"])
+    outcomes = get_args(Outcome)
+    if document["control"] != id_ or document["outcome"] not in outcomes or not all(isinstance(t, str) for t in texts):
+        raise ValueError("no finding of this control")
     return Finding(
-        document["control"],
+        id_,
         document["outcome"],
         document["expected"],
-        tuple(Observation(pointer, facts[pointer]) for pointer in document["observed"]),
+        tuple(Observation(pointer, facts.get(pointer)) for pointer in document["observed"]),
         document["reason"],
         tuple(document["unset_parameters"]),
     )
@@ -172,6 +246,7 @@ def load_file(path: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ControlError(f"{path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
 
@@ -186,43 +261,65 @@ def controls_of(module: ModuleType) -> list[Control]:
     ]
 
 
-def _answer(question: dict[str, Any], loaded: dict[str, tuple[str, Control]], failure: str) -> dict[str, Any]:
-    if question["do"] == "describe":
-        if failure:
-            return {"error": failure}
-        return {"controls": [{"file": file, "info": asdict(control.info)} for file, control in loaded.values()]}
-    file_and_control = loaded.get(question["id"])
-    if file_and_control is None:
-        return {"error": "is not in the files that were loaded"}
+def _answer(question: dict[str, Any], loaded: dict[str, list[Control]]) -> dict[str, Any]:
+    path = question["file"]
     try:
-        facts = Evidence.from_json(question["evidence"])
-    except EvidenceError as error:
-        return {"error": f"could not be given the evidence: {error}"}
+        if path not in loaded:
+            loaded[path] = controls_of(load_file(path))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's file raises is told as one line
+        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", "line": _line(error, path)}
+    if question["do"] == "load":
+        return {"controls": [control.info for control in loaded[path]]}
+    control = next(control for control in loaded[path] if control.id == question["id"])
     parameters = {
         name: tuple(value) if isinstance(value, list) else value for name, value in question["parameters"].items()
     }
-    finding = judge_rule(file_and_control[1], facts, parameters, question["unknown"], question["moment"])
-    shown = {seen.pointer: seen.fact for seen in finding.observed}
-    document = asdict(finding) | {"observed": list(shown), "evidence": Evidence(facts.package, shown).to_json()}
+    facts = Evidence.from_json(question["evidence"])
+    finding = judge_rule(control, facts, parameters, question["unknown"], question["moment"])
+    document = asdict(finding) | {"observed": [seen.pointer for seen in finding.observed]}
     return {"finding": document}
 
 
+def _line(error: BaseException, path: str) -> int:
+    """Where in the file it was raised."""
+    if isinstance(error, SyntaxError):
+        return error.lineno or 0
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _limit_memory() -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Load the files, then answer questions until stdin ends."""
+    """Answer questions until stdin ends."""
     answers = os.fdopen(int(arguments[0]), "wb")
-    loaded: dict[str, tuple[str, Control]] = {}
-    failure = ""
-    for path in arguments[1:]:
+    questions = os.fdopen(os.dup(0), "rb")
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a control that asks for input gets none
+        os.dup2(nothing.fileno(), 0)
+    _limit_memory()
+    loaded: dict[str, list[Control]] = {}
+    for line in questions:
+        question = msgspec.json.decode(line)
+        number = {"number": question["number"]}
         try:
-            for control in controls_of(load_file(path)):
-                if control.id in loaded:
-                    raise ControlError(f"duplicate control id `{control.id}`, also in {loaded[control.id][0]}")
-                loaded[control.id] = (path, control)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's file raises is told as one line
-            failure = failure or f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    for line in sys.stdin.buffer:
-        answers.write(msgspec.json.encode(_answer(msgspec.json.decode(line), loaded, failure), enc_hook=str) + b"\n")
+            answer = msgspec.json.encode(_answer(question, loaded) | number)
+        except Exception as error:  # noqa: BLE001 - what cannot be judged or told is an answer too
+            answer = msgspec.json.encode({"error": f"could not be judged: {type(error).__name__}"} | number)
+        answers.write(answer + b"\n")
         answers.flush()
+    # Threads that a control left behind must not outlive the gate.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -142,9 +142,11 @@ def test_a_bundle_may_keep_a_control_from_being_waived(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_errs_is_a_refusal(tmp_path: Path) -> None:
-    authorizer = user_bundle(
-        tmp_path / "house", '@id("broken")\nforbid (principal, action, resource) when { resource.colour == "red" };'
-    )
+    """Lint refuses one that may err, but what gets by must not open anything."""
+    broken = '@id("broken")\nforbid (principal, action, resource) when { resource.colour == "red" };'
+    with pytest.raises(BundleError, match=r"^house/authz/house\.cedar:2: broken: attribute `colour`"):
+        user_bundle(tmp_path / "house", broken)
+    authorizer = cedar.Authorizer({**BUNDLE.authz, "broken": cedar.parse(broken)[0]})
     given = approve({"principal": ROLE, "rating": "High", "parameters": {"approvers_high": [ROLE]}}, authorizer)
     assert not given.allowed
     assert "cannot be decided: error while evaluating policy `broken`" in given.reasons[0]
@@ -154,7 +156,7 @@ def test_a_bundle_cannot_permit(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as caught:
         user_bundle(tmp_path / "house", '@id("me-too")\npermit (principal, action, resource);')
     assert str(caught.value) == (
-        "house/authz/house.cedar: authorisation policy `me-too` is no `forbid`: a bundle may only take permissions away"
+        "house/authz/house.cedar:2: authorisation policy `me-too` is no `forbid`: a bundle may only take permissions away"
     )
 
 

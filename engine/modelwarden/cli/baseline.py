@@ -11,6 +11,7 @@ import click
 from modelwarden.baseline import propose
 from modelwarden.cli.options import now
 from modelwarden.errors import UserError
+from modelwarden.proposal import check_free, write
 from modelwarden.run import read
 
 
@@ -25,29 +26,29 @@ from modelwarden.run import read
 def baseline(runs: tuple[Path, ...], owner: str, ticket: str, days: int, output: Path | None) -> None:
     """Propose waivers for the failures in RUNS (files of recorded runs, or folders of them).
 
-    The proposal belongs into the organization layer, and is refused there until somebody other than the owner has signed it.
+    Of each package the newest run counts. The proposal belongs into the organization layer, and is refused there until
+    somebody other than the owner has signed it.
     """
+    for name, value in (("--owner", owner), ("--ticket", ticket)):
+        if not value.strip():
+            raise UserError(f"{name} is empty", "somebody has to answer for a waiver, and something has to track it")
+    if output is not None:
+        check_free(output)
     files = [file for path in runs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not files:
         raise UserError(
             f"{', '.join(map(str, runs))}: holds no run", "`modelwarden gate` records each run in .modelwarden/runs"
         )
     today = date.fromisoformat(now()[:10])
-    expires = (today + timedelta(days=days)).isoformat()
-    text = propose(
-        [read(file) for file in files], owner=owner, ticket=ticket, granted=today.isoformat(), expires=expires
+    expires = today + timedelta(days=days)
+    blocks = propose(
+        map(read, files), owner=owner, ticket=ticket, granted=today.isoformat(), expires=expires.isoformat()
     )
-    if not text:
+    if not blocks:
         print("no failure that is not waived already: nothing to propose", file=sys.stderr)
         return
     if output is None:
-        click.echo(text, nl=False)
+        click.echo("\n".join(blocks), nl=False)
         return
-    try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(
-            f"{output}: cannot be written: {error.strerror}", "choose a name that does not exist yet"
-        ) from error
-    print(f"{text.count('[[waiver]]')} waivers proposed in {output}: fill in the approvers", file=sys.stderr)
+    write(output, "\n".join(blocks))
+    print(f"waivers proposed for {len(blocks) - 1} packages in {output}: fill in the approvers", file=sys.stderr)

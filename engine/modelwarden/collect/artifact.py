@@ -1,155 +1,162 @@
-"""Model artifacts: where the package says they lie, which objects are there, and how each is encrypted."""
+"""Model artifacts: where the package says they lie, and what S3 says of each object. Pure."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
-from msgspec import Struct
-
-from modelwarden.collect.aws import Answer, Failure
-from modelwarden.collect.image import time_text
-from modelwarden.collect.report import plain
+from modelwarden.collect.answer import Answer
+from modelwarden.collect.text import text_fact, time_fact, whole
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 
 MAX_OBJECTS: Final = 1_000
 """Objects below one prefix that are read; a longer listing leaves the count unknown."""
+NOT_UNDERSTOOD: Final = "location not understood"
 
-_URI: Final = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
-_HTTPS: Final = re.compile(r"https://(?P<bucket>[^/.]+)\.s3[.-][a-z0-9.-]+/(?P<key>.+)", re.DOTALL)
+_BUCKET: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]"
+_S3: Final = re.compile(rf"s3://(?P<bucket>{_BUCKET})/(?P<key>.*)", re.DOTALL)
+_HTTPS: Final = re.compile(
+    rf"https://(?:(?P<bucket>{_BUCKET})\.)?s3(?:[.-](?:fips[.-])?(?:dualstack\.)?[a-z]{{2}}(?:-[a-z]+)+-\d)?"
+    r"\.amazonaws\.com(?:\.cn)?/(?P<path>[^?#]*)"
+)
 _HEAD: Final = ("encryption/sse", "etag", "version_id", "checksum_sha256", "size", "modified_at")
-_KEY: Final = ("arn", "manager", "state", "origin", "rotation_enabled")
+_LOCATED: Final = ("ModelDataUrl", "ModelDataSource", "AdditionalModelDataSources", "AdditionalS3DataSource")
+_HARMLESS: Final = (
+    *("ContainerHostname", "Image", "ImageDigest", "ProductId", "Environment", "ModelInput", "Framework"),
+    *("FrameworkVersion", "NearestModelName", "ModelDataETag", "IsCheckpoint", "BaseModel", "AlgorithmName"),
+)
+"""Members of containers and algorithms that say nothing of where model data lie."""
+_PLACE: Final = re.compile(r"(?:s3|https)://|arn:[^:]*:(?:s3|sagemaker):", re.IGNORECASE)
 
 
-class Location(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Location:
     """One place that a container loads from."""
 
-    container: int
+    container: int | None
+    """None: of an algorithm that the package was made from."""
     origin: str
     uri: str
-    prefix: bool
+    """Empty where the package names none."""
+    prefix: bool = False
     """Whether everything below the URI is meant."""
+    gap: str = ""
+    """Why more may lie there than what the URI names; empty where nothing may."""
 
 
-def locations(containers: list[Mapping[str, Any]]) -> Iterator[Location]:
-    """Every model data location of every container, in the order of the package."""
+def locations(containers: list[Mapping[str, Any]], algorithms: list[Mapping[str, Any]]) -> Iterator[Location]:
+    """Every location of model data, in the order of the package.
+
+    INVARIANT: what may be a location and is not understood is listed all the same, with a gap: dropped, it would be
+    one artifact less to judge.
+    """
     for index, container in enumerate(containers):
-        if isinstance(container.get("ModelDataUrl"), str):
-            yield Location(index, "ModelDataUrl", container["ModelDataUrl"], prefix=False)
-        source = container.get("ModelDataSource")
-        if isinstance(source, Mapping):
-            yield from _s3(index, "ModelDataSource", source.get("S3DataSource"))
-        for entry in container.get("AdditionalModelDataSources") or ():
-            if isinstance(entry, Mapping):
-                yield from _s3(index, "AdditionalModelDataSources", entry.get("S3DataSource"))
-        yield from _s3(index, "AdditionalS3DataSource", container.get("AdditionalS3DataSource"))
+        found = list(_of(container, index))
+        if not found and container.get("BaseModel"):
+            found = [Location(index, "BaseModel", "", gap="the model data are content of a hub")]
+        yield from found
+    for algorithm in algorithms:
+        for location in _of(algorithm, None):
+            yield Location(None, "SourceAlgorithms", location.uri, location.prefix, location.gap)
 
 
-def _s3(index: int, origin: str, source: Any) -> Iterator[Location]:
-    if not isinstance(source, Mapping) or not isinstance(source.get("S3Uri"), str):
+def _of(holder: Mapping[str, Any], index: int | None) -> Iterator[Location]:
+    if holder.get("ModelDataUrl"):
+        yield Location(index, "ModelDataUrl", holder["ModelDataUrl"])
+    if holder.get("ModelDataSource"):
+        yield from _s3(index, "ModelDataSource", holder["ModelDataSource"].get("S3DataSource"))
+    for entry in holder.get("AdditionalModelDataSources", ()):
+        yield from _s3(index, "AdditionalModelDataSources", entry.get("S3DataSource"))
+    if holder.get("AdditionalS3DataSource"):
+        yield from _s3(index, "AdditionalS3DataSource", holder["AdditionalS3DataSource"])
+    for name, value in holder.items():
+        if name not in (*_LOCATED, *_HARMLESS) and _names_a_place(value):
+            yield Location(index, name, "", gap=f"`{name}` may name model data")
+
+
+def _s3(index: int | None, origin: str, source: Mapping[str, Any] | None) -> Iterator[Location]:
+    if not source or not source.get("S3Uri"):
+        yield Location(index, origin, "", gap=f"`{origin}` names no S3 location")
         return
-    yield Location(index, origin, source["S3Uri"], prefix=source.get("S3DataType") == "S3Prefix")
-    if isinstance(source.get("ManifestS3Uri"), str):
-        yield Location(index, origin, source["ManifestS3Uri"], prefix=False)
+    # A kind of location that is not known here may mean more than one object.
+    gap = "" if source.get("S3DataType") in ("S3Prefix", "S3Object") else "an unknown S3DataType"
+    yield Location(index, origin, source["S3Uri"], prefix=source.get("S3DataType") == "S3Prefix", gap=gap)
+    if source.get("ManifestS3Uri"):
+        yield Location(index, origin, source["ManifestS3Uri"], gap="a manifest may name further objects")
+
+
+def _names_a_place(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(_PLACE.match(value))
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(map(_names_a_place, inner))
 
 
 def split(uri: str) -> tuple[str, str] | None:
-    """(bucket, key) of an S3 URI in either spelling; None for anything else."""
-    found = _URI.fullmatch(uri) or _HTTPS.fullmatch(uri)
-    return (found["bucket"], found["key"]) if found else None
+    """(bucket, key) of an S3 URI in either spelling; None for anything else, such as the ARN of an access point.
+
+    The key is empty where the whole bucket is meant.
+    """
+    found = _S3.fullmatch(uri)
+    if found:
+        return found["bucket"], found["key"]
+    found = _HTTPS.fullmatch(uri)
+    if not found:
+        return None
+    try:
+        path = unquote(found["path"], errors="strict")
+    except UnicodeDecodeError:
+        return None
+    bucket, _, key = (found["bucket"], "/", path) if found["bucket"] else path.partition("/")
+    return (bucket, key) if re.fullmatch(_BUCKET, bucket) else None
 
 
 def stated(pointer: str, location: Location, uri: str, source: Source) -> dict[str, Fact]:
     """What the package says of an artifact."""
+    nowhere = Unknown(NOT_UNDERSTOOD, source, location.gap)
     return {
-        f"{pointer}/container": Present(location.container, source),
-        f"{pointer}/origin": Present(location.origin, source),
-        f"{pointer}/location": Present(plain(location.uri), source),
-        f"{pointer}/uri": Present(plain(uri), source),
+        f"{pointer}/container": Absent(source) if location.container is None else Present(location.container, source),
+        f"{pointer}/origin": Present(whole(location.origin), source),
+        f"{pointer}/location": Present(whole(location.uri), source) if location.uri else nowhere,
+        f"{pointer}/uri": Present(whole(uri), source) if uri else nowhere,
     }
 
 
 def no_object(pointer: str, fact: Fact) -> dict[str, Fact]:
-    """Facts of an object that is not there or could not be read, and of its key."""
-    return {f"{pointer}/{name}": fact for name in _HEAD} | no_key(f"{pointer}/kms_key", fact)
+    """Facts of an object that is not there or could not be read."""
+    return {f"{pointer}/{name}": fact for name in _HEAD}
 
 
 def object_facts(pointer: str, answer: Answer) -> dict[str, Fact]:
-    """Facts of s3:HeadObject."""
+    """Facts of s3:HeadObject; those of its key are calls of their own."""
     data, source = answer.data, answer.source
-
-    def text(name: str) -> Fact:
-        value = data.get(name)
-        return Present(plain(str(value)), source) if value not in (None, "") else Absent(source)
-
-    checksum = data.get("ChecksumSHA256")
-    size, modified = data.get("ContentLength"), data.get("LastModified")
-    version = text("VersionId")
+    version = text_fact(data.get("VersionId"), source)
+    size = data.get("ContentLength")
     return {
-        f"{pointer}/encryption/sse": text("ServerSideEncryption"),
-        f"{pointer}/etag": text("ETag"),
-        # "null" is the version of an object that was written before versioning was switched on: it pins nothing.
-        f"{pointer}/version_id": Absent(source) if version == Present("null", source) else version,
-        f"{pointer}/checksum_sha256": _checksum(checksum, source) if checksum else Absent(source),
-        f"{pointer}/size": Present(size, source) if isinstance(size, int) else Absent(source),
-        f"{pointer}/modified_at": Present(time_text(modified), source) if modified else Absent(source),
+        f"{pointer}/encryption/sse": text_fact(data.get("ServerSideEncryption"), source),
+        f"{pointer}/etag": text_fact(data.get("ETag"), source),
+        f"{pointer}/version_id": pinned(version),
+        f"{pointer}/checksum_sha256": _checksum(data, source),
+        f"{pointer}/size": Absent(source) if size is None else Present(size, source),
+        f"{pointer}/modified_at": time_fact(data.get("LastModified"), source),
     }
 
 
-def _checksum(value: Any, source: Source) -> Fact:
+def pinned(version: Fact) -> Fact:
+    """ "null" is the version of an object that was written before versioning was switched on: it pins nothing."""
+    return Absent(version.source) if isinstance(version, Present) and version.value == "null" else version
+
+
+def _checksum(data: Mapping[str, Any], source: Source) -> Fact:
     """AWS writes base64, and `base64-N` for a checksum of N parts, which is no digest of the content."""
+    if data.get("ChecksumUnread"):
+        return Unknown(whole(str(data["ChecksumUnread"])), source, "the checksum takes kms:Decrypt on the object's key")
     try:
-        raw = base64.b64decode(str(value), validate=True)
+        raw = base64.b64decode(data.get("ChecksumSHA256", ""), validate=True)
     except ValueError:
         return Absent(source)
     return Present("sha256:" + raw.hex(), source) if len(raw) == 32 else Absent(source)
-
-
-def no_key(pointer: str, fact: Fact) -> dict[str, Fact]:
-    """Facts of a key that is not there or could not be read."""
-    return {f"{pointer}/{name}": fact for name in _KEY}
-
-
-def key_facts(pointer: str, answer: Answer) -> dict[str, Fact]:
-    """Facts of kms:DescribeKey; rotation is a call of its own (`asks_rotation`)."""
-    metadata = answer.data.get("KeyMetadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-
-    def text(name: str) -> Fact:
-        value = metadata.get(name)
-        return (
-            Present(plain(value), answer.source)
-            if isinstance(value, str)
-            else Unknown("malformed", answer.source, f"no {name}")
-        )
-
-    return {
-        f"{pointer}/arn": text("Arn"),
-        f"{pointer}/manager": text("KeyManager"),
-        f"{pointer}/state": text("KeyState"),
-        f"{pointer}/origin": text("Origin"),
-    }
-
-
-def asks_rotation(answer: Answer) -> bool:
-    """Only a customer's key with key material of KMS rotates at the customer's choice."""
-    metadata = answer.data.get("KeyMetadata")
-    return (
-        isinstance(metadata, Mapping)
-        and metadata.get("KeyManager") == "CUSTOMER"
-        and metadata.get("Origin") == "AWS_KMS"
-    )
-
-
-def rotation_fact(answer: Answer | Failure) -> Fact:
-    """Fact of kms:GetKeyRotationStatus."""
-    if isinstance(answer, Failure):
-        return answer.fact()
-    enabled = answer.data.get("KeyRotationEnabled")
-    return (
-        Present(enabled, answer.source)
-        if isinstance(enabled, bool)
-        else Unknown("malformed", answer.source, "no KeyRotationEnabled")
-    )

@@ -1,154 +1,54 @@
-"""Calls to AWS: one wrapper that classifies every error and writes the coverage ledger.
-
-botocore turns a cut body, an empty body or an HTML page with status 200 into an empty success; the body guard makes each
-of them an error. Whatever goes wrong becomes a `Failure`: a value, never a default and never an exception.
-"""
+"""Calls to AWS: one wrapper that classifies every error, checks every answer and writes the coverage ledger."""
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Final
 
-import botocore.session
-from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    PaginationError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-    SSLError,
-)
-from botocore.parsers import ResponseParserError
-from msgspec import Struct, field
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.session import Session, get_session
 
-from modelwarden.collect.record import Tape
-from modelwarden.errors import UserError
-from modelwarden.evidence import Absent, Fact, Source, Unknown
+from modelwarden.collect.answer import Answer, Failure, MalformedBody, NoCredentials, ask, state_of
+from modelwarden.collect.blob import fetch
+from modelwarden.collect.record import Tape, of_tape, to_tape
+from modelwarden.collect.session import ATTEMPTS, OWN, THREADS, Access, Sessions
+from modelwarden.collect.shape import misfit
 from modelwarden.snapshot import LedgerRow, RowState
 
-ATTEMPTS: Final = 8
-CONNECT_SECONDS: Final = 5
-READ_SECONDS: Final = 30
-THREADS: Final = 16
+__all__ = ["ATTEMPTS", "OWN", "THREADS", "Access", "Answer", "Aws", "Failure", "NoCredentials", "Tape"]
 
-_GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail")
-"""Services with JSON protocols; s3 is XML and sts is the query protocol."""
+GLOBAL: Final = "global"
+"""In the ledger, the region of a call that has none."""
 
-_STATES: Final[dict[RowState, tuple[str, ...]]] = {
-    "denied": (
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "Forbidden",
-        "403",
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "AuthFailure",
-        "SignatureDoesNotMatch",
-    ),
-    "expired": ("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
-    "throttled": (
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "LimitExceededException",
-        "BandwidthLimitExceeded",
-        "ProvisionedThroughputExceededException",
-        "PriorRequestNotComplete",
-        "EC2ThrottledException",
-        "TransactionInProgressException",
-    ),
-    "disabled": ("OptInRequired", "RegionDisabledException"),
+NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "s3:HeadObject": ("ETag", "LastModified", "ContentLength"),
+    "s3:GetObject": ("ETag", "LastModified", "ContentLength", "Body"),
+    "s3:ListObjectsV2": ("KeyCount", "IsTruncated"),
+    "sts:GetCallerIdentity": ("Arn", "Account"),
+    "sagemaker:DescribeModelPackage": ("ModelPackageArn", "ModelPackageStatus"),
+    "sagemaker:UpdateModelPackage": ("ModelPackageArn",),
+    "sagemaker:DescribeModelCard": ("ModelCardArn",),
+    "sagemaker:DescribeTrainingJob": ("TrainingJobArn",),
+    "sagemaker:ListTags": ("Tags",),
+    "sagemaker:GetModelPackageGroupPolicy": ("ResourcePolicy",),
+    "ecr:BatchGetImage": ("images",),
+    "ecr:DescribeRepositories": ("repositories",),
+    "ecr:DescribeImages": ("imageDetails",),
+    "ecr:GetDownloadUrlForLayer": ("layerDigest",),
+    "kms:DescribeKey": ("KeyMetadata",),
+    "kms:GetKeyRotationStatus": ("KeyRotationEnabled",),
+    "cloudtrail:LookupEvents": ("Events",),
 }
-_ABSENT: Final = (
-    "404",
-    "NoSuchKey",
-    "NoSuchBucket",
-    "NotFound",
-    "ResourceNotFound",
-    "ResourceNotFoundException",
-    "ImageNotFoundException",
-    "RepositoryNotFoundException",
-    "NotFoundException",
-)
+"""What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded."""
 
 
-_NOT_THERE: Final = re.compile(r"does not exist|not found|cannot find", re.IGNORECASE)
-"""SageMaker answers a missing package, card or group policy with a ValidationException; only its words tell."""
-
-
-_CERTAIN: Final = {
-    "s3:HeadObject": "ETag",
-    "s3:GetObject": "ETag",
-    "s3:ListObjectsV2": "KeyCount",
-    "sts:GetCallerIdentity": "Arn",
-    "sagemaker:DescribeModelPackage": "ModelPackageArn",
-    "sagemaker:DescribeModelCard": "Content",
-    "sagemaker:DescribeTrainingJob": "TrainingJobArn",
-    "sagemaker:ListTags": "Tags",
-    "sagemaker:GetModelPackageGroupPolicy": "ResourcePolicy",
-    "ecr:DescribeRepositories": "repositories",
-    "ecr:DescribeImages": "imageDetails",
-    "ecr:GetDownloadUrlForLayer": "downloadUrl",
-    "kms:DescribeKey": "KeyMetadata",
-    "kms:GetKeyRotationStatus": "KeyRotationEnabled",
-    "cloudtrail:LookupEvents": "Events",
-}
-"""What every true answer has. A HEAD has no body that could be guarded: without it a stray answer says "no encryption"."""
-
-
-class NoCredentials(UserError):
-    """Nobody to call AWS as."""
-
-    help = "configure credentials as for the AWS command line, or gate an evidence file"
-
-
-class MalformedBody(BotoCoreError):  # type: ignore[misc] # botocore has no types
-    """A success that is not what the API answers."""
-
-    fmt = "a success that is not what the API answers"
-
-
-class Answer(Struct, frozen=True):
-    """What AWS said."""
-
-    data: Mapping[str, Any]
-    source: Source
-
-
-class Failure(Struct, frozen=True):
-    """Why nothing was read; `state` is `read` where AWS answered that it is not there."""
-
-    state: RowState
-    code: str
-    message: str
-    source: Source
-
-    def fact(self) -> Fact:
-        """What every fact of the call becomes: absent only on AWS's word."""
-        return Absent(self.source) if self.state == "read" else Unknown(self.code, self.source, self.message)
-
-
-class _Row(Struct):
+@dataclass(slots=True)
+class _Row:
     state: RowState = "read"
     calls: int = 0
     seconds: float = 0.0
@@ -156,81 +56,77 @@ class _Row(Struct):
     request_id: str = ""
 
 
-class Access(Struct, frozen=True):
-    """How to get at accounts."""
+class Aws:
+    """Calls with the credentials of accounts, recorded or replayed, and the ledger of them."""
 
-    role: str | None = None
-    """Name of the role to assume; `{account}` stands for the account id. None: own credentials everywhere."""
-    external_id: str | None = None
-    attempts: int = ATTEMPTS
-    timeout_seconds: int | None = None
-
-
-class Aws(Struct, dict=True):
-    """Sessions per account, clients per account, region and service, and the ledger."""
-
-    access: Access
-    tape: Tape
-    session: botocore.session.Session = field(default_factory=botocore.session.get_session)
-    """Of the caller; collectors that share one share what it has loaded of the services' models, too."""
-    rows: dict[tuple[str, str, str], _Row] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._config = Config(
-            retries={"mode": "standard", "total_max_attempts": self.access.attempts},
-            max_pool_connections=THREADS,
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=self.access.timeout_seconds or READ_SECONDS,
-        )
+    def __init__(self, access: Access, tape: Tape, session: Session | None = None) -> None:
+        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too."""
+        self.access = access
+        self.tape = tape
+        self._sessions = Sessions(access, session or get_session())
+        self._rows: dict[tuple[str, str, str], _Row] = {}
         self._lock = threading.Lock()
-        self._sessions: dict[str, botocore.session.Session] = {}
-        self._clients: dict[tuple[str, str, str], Any] = {}
-        self._own: str | None = None
-        self._identity: Answer | Failure | None = None
-        self._asking = threading.Lock()
+        self._entering = threading.RLock()
+        self._entered: set[str] = set()
+        self._identity: Answer | None = None
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the answers come from a recording, which proves nothing about today or about the caller."""
+        return self.tape.replay is not None
 
     def own_account(self, region: str) -> str | Failure:
-        """The account of the caller's credentials.
+        """The account of the caller's credentials; `region` is asked where the caller has none of its own.
 
         Raises:
             NoCredentials: there are none.
         """
-        if self._own is None:
-            answer = self.identity(region)
-            if isinstance(answer, Failure):
-                return answer
-            self._own = str(answer.data["Account"])
-        return self._own
+        answer = self.identity(region)
+        return answer if isinstance(answer, Failure) else str(answer.data["Account"])
 
     def identity(self, region: str) -> Answer | Failure:
-        """sts:GetCallerIdentity of the caller, once."""
-        with self._asking:
-            if self._identity is None:
-                self._identity = self._ask("own", region, "sts", "GetCallerIdentity", {})
-        return self._identity
+        """sts:GetCallerIdentity of the caller; asked again only where it failed."""
+        with self._entering:
+            if self._identity is not None:
+                return self._identity
+            home = self._sessions.home(region)
+            send = partial(self._send, OWN, home, "sts", "GetCallerIdentity", {})
+            answer = self._record("sts:GetCallerIdentity", OWN, GLOBAL, {}, send)
+            self._identity = answer if isinstance(answer, Answer) else None
+        return answer
 
     def enter(self, account: str, region: str) -> Failure | None:
         """Make sure that calls to the account can be made; the AssumeRole error is told here and not by the first call."""
-        own = self.own_account(region)
-        if isinstance(own, Failure):
-            return own
-        if self.access.role is None or account == own:
-            return None
-        answer = self._record(
-            "sts:AssumeRole", account, region, {"account": account}, partial(self._assume, account, region)
-        )
-        return answer if isinstance(answer, Failure) else None
+        with self._entering:
+            own = self.own_account(region)
+            if isinstance(own, Failure):
+                return own
+            if self.access.role is None or account == own or account in self._entered:
+                return None
+            assume = partial(self._sessions.assume, account, region)
+            answer = self._record("sts:AssumeRole", account, region, {"account": account}, assume)
+            if isinstance(answer, Failure):
+                return answer
+            self._entered.add(account)
+        return None
+
+    def acts_as(self, account: str) -> bool:
+        """Whether calls for the account are made with credentials of that account."""
+        return account in self._entered or account == self._own
 
     def call(self, account: str, region: str, service: str, operation: str, **parameters: Any) -> Answer | Failure:
-        """One operation with the credentials of an account."""
-        holder = "own" if self.access.role is None or account in ("own", self._own) else account
-        return self._ask(holder, region, service, operation, parameters, account)
+        """One operation with the credentials of an account; `MaxBytes` limits a body, which is read to its end."""
+        holder = OWN if self.access.role is None or account in (OWN, self._own) else account
+        send = partial(self._send, holder, region, service, operation, parameters)
+        return self._record(f"{service}:{operation}", account, region, parameters, send)
 
     def ledger(self) -> tuple[LedgerRow, ...]:
         """The rows so far, sorted."""
+        with self._lock:
+            rows = sorted(self._rows.items())
         return tuple(
             LedgerRow(
-                self._own or account if account == "own" else account,
+                self._own or account if account == OWN else account,
                 region,
                 api,
                 row.state,
@@ -239,36 +135,24 @@ class Aws(Struct, dict=True):
                 row.error,
                 row.request_id,
             )
-            for (account, region, api), row in sorted(self.rows.items())
+            for (account, region, api), row in rows
         )
 
-    def _ask(
-        self, holder: str, region: str, service: str, operation: str, parameters: dict[str, Any], account: str = ""
-    ) -> Answer | Failure:
-        api = f"{service}:{operation}"
-        return self._record(
-            api,
-            account or self._own or holder,
-            region,
-            parameters,
-            partial(self._send, holder, region, service, operation, parameters),
-        )
+    @property
+    def _own(self) -> str | None:
+        return None if self._identity is None else str(self._identity.data["Account"])
 
     def _record(
         self, api: str, account: str, region: str, parameters: Mapping[str, Any], send: Callable[[], Mapping[str, Any]]
     ) -> Answer | Failure:
-        """Send (or replay), classify, keep, and count."""
+        """Send (or replay), keep, and count."""
         started = time.monotonic()
-        kept = self.tape.find(account, region, api, parameters)
-        if kept is not None:
-            answer = _of_tape(kept, api)
-        else:
-            answer = _guarded(send, api)
-            if isinstance(answer, Failure) and answer.state == "malformed":
-                answer = _guarded(send, api)
-            self.tape.keep(account, region, api, parameters, _to_tape(answer))
+        kept = self.tape.find(account, region, api, parameters, partial(self._wrong, api))
+        answer = ask(api, send) if kept is None else of_tape(kept)
+        if kept is None:
+            self.tape.keep(account, region, api, parameters, to_tape(answer))
         with self._lock:
-            row = self.rows.setdefault((account, region, api), _Row())
+            row = self._rows.setdefault((account, region, api), _Row())
             row.calls += 1
             row.seconds += time.monotonic() - started
             if isinstance(answer, Failure) and answer.state != "read" and row.state == "read":
@@ -277,146 +161,66 @@ class Aws(Struct, dict=True):
         return answer
 
     def _send(
-        self, holder: str, region: str, service: str, operation: str, parameters: dict[str, Any]
+        self, holder: str, region: str, service: str, operation: str, parameters: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        client = self._client(holder, region, service)
-        method = getattr(client, _snake(operation))
-        limit = parameters.get("MaxBytes")
-        answer: dict[str, Any] = method(**{name: value for name, value in parameters.items() if name != "MaxBytes"})
-        if answer.get(_CERTAIN.get(f"{service}:{operation}", "ResponseMetadata")) is None:
-            raise MalformedBody
-        if limit is not None:
-            answer["Body"] = answer["Body"].read(limit + 1)
-            if len(answer["Body"]) < min(limit, int(answer.get("ContentLength", 0))):
-                raise MalformedBody
+        client = self._sessions.client(holder, region, service)
+        given = {name: value for name, value in parameters.items() if name != "MaxBytes"}
+        try:
+            answer = _invoke(client, operation, given)
+        except ClientError as error:
+            if holder == OWN or state_of(error) != "expired":
+                raise
+            self._sessions.renew(holder, region, client)
+            client = self._sessions.client(holder, region, service)
+            answer = _invoke(client, operation, given)
+        if "MaxBytes" in parameters:
+            self._read_body(client, answer, parameters["MaxBytes"])
+        wrong = self._wrong(f"{service}:{operation}", answer)
+        if wrong:
+            raise MalformedBody(what=wrong)
         return answer
 
-    def _client(self, holder: str, region: str, service: str) -> Any:
-        with self._lock:
-            key = (holder, region, service)
-            if key not in self._clients:
-                session = self.session if holder == "own" else self._sessions[holder]
-                self._clients[key] = client = session.create_client(service, region_name=region, config=self._config)
-                if service in _GUARDED:
-                    client.meta.events.register(f"before-parse.{service}", _guard)
-            return self._clients[key]
+    def _read_body(self, client: Any, answer: dict[str, Any], limit: int) -> None:
+        """Read what the answer streams or points to, up to one byte more than the limit."""
+        url = answer.pop("downloadUrl", None)
+        if url is not None:
+            answer["Body"] = fetch(url, self._sessions.route(client), limit)
+            return
+        stream = answer["Body"]
+        try:
+            answer["Body"] = stream.read(limit + 1)
+        finally:
+            stream.close()
+        if len(answer["Body"]) < min(limit, int(answer.get("ContentLength", 0))):
+            raise MalformedBody(what="shorter than announced")
 
-    def _assume(self, account: str, region: str) -> Mapping[str, Any]:
-        assert self.access.role is not None
-        name = self.access.role.replace("{account}", account)
-        own = self.session.get_credentials()
-        if own is None:
-            raise NoCredentialsError
-        partition = self.session.get_partition_for_region(region)
-        extra = {"RoleSessionName": "modelwarden", "DurationSeconds": 3600}
-        fetcher = AssumeRoleCredentialFetcher(
-            partial(self.session.create_client, region_name=region, config=self._config),
-            own,
-            f"arn:{partition}:iam::{account}:role/{name}",
-            extra_args=extra | ({"ExternalId": self.access.external_id} if self.access.external_id else {}),
-        )
-        credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
-        credentials.get_frozen_credentials()
-        session = botocore.session.Session()
-        session.register_component("data_loader", self.session.get_component("data_loader"))
-        session.register_component("credential_provider", _Held(credentials))
-        with self._lock:
-            self._sessions[account] = session
-        return {"Account": account}
+    def _wrong(self, api: str, data: Mapping[str, Any]) -> str:
+        """What keeps a success from being an answer of the API; empty where nothing does."""
+        if api == "sts:AssumeRole":
+            return ""
+        missing = [name for name in NEEDED.get(api, ()) if data.get(name) is None]
+        if missing:
+            return f"no {missing[0]}"
+        return misfit(_output(self._sessions.own, *api.split(":")), data)
 
 
-class _Held:
-    """A credential provider with one set of credentials, which refresh themselves."""
+def _invoke(client: Any, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The call itself. The checksum of an object takes the right to decrypt it, all else of its HEAD does not.
 
-    def __init__(self, credentials: Any) -> None:
-        self._credentials = credentials
-
-    def load_credentials(self) -> Any:
-        return self._credentials
-
-
-def _guard(response_dict: dict[str, Any], **_: Any) -> None:
-    """A success must carry a JSON object: a cut body, an empty one or a page of HTML is none."""
-    if response_dict["status_code"] >= 300:
-        return
-    body = response_dict["body"]
+    Without that right S3 refuses the whole call; then the rest is asked for, and `ChecksumUnread` says why.
+    """
+    method = getattr(client, xform_name(operation))
     try:
-        whole = isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
-        whole = False
-    if (not whole and body.strip() not in (b"",)) or (not whole and not body.strip()):
-        raise MalformedBody
-
-
-def _guarded(send: Callable[[], Mapping[str, Any]], api: str) -> Answer | Failure:
-    """INVARIANT: nothing that a service or the network does raises past this point, but for missing credentials."""
-    try:
-        data = dict(send())
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise NoCredentials("no AWS credentials were found") from error
+        answer: dict[str, Any] = method(**given)
     except ClientError as error:
-        return _of_error(error, api)
-    except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError, ConnectionClosedError, SSLError) as error:
-        return _failure("unreachable", type(error).__name__, error, api)
-    except (MalformedBody, PaginationError, ResponseParserError) as error:
-        return _failure("malformed", type(error).__name__, error, api)
-    except CredentialRetrievalError as error:
-        return _failure("denied", type(error).__name__, error, api)
-    except HTTPClientError as error:
-        return _failure("unreachable", type(error).__name__, error, api)
-    except BotoCoreError as error:
-        return _failure("malformed", type(error).__name__, error, api)
-    except (ValueError, AttributeError, KeyError, TypeError, OverflowError) as error:
-        # A bad timestamp, a list where an object belongs: botocore's parsers raise these bare.
-        return _failure("malformed", type(error).__name__, error, api)
-    meta = data.pop("ResponseMetadata", {})
-    return Answer(data, Source(api, _now(), meta.get("RequestId")))
+        if "ChecksumMode" not in given or state_of(error) != "denied":
+            raise
+        answer = method(**{name: value for name, value in given.items() if name != "ChecksumMode"})
+        answer["ChecksumUnread"] = str(error.response["Error"]["Code"])
+    return answer
 
 
-def _of_error(error: ClientError, api: str) -> Failure:
-    told = error.response.get("Error", {})
-    meta = error.response.get("ResponseMetadata", {})
-    code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
-    where = error.operation_name if error.operation_name == "AssumeRole" else ""
-    source = Source("sts:AssumeRole" if where else api, _now(), meta.get("RequestId"))
-    return Failure(
-        _state(code, message, int(meta.get("HTTPStatusCode", 0))), code, " ".join(message.split())[:200], source
-    )
-
-
-def _state(code: str, message: str, status: int) -> RowState:
-    for state, codes in _STATES.items():
-        if code in codes:
-            return state
-    if code in _ABSENT or (code == "ValidationException" and _NOT_THERE.search(message)):
-        return "read"
-    return "unreachable" if status >= 500 else "malformed"
-
-
-def _failure(state: RowState, code: str, error: BaseException, api: str) -> Failure:
-    return Failure(state, code, " ".join(str(error).split())[:200], Source(api, _now()))
-
-
-def _to_tape(answer: Answer | Failure) -> dict[str, Any]:
-    source = {"api": answer.source.api, "at": answer.source.at, "request_id": answer.source.request_id}
-    if isinstance(answer, Answer):
-        return {"data": dict(answer.data), "source": source}
-    return {"failure": {"state": answer.state, "code": answer.code, "message": answer.message}, "source": source}
-
-
-def _of_tape(kept: dict[str, Any], api: str) -> Answer | Failure:
-    source = Source(**kept.get("source", {"api": api}))
-    if "data" in kept:
-        return Answer(kept["data"], source)
-    return Failure(**kept["failure"], source=source)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _snake(operation: str) -> str:
-    """`DescribeKey` -> `describe_key`, `ListObjectsV2` -> `list_objects_v2`."""
-    if operation == "ListObjectsV2":
-        return "list_objects_v2"
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in operation).lstrip("_")
+@cache
+def _output(session: Session, service: str, operation: str) -> Any:
+    """The shape of an operation's answer."""
+    return session.get_service_model(service).operation_model(operation).output_shape

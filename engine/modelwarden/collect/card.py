@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import unicodedata
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
+from modelwarden.card_text import visible_characters
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 from modelwarden.facts import escape, kinds
 
@@ -19,8 +20,13 @@ Origin = Literal["package", "standalone"]
 MAX_CHARACTERS: Final = 100_000
 """Of ModelCardContent (botocore's model of CreateModelPackage)."""
 _CONTENT: Final = "/card/content/"
-_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-"""Of the categories of letters and symbols, and yet without ink."""
+_MAX_DEPTH: Final = 50
+"""Levels of objects and lists in one another; the schema has eight."""
+_GROUPS: Final = {
+    "bias": re.compile(r"bias|fairness", re.IGNORECASE),
+    "explainability": re.compile(r"(?<![a-z])shap(?![a-z])|expla(in|nation)|attribution", re.IGNORECASE),
+}
+"""How groups of such metrics are named: by the SDK, and by people."""
 
 
 def no_card(fact: Fact) -> dict[str, Fact]:
@@ -89,7 +95,18 @@ def _decode(text: str) -> dict[str, Any]:
         raise ValueError(f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(f"a JSON {type(document).__name__} instead of an object")
+    if _deeper(document, _MAX_DEPTH):
+        raise ValueError("nested too deeply")
     return document
+
+
+def _deeper(document: Any, levels: int) -> bool:
+    """Whether there is something below so many levels; without recursion, which depth would exhaust."""
+    found = [document]
+    for _ in range(levels):
+        holders = [one.values() if isinstance(one, dict) else one for one in found if isinstance(one, dict | list)]
+        found = [member for holder in holders for member in holder]
+    return bool(found)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -113,6 +130,7 @@ def _validator(origin: Origin) -> Any:
     if origin == "standalone":
         base = json.loads((files("modelwarden.builtin.reports.schemas") / "model_card.schema.json").read_text())
         base["properties"]["model_overview"]["properties"] |= schema["properties"]["model_overview"]["properties"]
+        base["properties"]["model_package_details"] = schema["properties"]["model_package_details"]
         schema = base
     return jsonschema.Draft202012Validator(schema)
 
@@ -168,25 +186,24 @@ def _content(document: Mapping[str, Any], source: Source) -> dict[str, Fact]:
     facts |= _evaluations(document.get("evaluation_details"), groups, source)
     facts["/card/bias_groups"] = Present(tuple(sorted(groups["bias"])), source)
     facts["/card/explainability_groups"] = Present(tuple(sorted(groups["explainability"])), source)
+    blank: list[str] = []
     for path, text in _texts(document, ""):
-        pointer = _CONTENT + path.lstrip("/")
-        if not isinstance(facts.get(pointer), Present):
-            pointer = f"/card/text/{escape(path.lstrip('/'))}"
+        pointer = "/card/content" + path
+        if facts.get(pointer) != Present(_plain(text), source):
+            pointer = _free(path)
             facts[pointer] = Present(_plain(text), source)
         pointers.append(pointer)
-    blank = [pointer for pointer in pointers if not any(map(_is_visible, str(_value_of(facts[pointer]))))]
+        if not visible_characters(text):
+            blank.append(pointer)
     facts["/card/string_pointers"] = Present(tuple(pointers), source)
     facts["/card/blank_pointers"] = Present(tuple(sorted(blank)), source)
     return facts
 
 
-def _value_of(fact: Fact) -> Any:
-    return fact.value if isinstance(fact, Present) else ""
-
-
-def _is_visible(character: str) -> bool:
-    """Letters, numbers, punctuation and symbols; neither blanks nor what only shapes or hides its neighbours."""
-    return unicodedata.category(character)[0] in "LNPS" and character not in _BLANK_LETTERS
+def _free(path: str) -> str:
+    """The pointer of a text that is no field of the dictionary."""
+    # A star would read as a pattern, and a lone surrogate as nothing at all.
+    return "/card/text/" + _plain(escape(path[1:])).replace("*", "%2A")
 
 
 def _field(document: Mapping[str, Any], pattern: str, source: Source) -> Fact:
@@ -194,13 +211,15 @@ def _field(document: Mapping[str, Any], pattern: str, source: Source) -> Fact:
     for name in pattern.removeprefix(_CONTENT).split("/"):
         if not isinstance(value, dict):
             return Unknown("wrong type", source)
-        if name not in value:
+        value = value.get(name)
+        if value is None:
             return Absent(source)
-        value = value[name]
     return _typed(value, kinds()[pattern].type, source)
 
 
 def _typed(value: Any, type_: str, source: Source) -> Fact:
+    if value is None:
+        return Absent(source)
     if type_ == "string" and isinstance(value, str):
         return Present(_plain(value), source)
     if type_ == "list" and isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -218,7 +237,7 @@ def _evaluations(value: Any, groups: dict[str, set[str]], source: Source) -> dic
         head = f"{_CONTENT}evaluation_details/{index}"
         entry = entry if isinstance(entry, dict) else {}
         for name, type_ in (("name", "string"), ("evaluation_observation", "string"), ("datasets", "list")):
-            facts[f"{head}/{name}"] = _typed(entry[name], type_, source) if name in entry else Absent(source)
+            facts[f"{head}/{name}"] = _typed(entry.get(name), type_, source)
         facts[f"{head}/numeric_metric_count"] = Present(_metrics(entry.get("metric_groups"), groups), source)
     return facts
 
@@ -232,17 +251,20 @@ def _metrics(value: Any, groups: dict[str, set[str]]) -> int:
         found += len(numbers)
         name = group.get("name") if isinstance(group, dict) else None
         if numbers and isinstance(name, str):
-            lowered = name.casefold()
-            if "bias" in lowered:
-                groups["bias"].add(_plain(name))
-            if "shap" in lowered or "explan" in lowered or "explain" in lowered:
-                groups["explainability"].add(_plain(name))
+            for kind, pattern in _GROUPS.items():
+                if pattern.search(name):
+                    groups[kind].add(_plain(name))
     return found
 
 
 def _is_numeric(metric: Any) -> bool:
-    value = metric.get("value") if isinstance(metric, dict) else None
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Of type number with a finite value; a whole number is finite, and may be too large for a float."""
+    if not isinstance(metric, dict) or metric.get("type") != "number":
+        return False
+    value = metric.get("value")
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,159 @@
+"""The description of one package, and the text of its card, which may be read only with the right to decrypt it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelwarden.collect import card
+from modelwarden.collect.answer import Answer, Failure
+from modelwarden.collect.cell import Cell
+from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
+
+STANDALONE: Final = "model_card_name"
+"""Key of CustomerMetadataProperties under which a package names its standalone card."""
+_METADATA: Final = {"IncludedData": "MetadataOnly"}
+
+
+@dataclass(frozen=True, slots=True)
+class CardText:
+    """A card that exists."""
+
+    origin: card.Origin
+    status: str | None
+    text: str
+    """Of its content; only what MetadataOnly leaves in where the rest was not read."""
+    source: Source
+    unread: Unknown | None = None
+    """Why the content was not read."""
+
+    def facts(self) -> dict[str, Fact]:
+        """Facts below `/card`."""
+        if self.unread is None:
+            return card.parse_card(self.text, self.origin, self.status, self.source)
+        facts = card.metadata_only(_object(self.text), self.status, self.source, self.unread)
+        return facts | {"/card/origin": Present(self.origin, self.source)}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What DescribeModelPackage answered."""
+
+    data: Mapping[str, Any]
+    source: Source
+    denied: Failure | None = None
+    """Why the card's content is not in it although it was asked for."""
+
+    def card(self, cell: Cell) -> CardText | Fact:
+        """The embedded card, else the standalone one that the package names.
+
+        Absent where there is none, unknown where nobody could read whether there is.
+        """
+        return _embedded(self) or _standalone(cell, self)
+
+
+def dig(data: Any, *path: str) -> Any:
+    """The value below a path of keys; None where a step is missing or no object."""
+    for name in path:
+        if not isinstance(data, Mapping):
+            return None
+        data = data.get(name)
+    return data
+
+
+def describe(cell: Cell, *, with_card: bool) -> Description | Failure:
+    """The description of the cell's package; not shared, since it may change between two questions."""
+    given = {"ModelPackageName": cell.arn.text}
+    answer, denied = _described(cell.call_anew, "DescribeModelPackage", given, with_card)
+    if isinstance(answer, Failure):
+        return answer
+    if str(answer.data["ModelPackageArn"]).casefold() != cell.arn.text.casefold():
+        return Failure("malformed", "malformed", "the description of another package", answer.source)
+    return Description(answer.data, answer.source, denied)
+
+
+def trained_by(described: Description, found: CardText | Fact) -> tuple[list[str], Unknown | None]:
+    """ARNs of the training jobs that the package or its card names, and why they may not be all."""
+    named = [dig(described.data, "MetadataProperties", "GeneratedBy")]
+    unread = found.unread if isinstance(found, CardText) else found
+    gap = None
+    if isinstance(unread, Unknown):
+        gap = Unknown(unread.reason, unread.source, "the card may name a training job")
+    elif isinstance(found, CardText):
+        named.append(dig(_object(found.text), "training_details", "training_job_details", "training_arn"))
+    return list(dict.fromkeys(one for one in named if isinstance(one, str) and ":training-job/" in one)), gap
+
+
+def _described(
+    call: Any, operation: str, given: Mapping[str, str], everything: bool
+) -> tuple[Answer | Failure, Failure | None]:
+    """The answer with the card's content where that is wanted and allowed, and why it was not allowed.
+
+    AllData needs kms:Decrypt on the card's key, and that key in working order; MetadataOnly does not, and leaves out
+    what the card says.
+    """
+    answer = call("sagemaker", operation, **given, **({} if everything else _METADATA))
+    if everything and isinstance(answer, Failure) and answer.state in ("denied", "malformed"):
+        again = call("sagemaker", operation, **given, **_METADATA)
+        if isinstance(again, Answer):
+            return again, answer
+    return answer, None
+
+
+def _embedded(described: Description) -> CardText | Unknown | None:
+    given = described.data.get("ModelCard") or {}
+    text, status = str(given.get("ModelCardContent") or ""), given.get("ModelCardStatus")
+    unread = described.denied.unknown() if described.denied else None
+    if unread is not None and not given:
+        return unread
+    if unread is None and given and dig(described.data, "SecurityConfig", "KmsKeyId"):
+        unread = _withheld(text, described.source)
+    if unread is None and not text:
+        return None
+    return CardText("package", status, text, described.source, unread)
+
+
+def _withheld(text: str, source: Source) -> Unknown | None:
+    """Whether a card under a customer's key came back without its content although everything was asked for.
+
+    A card that holds nothing but a rating looks the same, and is not believed either.
+    """
+    content = _object(text)
+    uses = content.get("intended_uses")
+    only_rating = content.keys() == {"intended_uses"} and isinstance(uses, dict) and uses.keys() == {"risk_rating"}
+    if text and not only_rating:
+        return None
+    why = "the card's content was not returned, as happens without kms:Decrypt on its key"
+    return Unknown("not returned", source, why)
+
+
+def _standalone(cell: Cell, described: Description) -> CardText | Fact:
+    """The card that the package's own metadata names; absent where it names none."""
+    name = dig(described.data, "CustomerMetadataProperties", STANDALONE)
+    if not isinstance(name, str) or not name:
+        return Absent(described.source)
+    arn = cell.arn
+    place = f"arn:{arn.partition}:sagemaker:{arn.region}:{arn.account}:model-card/{name}"
+    given = {"ModelCardName": name if cell.owned else place}
+    answer, denied = _described(cell.call, "DescribeModelCard", given, everything=True)
+    if isinstance(answer, Failure):
+        return answer.fact()
+    text, status = str(answer.data.get("Content") or ""), answer.data.get("ModelCardStatus")
+    unread = denied.unknown() if denied else None
+    if unread is None and dig(answer.data, "SecurityConfig", "KmsKeyId"):
+        unread = _withheld(text, answer.source)
+    if unread is None and not text:
+        return Absent(answer.source)
+    return CardText("standalone", status, text, answer.source, unread)
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    """A card's text as an object, also if it was encoded twice; empty where it is none."""
+    try:
+        found = json.loads(text)
+        found = json.loads(found) if isinstance(found, str) else found
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,98 @@
+"""Permissions: the IAM actions that reading needs, and the facts that hang on each.
+
+The reader role grants exactly these (`deploy/reader-role.yaml`), and `doctor` probes each of them. Which fact is read by
+which API stands in the dictionary of facts; here stands only what the dictionary cannot say: documents, and calls that
+can be made only after another one has answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from modelwarden.facts import FactKind, kinds
+
+IDENTITY: Final = "sts:GetCallerIdentity"
+ENTER: Final = "sts:AssumeRole"
+DESCRIBE: Final = "sagemaker:DescribeModelPackage"
+OBJECT: Final = "s3:GetObject"
+DECRYPT: Final = "kms:Decrypt"
+
+_UNDESCRIBED: Final = "the package could not be described"
+_NO_IMAGE: Final = "no container image in ECR is known"
+PERMISSIONS: Final[dict[str, str]] = {
+    IDENTITY: "the answers were recorded",
+    ENTER: "no role is named: the caller's own credentials read everything",
+    "sagemaker:ListModelPackageGroups": "only `modelwarden init --scan-account` needs it",
+    "sagemaker:ListModelPackages": "only `modelwarden init --scan-account` needs it",
+    DESCRIBE: "no package is known",
+    "sagemaker:ListTags": _UNDESCRIBED,
+    "sagemaker:GetModelPackageGroupPolicy": "the package has no group",
+    "sagemaker:DescribeTrainingJob": "no training job of its account is known",
+    "sagemaker:DescribeModelCard": "no card outside of the package is known",
+    "ecr:BatchGetImage": _NO_IMAGE,
+    "ecr:DescribeImages": _NO_IMAGE,
+    "ecr:DescribeRepositories": _NO_IMAGE,
+    "ecr:GetDownloadUrlForLayer": "no manifest of an image was read",
+    OBJECT: "no object in S3 is known",
+    "s3:ListBucket": "no artifact is known that is a prefix",
+    "kms:DescribeKey": "no KMS key is known",
+    "kms:GetKeyRotationStatus": "no customer managed key is known whose material is of KMS",
+    DECRYPT: "nothing was read that is known to lie under a customer managed key",
+    "cloudtrail:LookupEvents": _UNDESCRIBED,
+}
+"""IAM action -> why it was not probed where it was not, in the order in which they are printed."""
+
+_ACTIONS: Final = {"s3:HeadObject": OBJECT, "s3:ListObjectsV2": "s3:ListBucket"}
+"""Operation -> the IAM action that allows it, where AWS gives them different names."""
+_DOCUMENTS: Final = {
+    "model card": (DECRYPT,),
+    "analysis.json": (OBJECT, DECRYPT),
+    "evaluation.json": (OBJECT, DECRYPT),
+    "request": (IDENTITY,),
+    OBJECT: (DECRYPT,),
+}
+"""What a source in the dictionary begins with -> actions that it does not name."""
+_BEHIND: Final = {
+    "/artifact": "s3:ListBucket",
+    "/artifact/*/kms_key/": OBJECT,
+    "/card/": "sagemaker:DescribeModelCard",
+    "/trainer": "sagemaker:DescribeModelCard",
+}
+"""What a pattern begins with -> an action that must succeed first, or instead."""
+_OPENED: Final = ("/card/", "/trainer")
+"""Facts out of the card's content, which may lie under a key of its own."""
+
+
+def action_of(api: str) -> str:
+    """`s3:HeadObject` -> `s3:GetObject`; most operations and actions share one name."""
+    return _ACTIONS.get(api, api)
+
+
+@cache
+def feeds(action: str) -> frozenset[str]:
+    """Patterns of the facts that some package loses without an IAM action."""
+    return frozenset(kind.pattern for kind in kinds().values() if action in _needed_for(kind))
+
+
+def _needed_for(kind: FactKind) -> set[str]:
+    needed = set(_sources(kind.source))
+    needed |= {action for prefix, action in _BEHIND.items() if kind.pattern.startswith(prefix)}
+    needed |= {DECRYPT} if kind.pattern.startswith(_OPENED) else set()
+    if kind.pattern.endswith("/diff_ids"):
+        needed.add("ecr:GetDownloadUrlForLayer")
+    # A package is entered and described before anything else of it is read.
+    return needed if kind.pattern.startswith(("/request/", "/reference/")) else needed | {IDENTITY, ENTER, DESCRIBE}
+
+
+def _sources(source: str) -> Iterator[str]:
+    """Both actions of `kms:DescribeKey GetKeyRotationStatus.KeyRotationEnabled`: a field may begin with an operation."""
+    head, _, field = source.partition(" ")
+    service = head.partition(":")[0]
+    yield from (
+        action_of(api) for api in (head, f"{service}:{field.partition('.')[0]}") if action_of(api) in PERMISSIONS
+    )
+    for document, actions in _DOCUMENTS.items():
+        if source.startswith(document):
+            yield from actions

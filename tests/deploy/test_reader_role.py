@@ -1,0 +1,165 @@
+"""The reader role grants what the collector calls: nothing less, nothing more, and nothing that writes."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from cfnlint.decode.cfn_yaml import loads
+
+from modelwarden.permission import DECRYPT, ENTER, IDENTITY, PERMISSIONS, action_of
+from modelwarden.sandbox.operations import USED
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "deploy/reader-role.yaml"
+COLLECT = ROOT / "engine/modelwarden/collect"
+SERVICES = ("cloudtrail", "ec2", "ecr", "kms", "organizations", "s3", "sagemaker", "sts")
+OWN = {IDENTITY, ENTER}
+"""Of the caller: the first needs no permission, the second is granted to the hub by its own role."""
+READING = re.compile(r"[a-z0-9]+:(Describe|Get|List|BatchGet|Lookup)\w*")
+PACK = "pack.py"
+"""Fetches the organization's policy pack with the caller's own credentials."""
+
+
+@cache
+def operations_of(service: str) -> frozenset[str]:
+    return frozenset(botocore.session.get_session().get_service_model(service).operation_names)
+
+
+def constants(node: ast.AST) -> set[str]:
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def called(path: Path) -> Iterator[str]:
+    """`service:Operation` of every operation that a module names in a call or a table of calls."""
+    tree = ast.parse(path.read_text())
+    mentioned = constants(tree) & set(SERVICES)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call | ast.Tuple):
+            continue
+        direct = [*node.args, *(one.value for one in node.keywords)] if isinstance(node, ast.Call) else node.elts
+        texts = [one.value for one in direct if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        for operation in (one for one in texts if any(one in operations_of(service) for service in SERVICES)):
+            near = set(texts) & set(SERVICES) or mentioned or SERVICES
+            found = [service for service in near if operation in operations_of(service)]
+            assert len(found) == 1, f"{path.name}: of which service is {operation}? {found}"
+            yield f"{found[0]}:{operation}"
+
+
+CALLED = {api for path in sorted(COLLECT.glob("*.py")) for api in called(path)} | {ENTER}
+"""AssumeRole is called by botocore's own fetcher."""
+
+
+@cache
+def template() -> dict[str, Any]:
+    """The template with its functions written out, as CloudFormation reads it."""
+    document: dict[str, Any] = json.loads(json.dumps(loads(TEMPLATE.read_text())))
+    return document
+
+
+def statements() -> list[dict[str, Any]]:
+    """Every statement that grants something to the role."""
+    role, keys = (template()["Resources"][name]["Properties"] for name in ("ReaderRole", "ContentKeys"))
+    documents = [*(policy["PolicyDocument"] for policy in role["Policies"]), keys["PolicyDocument"]]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def granted() -> set[str]:
+    return {action for statement in statements() for action in listed(statement["Action"])}
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    done = subprocess.run(
+        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", TEMPLATE],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_operations_of_the_collector_were_found() -> None:
+    """The search itself: a known call of each kind, and nothing that the sandbox does not answer."""
+    assert {"sagemaker:DescribeModelPackage", "ecr:DescribeRepositories", "s3:HeadObject", "kms:DescribeKey"} <= CALLED
+    assert {f"{service}:{operation}" for service, operations in USED.items() for operation in operations} >= CALLED
+    by_method = [path.name for path in COLLECT.glob("*.py") if "boto3" in path.read_text()]
+    assert set(by_method) <= {PACK}, "a call by a client's method is not seen here"
+
+
+def test_granted_is_what_is_called_and_nothing_else() -> None:
+    needed = {action_of(api) for api in CALLED} - OWN | {DECRYPT}
+    assert granted() == needed
+
+
+def test_doctor_probes_what_is_granted() -> None:
+    assert set(PERMISSIONS) == granted() | OWN
+
+
+@pytest.mark.parametrize("api", ["s3:HeadObject", "s3:ListObjectsV2"])
+def test_an_operation_without_an_action_of_its_name_has_another(api: str) -> None:
+    """IAM knows no s3:HeadObject and no s3:ListObjectsV2; granting one would grant nothing."""
+    assert api in CALLED
+    assert action_of(api) != api
+    assert api not in granted()
+
+
+def test_no_action_writes() -> None:
+    assert {action for action in granted() if not READING.fullmatch(action)} == {DECRYPT}
+    assert all(statement["Effect"] == "Allow" and "NotAction" not in statement for statement in statements())
+    assert not any("*" in action for action in granted())
+
+
+def test_only_the_hub_of_the_organization_enters_and_with_the_external_id() -> None:
+    (trust,) = template()["Resources"]["ReaderRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": {"Ref": "HubRoleArn"}}
+    assert trust["Condition"] == {
+        "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}, "aws:PrincipalOrgID": {"Ref": "OrganizationId"}}
+    }
+
+
+def test_objects_are_named_by_whoever_rolls_it_out() -> None:
+    resources = {
+        action: listed(statement["Resource"])
+        for statement in statements()
+        for action in listed(statement["Action"])
+        if action.startswith("s3:") or action == DECRYPT
+    }
+    asked = {"ArtifactObjectArns", "ReportObjectArns", "ArtifactBucketArns", "ContentKeyArns"}
+    assert {one["Ref"] for named in resources.values() for one in named} <= asked
+    assert all("Default" not in template()["Parameters"][name] for name in asked - {"ContentKeyArns"})
+
+
+def test_decrypt_is_granted_on_condition_only() -> None:
+    """On keys that somebody named, and only through the services that hold reports and cards."""
+    keys = template()["Resources"]["ContentKeys"]
+    (statement,) = keys["Properties"]["PolicyDocument"]["Statement"]
+    assert (keys["Condition"], statement["Action"]) == ("HasContentKeys", DECRYPT)
+    services = [one["Fn::Sub"].split(".")[0] for one in statement["Condition"]["StringLike"]["kms:ViaService"]]
+    assert services == ["s3", "sagemaker"]
+    assert sum(DECRYPT in listed(one["Action"]) for one in statements()) == 1
+
+
+def test_every_wildcard_is_argued_for() -> None:
+    """A comment stands above each statement whose resources are open; partitions are never spelled out."""
+    text = TEMPLATE.read_text()
+    assert "arn:aws" not in text
+    lines = text.splitlines()
+    for statement in statements():
+        if "*" not in json.dumps(statement["Resource"]):
+            continue
+        sid = next(number for number, line in enumerate(lines) if line.strip() == f"- Sid: {statement['Sid']}")
+        assert lines[sid - 1].strip().startswith("#"), f"{statement['Sid']} does not say why"

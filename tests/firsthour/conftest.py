@@ -1,0 +1,101 @@
+"""What the tests of the first hour share: the demo organization over HTTP, the console script, and the gate in process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+
+from modelwarden import gate
+from modelwarden.collect import Collector
+from modelwarden.sandbox.server import Sandbox
+from tests.cli.conftest import DEMO, SCRIPT, Done, clean_environment
+
+SETTINGS = DEMO / "modelwarden.toml"
+SCENARIO: dict[str, Any] = json.loads((DEMO / "scenario.json").read_text(encoding="utf-8"))
+CLOCK: str = SCENARIO["clock"]
+ARNS = [str(package["describe"]["ModelPackageArn"]) for package in SCENARIO["packages"]]
+ROLE = "ModelwardenReader"
+
+
+def arn_of(end: str) -> str:
+    """The ARN of the demo package that ends so: `credit-default/1`."""
+    return next(arn for arn in ARNS if arn.endswith(f":model-package/{end}"))
+
+
+@dataclass(frozen=True)
+class Organization:
+    """A running demo organization."""
+
+    sandbox: Sandbox
+
+    def ask(self, method: str, what: str, body: object = None) -> Any:
+        """One request to the sandbox's own interface."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.sandbox.endpoint}/_sandbox/{what}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.loads(response.read())
+
+    def fail(self, *operations: str, kind: str = "deny") -> None:
+        """From now on these operations go wrong."""
+        self.ask("POST", "faults", [{"kind": kind, "op": operation} for operation in operations])
+
+    def operations(self) -> set[str]:
+        """What was called since the counters were cleared."""
+        return set(self.ask("GET", "stats")["operations"])
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Organization]:
+    with Sandbox("demo") as sandbox, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
+            patch.delenv(name)
+        for name, value in sandbox.environment().items():
+            patch.setenv(name, value)
+        yield Organization(sandbox)
+
+
+@pytest.fixture
+def organization(demo: Organization) -> Iterator[Organization]:
+    """The same without faults, before and after."""
+    demo.ask("DELETE", "faults")
+    demo.ask("DELETE", "stats")
+    yield demo
+    demo.ask("DELETE", "faults")
+
+
+@pytest.fixture
+def run(organization: Organization, tmp_path: Path) -> Callable[..., Done]:
+    """Run `modelwarden ARGUMENTS` against the organization in an empty folder; `account` is the caller's."""
+
+    def call(*arguments: str | Path, account: str | None = None, env: dict[str, str] | None = None) -> Done:
+        done = subprocess.run(
+            [SCRIPT, *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean_environment() | organization.sandbox.environment(account) | (env or {}),
+            capture_output=True,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+def outcomes(arn: str, settings: Path = SETTINGS) -> dict[tuple[str, str], str]:
+    """(control, moment) -> outcome of the gate to Production, read anew; standing in the environment of `demo`."""
+    house = gate.load_house(gate.Sources(config=settings), {})
+    found = {}
+    for moment in ("approve", "deploy"):
+        question = gate.Question(arn, "Production", moment, None, CLOCK)
+        collector = Collector(role=ROLE, retries=0, session=get_session())
+        judged = gate.judge(house, question, gate.collect(collector, house, question), now=CLOCK, run_id="test")
+        found |= {(ruling.finding.control, moment): ruling.finding.outcome for ruling in judged.decision.rulings}
+    return found
