@@ -103,7 +103,13 @@ def _finding(id_: str, verdict: object, view: View, parameters: Mapping[str, Par
                 reason=f"nothing known says that it does not apply: {reason}",
             )
         case _:
-            return Finding(id_, "unknown", reason=f"the control returned {type(verdict).__name__} instead of a verdict")
+            return Finding(id_, "unknown", reason=f"the control returned {_kind(verdict)} instead of a verdict")
+
+
+def _kind(value: object) -> str:
+    """The type's name; with its module where it is none of Python's own, since facts and verdicts share a name."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _passed(id_: str, view: View) -> Finding:

@@ -29,15 +29,22 @@ class Organization:
         self.sandbox = sandbox
 
     def client(self, service: str, account: str = RETAIL, region: str = REGION, attempts: int = 1, **keys: str) -> Any:
+        """As an account of the scenario, or with whatever keys are given."""
+        config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=10)
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.sandbox.endpoint,
+            config=config,
+            **(keys or self._keys(account)),
+        )
+
+    def _keys(self, account: str) -> dict[str, str]:
         environment = self.sandbox.environment(account)
-        own = {
+        return {
             "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
             "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
         }
-        config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=10)
-        return boto3.client(
-            service, region_name=region, endpoint_url=self.sandbox.endpoint, config=config, **(keys or own)
-        )
 
     def ask(self, method: str, what: str, body: object = None) -> Any:
         """One request to the sandbox's own interface."""

@@ -251,7 +251,7 @@ def test_principals_are_people_and_only_the_planned_ones_approve_their_own_work(
 
 def test_settings_declare_the_attributes_of_every_group() -> None:
     parsed = tomllib.loads(settings.text())
-    scopes = {scope["group"]: scope["parameters"]["protected_attributes"] for scope in parsed["scope"]}
+    scopes = {scope["match"]["group"]: scope["parameters"]["protected_attributes"] for scope in parsed["scope"]}
     for group in estate.GROUPS:
         name = "churn*" if group.name.startswith("churn") else group.name
         assert tuple(scopes.get(name, parsed["parameters"]["protected_attributes"])) == group.attributes

@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
@@ -157,6 +158,16 @@ def test_cut_objects_are_shorter_than_announced(organization: Organization) -> N
         answer["Body"].read()
 
 
+def test_answers_without_a_body_are_cut_within_their_headers(organization: Organization) -> None:
+    """Clients take the end of the connection for the end of the headers: what came later was never said."""
+    whole = organization.client("s3").head_object(Bucket=BUCKET, Key="old.bin")
+    organization.fail(kind="cut", op="s3:HeadObject")
+    cut = organization.client("s3").head_object(Bucket=BUCKET, Key="old.bin")
+    assert cut["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert "ContentLength" in whole
+    assert "ContentLength" not in cut
+
+
 @pytest.mark.parametrize("kind", ["drop", "down"])
 def test_connections_end_without_an_answer(organization: Organization, kind: str) -> None:
     organization.fail(kind=kind, op="sagemaker:*", region=REGION)
@@ -233,6 +244,32 @@ def test_counters_count_by_account_region_and_operation(organization: Organizati
     assert (told["total"], told["operations"]["sagemaker:ListModelPackages"]) == (4, 2)
     organization.ask("DELETE", "stats")
     assert organization.ask("GET", "stats")["total"] == 0
+
+
+def test_the_timeline_tells_when_requests_were_answered(organization: Organization) -> None:
+    organization.fail(kind="latency", op="kms:DescribeKey", ms=50)
+    client = organization.client("kms")
+    for _ in range(2):
+        client.describe_key(KeyId="alias/ml")
+    first, second = organization.ask("GET", "timeline")
+    assert first["op"] == second["op"] == "kms:DescribeKey"
+    assert first["began"] + 0.05 <= first["ended"] <= second["began"]
+    organization.ask("DELETE", "stats")
+    assert organization.ask("GET", "timeline") == []
+
+
+def test_downloads_of_image_configurations_can_fail_too(organization: Organization) -> None:
+    ecr = organization.client("ecr", SHARED)
+    image = ecr.batch_get_image(repositoryName="ml/base", imageIds=[{"imageTag": "2026.10"}])["images"][0]
+    digest = json.loads(image["imageManifest"])["config"]["digest"]
+    url = ecr.get_download_url_for_layer(repositoryName="ml/base", layerDigest=digest)["downloadUrl"]
+    organization.ask("DELETE", "stats")
+    with urllib.request.urlopen(url, timeout=5) as response:
+        assert json.loads(response.read())["rootfs"]["type"] == "layers"
+    organization.fail(kind="deny", op="ecr:DownloadLayer")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(url, timeout=5)
+    assert organization.ask("GET", "stats")["operations"] == {"ecr:DownloadLayer": 2}
 
 
 def test_connections_are_kept_alive(organization: Organization) -> None:

@@ -64,7 +64,8 @@ def _members(cell: Cell, location: Location, source: Source) -> tuple[list[str],
     if place is None:
         return [location.uri], gap or Unknown(NOT_UNDERSTOOD, source, "no prefix that S3 could list")
     uris, unlisted = _listed(cell, *place)
-    return uris or [location.uri], gap or unlisted
+    # Where nobody could list, the prefix is not taken for an object: that there is none of its name would prove nothing.
+    return uris if uris or unlisted else [location.uri], gap or unlisted
 
 
 def _listed(cell: Cell, bucket: str, prefix: str) -> tuple[list[str], Unknown | None]:

@@ -108,10 +108,14 @@ class Sessions:
         """How to get at an address that a client was told."""
         return Route(
             endpoint=client.meta.endpoint_url,
-            suffix=self.own.get_component("endpoint_resolver").get_partition_dns_suffix(client.meta.partition),
+            suffix=self._suffix(client.meta.partition),
             verify=self.own.get_config_variable("ca_bundle") or True,
             timeout=(CONNECT_SECONDS, self._access.timeout_seconds or READ_SECONDS),
         )
+
+    def _suffix(self, partition: str) -> str:
+        known = self.own.get_data("endpoints")["partitions"]
+        return next((str(one["dnsSuffix"]) for one in known if one["partition"] == partition), "amazonaws.com")
 
 
 class _Held:

@@ -85,5 +85,5 @@ def _properties(run: Run) -> Iterator[tuple[str, str]]:
         ("asserted", ", ".join(decision.asserted)),
         ("off", ", ".join(decision.off)),
     )
-    for name in decision.digests.__dataclass_fields__:
+    for name in decision.digests.__struct_fields__:
         yield f"digest.{name}", getattr(decision.digests, name)

@@ -73,7 +73,7 @@ def _package(run: Run, number: int) -> dict[str, Any]:
         "notices": [printable(notice) for notice in decision.notices],
         "advisory": decision.advisory,
         "asserted": ", ".join(decision.asserted),
-        "digests": [(name, getattr(decision.digests, name)) for name in decision.digests.__dataclass_fields__],
+        "digests": [(name, getattr(decision.digests, name)) for name in decision.digests.__struct_fields__],
         "ledger": [
             {"api": row.api, "where": f"{row.account} {row.region}", "state": row.state, "error": printable(row.error)}
             for row in run.ledger

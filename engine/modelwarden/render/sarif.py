@@ -171,5 +171,5 @@ def _about(run: Run) -> dict[str, Any]:
         "advisory": decision.advisory,
         "asserted": list(decision.asserted),
         "off": list(decision.off),
-        "digests": {name: getattr(decision.digests, name) for name in decision.digests.__dataclass_fields__},
+        "digests": {name: getattr(decision.digests, name) for name in decision.digests.__struct_fields__},
     }

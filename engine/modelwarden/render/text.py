@@ -88,8 +88,9 @@ def grouped(decision: Decision) -> Iterator[tuple[Cause | None, list[Ruling]]]:
     for ruling in decision.rulings:
         if ruling.effect in _ORDER and not ruling.finding.unset_parameters:
             cause = None if ruling.waiver else cause_of(ruling)
-            groups.setdefault((ruling.effect, cause) if cause else ruling.finding.control, []).append(ruling)
-    for rulings in sorted(groups.values(), key=lambda group: _ORDER[group[0].effect]):
+            groups.setdefault(cause or ruling.finding.control, []).append(ruling)
+    ordered = [sorted(group, key=lambda ruling: _ORDER[ruling.effect]) for group in groups.values()]
+    for rulings in sorted(ordered, key=lambda group: _ORDER[group[0].effect]):
         yield (cause_of(rulings[0]) if len(rulings) > 1 else None), rulings
 
 

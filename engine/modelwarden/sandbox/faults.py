@@ -21,7 +21,7 @@ KINDS: Final[dict[str, str]] = {
     "expired": "the session has expired",
     "latency": "`ms` later, then the normal answer",
     "500": "HTTP 500",
-    "cut": "the first half of the answer, then the connection ends",
+    "cut": "the first half of the answer (of its headers where it has no body), then the connection ends",
     "html": "HTTP 200 with an HTML page",
     "empty": "HTTP 200 without a body",
     "drop": "the connection ends without an answer",
@@ -43,6 +43,14 @@ _THROTTLES: Final = {
 
 class Dropped(Exception):
     """The connection is to end without an answer."""
+
+
+class Severed(Dropped):
+    """The connection is to end within the headers of an answer that has no body to cut."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +220,8 @@ def _bad_token(request: Request, answer: Callable[[Request], Answer]) -> Answer:
 
 
 def _spoilt(kind: str, request: Request, given: Answer) -> Answer:
+    if kind == "cut" and request.method == "HEAD":
+        raise Severed(given)
     if kind == "cut":
         headers = {key: value for key, value in given.headers.items() if key.lower() != "content-length"}
         told = {"Content-Length": str(len(given.body)), "Connection": "close"}

@@ -22,7 +22,7 @@ from modelwarden.sandbox import (
     search,
     wire,
 )
-from modelwarden.sandbox.faults import Dropped, Faults
+from modelwarden.sandbox.faults import Dropped, Faults, Severed
 from modelwarden.sandbox.scenario import moment
 from modelwarden.sandbox.stats import Stats
 from modelwarden.sandbox.wire import Answer, Refusal, Request
@@ -59,6 +59,9 @@ class Gateway:
         path = environ.get("PATH_INFO", "/")
         try:
             answer = self._control(environ, path, body) if path.startswith("/_sandbox/") else self._serve(environ, body)
+        except Severed as cut:
+            environ["modelwarden.sever"](cut.answer.status, cut.answer.headers)
+            answer = Answer(500, {"Connection": "close"}, b"")
         except Dropped:
             environ["modelwarden.drop"]()
             answer = Answer(500, {"Connection": "close"}, b"")
@@ -75,10 +78,17 @@ class Gateway:
             try:
                 caller = identity.caller_of(request, self.world)
             except Refusal as refusal:
-                self.stats.count("", request.region, request.name)
-                return wire.refuse(request, refusal)
-        self.stats.count(caller.account, request.region, request.name)
-        return self.faults.around(request, caller.account, lambda changed: self._answer(environ, changed, caller))
+                with self.stats.call("", request.region, request.name):
+                    return wire.refuse(request, refusal)
+        with self.stats.call(caller.account, request.region, request.name):
+            return self.faults.around(request, caller.account, lambda changed: self._answer(environ, changed, caller))
+
+    def _blob(self, environ: Mapping[str, Any], digest: str) -> Answer:
+        """An image configuration, for whoever was told its address; `ecr:DownloadLayer` to faults and counters."""
+        told = {"Content-Type": "application/octet-stream"}
+        request = Request("ecr", "DownloadLayer", "", "", environ["REQUEST_METHOD"], f"/{digest}", {}, {}, b"")
+        with self.stats.call("", "", request.name):
+            return self.faults.around(request, "", lambda _: Answer(200, told, self.world.blobs[digest]))
 
     def _answer(self, environ: dict[str, Any], request: Request, caller: Caller) -> Answer:
         try:
@@ -100,7 +110,7 @@ class Gateway:
         """What only the sandbox has: faults, counters, clock, image configurations."""
         method, what = environ["REQUEST_METHOD"], path.removeprefix("/_sandbox/")
         if what.startswith("blobs/") and what[6:] in self.world.blobs:
-            return Answer(200, {"Content-Type": "application/octet-stream"}, self.world.blobs[what[6:]])
+            return self._blob(environ, what[6:])
         try:
             match method, what:
                 case "GET", "health":
@@ -109,6 +119,8 @@ class Gateway:
                     )
                 case "GET", "stats":
                     return _json(self.stats.told())
+                case "GET", "timeline":
+                    return _json(self.stats.timeline())
                 case "DELETE", "stats":
                     self.stats.clear()
                 case "GET", "faults":

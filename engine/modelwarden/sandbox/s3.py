@@ -100,7 +100,9 @@ def _guard(call: Call) -> Mapping[str, Any] | None:
     bucket, _, key = call.request.path.lstrip("/").partition("/")
     if (bucket, key) in call.world.denied_objects:
         raise Refusal("AccessDenied", "Access Denied", 403)
-    if call.request.operation == "GetObject":
+    # The checksum of an object is as secret as its content: asking for it takes the right to decrypt, too.
+    checksum = call.request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+    if call.request.operation == "GetObject" or checksum:
         check_decrypt(call, _key_of(bucket, key))
     return None
 

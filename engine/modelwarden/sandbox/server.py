@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -39,11 +41,20 @@ class _Connection(wsgi.Gateway_10):
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         environ["modelwarden.drop"], environ["modelwarden.close"] = self._drop, self._close
+        environ["modelwarden.sever"] = self._sever
         return environ
 
     def _close(self) -> None:
         """After this answer."""
         self.req.close_connection = True
+
+    def _sever(self, status: int, headers: Mapping[str, str]) -> None:
+        """Now, in the middle of the headers, which clients take for their end."""
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {one}" for name, one in headers.items())]
+        block = "\r\n".join(lines).encode("latin-1")
+        self.req.conn.wfile.write(block[: len(block) // 2])
+        self.req.conn.wfile.flush()
+        self._drop()
 
     def _drop(self) -> None:
         """Now, without one."""

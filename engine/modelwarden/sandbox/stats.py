@@ -1,10 +1,16 @@
-"""How often each operation was called, so that budgets can be asserted."""
+"""How often each operation was called, and when, so that budgets can be asserted."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from typing import Any
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+_KEPT: Final = 10_000
+"""Requests whose times are remembered."""
 
 
 class Stats:
@@ -13,16 +19,25 @@ class Stats:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: Counter[tuple[str, str, str]] = Counter()
+        self._spans: deque[tuple[float, float, str]] = deque(maxlen=_KEPT)
 
-    def count(self, account: str, region: str, operation: str) -> None:
-        """Note one request; the account is empty where the caller is unknown."""
+    @contextmanager
+    def call(self, account: str, region: str, operation: str) -> Iterator[None]:
+        """Note one request while it is answered; the account is empty where the caller is unknown."""
+        began = time.monotonic()
         with self._lock:
             self._calls[account, region, operation] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spans.append((began, time.monotonic(), operation))
 
     def clear(self) -> None:
         """Start again from zero."""
         with self._lock:
             self._calls.clear()
+            self._spans.clear()
 
     def told(self) -> dict[str, Any]:
         """`total`, `operations` (operation -> count), and `calls`, one row for each account, region and operation."""
@@ -33,3 +48,9 @@ class Stats:
             operations[operation] += count
         rows = [{"account": a, "region": r, "op": op, "count": count} for (a, r, op), count in calls]
         return {"total": sum(operations.values()), "operations": dict(sorted(operations.items())), "calls": rows}
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """When each request was being answered, in seconds of some clock, in the order in which they began."""
+        with self._lock:
+            spans = sorted(self._spans)
+        return [{"op": operation, "began": began, "ended": ended} for began, ended, operation in spans]
