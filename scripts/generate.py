@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts import pages, schemas  # noqa: E402
+from scripts import pages, readme, schemas  # noqa: E402
 
 from modelwarden.catalog import load_bundle  # noqa: E402
 
@@ -51,6 +51,7 @@ def generated() -> dict[str, str]:
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),
         "docs/command-line.md": pages.help_page(COMMANDS),
+        **readme.outputs(),
     }
 
 

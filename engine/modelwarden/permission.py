@@ -61,8 +61,8 @@ _BEHIND: Final = {
     "/trainer": "sagemaker:DescribeModelCard",
 }
 """What a pattern begins with -> an action that must succeed first, or instead."""
-_OPENED: Final = ("/card/", "/trainer")
-"""Facts out of the card's content, which may lie under a key of its own."""
+_OPENED: Final = ("/card/", "/trainer", "/artifact/*/checksum_sha256")
+"""Facts out of the content of the card, which may lie under a key of its own; and S3 tells checksums only to those who may decrypt."""
 
 
 def action_of(api: str) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from modelwarden.cases import Case
     from modelwarden.catalog import Bundle
 
-_CONTROL = re.compile(r"[A-Z][A-Z0-9]{1,15}-\d{2,3}")
+CONTROL = re.compile(r"[A-Z][A-Z0-9]{1,15}-\d{2,3}")
+"""Name of a folder of cases."""
 _BUNDLE = pytest.StashKey["Bundle"]()
 _CASES = pytest.StashKey[dict[str, list["Case"]]]()
 
@@ -27,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("modelwarden").addoption(
         "--modelwarden-bundle", action="append", default=[], metavar="DIR", help=about
     )
+    parser.getgroup("modelwarden").addoption(
+        "--modelwarden-complete", action="store_true", help="name the controls that have no case at all, too"
+    )
     parser.addini("modelwarden_bundles", about, type="linelist")
 
 
@@ -35,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if file_path.name == "cases.json" and _CONTROL.fullmatch(file_path.parent.name):
+    if file_path.name == "cases.json" and CONTROL.fullmatch(file_path.parent.name):
         return CasesFile.from_parent(parent, path=file_path)
     return None
 
@@ -111,10 +115,14 @@ def lacking_outcomes(config: pytest.Config) -> dict[str, list[str]]:
     collected = config.stash[_CASES]
     if not collected:
         return {}
-    controls = bundle_of(config).controls
-    found = {
-        control: missing_outcomes(has_scope(bundle_of(config), control), cases)
-        for control, cases in sorted(collected.items())
-        if control in controls
-    }
+    bundle = bundle_of(config)
+    wanted = [control for control in bundle.controls if control in collected or _is_due(config, control)]
+    found = {control: missing_outcomes(has_scope(bundle, control), collected.get(control, ())) for control in wanted}
     return {control: outcomes for control, outcomes in found.items() if outcomes}
+
+
+def _is_due(config: pytest.Config, control: str) -> bool:
+    """Whether cases are expected here: a user's controls where a bundle is named, else all."""
+    named = config.getoption("--modelwarden-bundle") or config.getini("modelwarden_bundles")
+    origin = bundle_of(config).controls[control].info.origin
+    return bool(config.getoption("--modelwarden-complete")) and (origin == "user" or not named)

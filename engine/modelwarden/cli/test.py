@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from modelwarden.errors import UserError
 )
 @click.pass_context
 def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path, ...]) -> None:
-    """Run the cases below FOLDERS (default: the cases of the built-in controls).
+    """Run the cases below FOLDERS (default: those of the bundles, else those of the built-in controls).
 
     A folder with `policies/` or `rules/` files is a bundle too, so `modelwarden test my-bundle` needs no option.
     """
@@ -29,26 +30,32 @@ def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path,
         import pytest
     except ImportError as error:
         raise UserError("running cases needs pytest", "pip install 'modelwarden[test]'") from error
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder", "name a folder that holds `<CONTROL>/cases.json` files")
+    from modelwarden.pytest_plugin import CONTROL
+
+    targets = folders or bundles
+    for folder in targets:
+        _check(folder, CONTROL)
     named = [*bundles, *(folder for folder in folders if _holds_controls(folder))]
-    options = [
-        "-q",
-        "--no-header",
-        "-p",
-        "no:cacheprovider",
-        "--import-mode=importlib",
-        "-c",
-        "/dev/null",
-        "--rootdir=.",
-    ]
-    options += [f"--modelwarden-bundle={folder}" for folder in dict.fromkeys(named)]
+    options = ["-q", "--no-header", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null", "--rootdir=."]
+    options += ["--modelwarden-complete", *(f"--modelwarden-bundle={folder}" for folder in dict.fromkeys(named))]
     with as_file(files("modelwarden.builtin.cases")) as builtin:
-        code = int(pytest.main([*options, *map(str, folders or [builtin])]))
+        code = int(pytest.main([*options, *map(str, targets or [builtin])]))
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise UserError("no case was found", "put them into `<folder>/<CONTROL>/cases.json`")
     context.exit(code if code in (0, 1) else 2)
+
+
+def _check(folder: Path, named: re.Pattern[str]) -> None:
+    """Cases that would silently not be run are a mistake.
+
+    Raises:
+        UserError: no such folder, or cases in one that is not named after a control.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder", "name a folder that holds `<CONTROL>/cases.json` files")
+    stray = next((path for path in sorted(folder.rglob("cases.json")) if not named.fullmatch(path.parent.name)), None)
+    if stray is not None and not any(part.startswith(".") for part in stray.relative_to(folder).parts):
+        raise UserError(f"{stray}: its folder is not named after a control", "name it like ACME-01, as the control's id")
 
 
 def _holds_controls(folder: Path) -> bool:

@@ -28,7 +28,7 @@ def page(runs: Sequence[Run], *, title: str, generated_at: str) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((folder / "decisions.html").read_text(encoding="utf-8"))
-    ordered = sorted(runs, key=lambda run: (ORDER.index(run.decision.verdict), short(run.decision.package), run.id))
+    ordered = sorted(runs, key=lambda run: (ORDER.index(run.decision.verdict), _by_version(run), run.id))
     counts = Counter(run.decision.verdict for run in runs)
     text: str = template.render(
         title=printable(title),
@@ -43,6 +43,12 @@ def page(runs: Sequence[Run], *, title: str, generated_at: str) -> str:
         unread=_unread(ordered),
     )
     return text
+
+
+def _by_version(run: Run) -> tuple[str, int]:
+    """Version 9 of a group comes before version 10."""
+    group, _, version = short(run.decision.package).rpartition("/")
+    return (group, int(version)) if version.isdecimal() else (f"{group}/{version}", 0)
 
 
 class _Raw(str):
@@ -113,7 +119,7 @@ def _finding(run: Run, ruling: Ruling) -> dict[str, Any]:
 def _observed(seen: Observation) -> dict[str, str]:
     said, source = printable(str(seen)), seen.fact.source
     return {
-        "fact": said if len(said) <= MAX_VALUE else said[:MAX_VALUE] + "…",
+        "fact": _cut(said),
         "source": printable(f"{source.api} {source.at or ''}".strip()) if source else "",
     }
 
@@ -141,6 +147,10 @@ def _unread(runs: Sequence[Run]) -> list[dict[str, Any]]:
             if row.state != "read":
                 found[(row.account, row.region, row.api, f"{row.state}: {row.error}")] += 1
     return [
-        {"account": account, "region": region, "api": api, "state": printable(state)[:200], "packages": count}
+        {"account": account, "region": region, "api": api, "state": _cut(printable(state)), "packages": count}
         for (account, region, api, state), count in sorted(found.items())
     ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…"
