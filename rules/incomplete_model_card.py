@@ -25,6 +25,7 @@ _TRAINED_ON = "/card/content/training_details/training_job_details/training_data
 _TRAINED_BY = "/card/content/training_details/training_job_details/training_arn"
 _ORIGIN = "/customer_metadata/training_origin"
 _EVALUATIONS = "/card/content/evaluation_details"
+_SHOWN = 20
 _FIELDS = {
     pattern: kind.type
     for pattern, kind in kinds().items()
@@ -205,7 +206,7 @@ def _some_evaluation(card: _Card, lack: str, good: Callable[[View, str], bool | 
     listed = isinstance(count, Absent) or (isinstance(count, Present) and count.value == len(heads))
     at = [f"{_EVALUATIONS}_count", *(f"{head}/{part}" for head in heads for part in parts)]
     if listed and None not in found:
-        card.lack(lack, *at)
+        card.lack(lack, *at[:_SHOWN])
     else:
         card.unread += [
             pointer for pointer in at if not isinstance(card.evidence.get(pointer), Present | Absent)

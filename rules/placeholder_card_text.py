@@ -32,40 +32,37 @@ _SHOWN = 20
 )
 def check(evidence: View, parameters: Parameters) -> Verdict:
     stop_list = parameters["placeholder_texts"]
-    facts = dict(_texts(evidence))
+    listed = evidence.get(_LISTED)
+    if not isinstance(listed, Present):
+        state = evidence.get("/card/state")
+        if isinstance(state, Absent):
+            return Unknown("there is no model card to judge", at=["/card/state"])
+        if isinstance(state, Present) and state.value != "valid":
+            return Unknown("the model card cannot be parsed, so its texts are unknown", at=["/card/state", _LISTED])
+    facts = dict(_texts(evidence, listed))
     texts = {path_of(at): str(fact.value) for at, fact in facts.items() if isinstance(fact, Present)}
     pointers = {path_of(at): at for at in facts}
-    empty = [path for path, text in texts.items() if is_placeholder(path, text, stop_list)]
+    empty = {path: text for path, text in texts.items() if is_placeholder(path, text, stop_list)}
     twice = repetitions({path: text for path, text in texts.items() if path not in empty})
     if empty or twice:
         said = [f"{path} is a placeholder" for path in empty]
-        said += [f"{path} says the same as {other}" for path, other in twice.items()]
+        order = list(twice)
+        said += [f"{path} says the same as {other}" for path, other in twice.items() if other in order[: order.index(path)]]
         at = [pointers[path] for path in (*empty, *twice)][:_SHOWN]
         return Fail("texts that say something, each in one field", at=at, reason=_shortened(said))
-    return _undecided(evidence, facts) or Pass()
+    unread = [pointer for pointer, fact in facts.items() if not isinstance(fact, Present)]
+    if unread or not isinstance(listed, Present):
+        return Unknown("texts of the card were not read", at=unread if isinstance(listed, Present) else [_LISTED])
+    return Pass()
 
 
-def _texts(evidence: View) -> Iterator[tuple[str, Fact]]:
+def _texts(evidence: View, listed: Fact) -> Iterator[tuple[str, Fact]]:
     """Every text that the card lists; without the list, the fields in hand, which can convict and never acquit."""
-    listed = evidence.get(_LISTED)
     if isinstance(listed, Present) and isinstance(listed.value, tuple):
         yield from ((pointer, evidence.get(pointer)) for pointer in listed.value)
     else:
         for pattern in _FIELDS:
             yield from evidence.each(pattern)
-
-
-def _undecided(evidence: View, facts: dict[str, Fact]) -> Unknown | None:
-    listed = evidence.get(_LISTED)
-    if isinstance(listed, Present):
-        unread = [pointer for pointer, fact in facts.items() if not isinstance(fact, Present)]
-        return Unknown("texts of the card were not read", at=unread) if unread else None
-    state = evidence.get("/card/state")
-    if isinstance(state, Absent):
-        return Unknown("there is no model card to judge", at=["/card/state"])
-    if isinstance(state, Present) and state.value != "valid":
-        return Unknown("the model card cannot be parsed, so its texts are unknown", at=["/card/state", _LISTED])
-    return Unknown("which texts the card holds was not read", at=[_LISTED])
 
 
 def _shortened(said: list[str]) -> str:

@@ -23,6 +23,7 @@ Path = tuple[str, ...]
 """Attribute path from its variable: `("resource", "package", "kmsKey", "manager")`."""
 
 NAMESPACE: Final = "Modelwarden"
+PARAMETERS_PATH: Final[Path] = ("context", "parameters")
 RISK_PATH: Final[Path] = ("resource", "effectiveRiskRating")
 RISK_POINTER: Final = "/card/content/intended_uses/risk_rating"
 TAGS: Final[dict[Path, str]] = {("resource",): "/tag/", ("resource", "metadata"): "/customer_metadata/"}
@@ -101,6 +102,13 @@ def attributes() -> dict[Path, Attribute]:
     table = {attribute.path: attribute for kind in kinds().values() for attribute in _attributes_of(kind)}
     table[RISK_PATH] = Attribute(RISK_PATH, RISK_POINTER, "string", required=True)
     return table
+
+
+@cache
+def records() -> frozenset[Path]:
+    """Every path that names a record of attributes instead of one."""
+    found = {path[:depth] for path in attributes() for depth in range(2, len(path))}
+    return frozenset({*found, PARAMETERS_PATH})
 
 
 @cache

@@ -93,10 +93,16 @@ def _case(path: Path, index: int, entry: Any) -> Case:
     for key, allowed in (("outcome", OUTCOMES), ("stage", STAGES), ("moment", MOMENTS)):
         if (key in entry and entry[key] not in allowed) or (key == "outcome" and key not in entry):
             raise CaseError(f"{where}: `{key}` must be one of {', '.join(allowed)}")
-    for key, kind, what in (("parameters", dict, "an object"), ("says", list, "a list of texts"), ("as_of", str, "a time")):
+    for key, kind, what in (
+        ("parameters", dict, "an object"),
+        ("says", list, "a list of texts"),
+        ("as_of", str, "a time"),
+    ):
         if not isinstance(entry.get(key, kind()), kind):
             raise CaseError(f"{where}: `{key}` must be {what}")
-    if not isinstance(entry.get("principal", ""), str | None) or not all(isinstance(t, str) for t in entry.get("says", ())):
+    if not isinstance(entry.get("principal", ""), str | None) or not all(
+        isinstance(t, str) for t in entry.get("says", ())
+    ):
         raise CaseError(f"{where}: `principal` must be an ARN or null, and `says` a list of texts")
     try:
         facts = {pointer: fact_from_json(pointer, value) for pointer, value in entry["facts"].items()}

@@ -131,9 +131,8 @@ realtime_instance_types set InferenceSpecification.SupportedRealtimeInferenceIns
 transform_instance_types set InferenceSpecification.SupportedTransformInstanceTypes
 """,
     ),
-    *_rows(
-        "/package/kms_key", "kms:DescribeKey", _KEY + "\nid string SecurityConfig.KmsKeyId  as the package states it\n"
-    ),
+    *_rows("/package/kms_key", "kms:DescribeKey", _KEY),
+    FactKind("/package/kms_key/id", "string", f"{_DESCRIBE} SecurityConfig.KmsKeyId", "as the package states it"),
     *_rows(
         "/approval",
         _DESCRIBE,
@@ -165,13 +164,18 @@ person         string  userIdentity  the person; absent where nobody is named be
 approved_at    time    eventTime
 """,
     ),
-    FactKind(
-        "/trainer_count", "long", "sagemaker:DescribeTrainingJob", "training jobs that the package or its card names"
+    *_rows(
+        "",
+        _DESCRIBE,
+        """
+trainer_count  long    MetadataProperties.GeneratedBy  training jobs that the package or its card names
+trainer/*/job  string  MetadataProperties.GeneratedBy  ARN, as the package or its card states it
+""",
     ),
     *_rows(
         "/trainer/*",
         "sagemaker:DescribeTrainingJob",
-        "principal string RoleArn\njob string TrainingJobArn\nstatus string TrainingJobStatus",
+        "principal string RoleArn\nstatus string TrainingJobStatus",
     ),
     *_rows(
         "/metadata_properties",

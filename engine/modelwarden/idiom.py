@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from modelwarden import syntax
-from modelwarden.attributes import Path, attributes
+from modelwarden.attributes import PARAMETERS_PATH, Path, attributes, records
 from modelwarden.cedar import PolicyJson
 from modelwarden.problem import Complaint
 from modelwarden.spelling import spell
@@ -147,18 +147,13 @@ def _records(kind: str, body: Expr) -> Told:
     """`has` of a record is true as soon as anything in it is read; only a leaf behind it says something."""
     read = [access.path for access in syntax.accesses(body)]
     for access in syntax.accesses(body):
-        if access.guard and is_record(access.path) and not any(_below(path, access.path) for path in read):
+        if access.guard and access.path in records() and not any(_below(path, access.path) for path in read):
             name = ".".join(access.path[1:])
             yield (
                 "record-guard",
                 f"`{access.path[0]} has {name}` asks for a record and for no fact in it",
                 f"name the fact: `{access.path[0]} has {name}.{_example(access.path)}`",
             )
-
-
-def is_record(path: Path) -> bool:
-    """Whether a path names a record of attributes instead of one."""
-    return path not in attributes() and any(_below(known, path) for known in attributes())
 
 
 def _below(path: Path, record: Path) -> bool:
@@ -183,7 +178,7 @@ def _scope_reads(kind: str, body: Expr) -> Told:
 
 def _is_optional(path: Path) -> bool:
     attribute = attributes().get(path)
-    return not attribute.required if attribute else syntax.TAG_MARK in path or path[:2] == ("context", "parameters")
+    return not attribute.required if attribute else syntax.TAG_MARK in path or path[:2] == PARAMETERS_PATH
 
 
 def spelled(path: Path) -> str:
@@ -251,7 +246,7 @@ def _always(part: Any) -> bool | None:
     """Records are always there for a policy that reads a fact in them."""
     if "has" in part:
         path = syntax.path_of(part["has"]["left"])
-        return True if path and is_record((*path, part["has"]["attr"])) else None
+        return True if path and (*path, part["has"]["attr"]) in records() else None
     return None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from modelwarden import cedar, syntax
-from modelwarden.attributes import Attribute, Path, approver_pointer, attributes, camel
+from modelwarden.attributes import PARAMETERS_PATH, Attribute, Path, approver_pointer, attributes, camel, records
 from modelwarden.cedar import PolicyJson
 from modelwarden.control import complaints, split_reads
 from modelwarden.facts import kind_of
@@ -20,7 +20,6 @@ from modelwarden.statement import Statement, statements
 REQUIRED_ANNOTATIONS: Final = ("id", "title", "severity", "rationale", "remediation", "reads", "source", "since")
 OPTIONAL_ANNOTATIONS: Final = ("expected", "undecidable_without")
 
-_PARAMETERS: Final[Path] = ("context", "parameters")
 _FALLIBLE: Final = frozenset({"+", "-", "*", "neg", "offset", "durationSince", "toDate", "toTime"})
 """Operators that overflow for some values."""
 
@@ -165,7 +164,7 @@ def _near(name: str, known: tuple[str, ...]) -> str:
 def _with_reads(
     info: ControlInfo, policy: PolicyJson, declared: Mapping[str, str]
 ) -> tuple[CedarPolicy, list[Complaint]]:
-    names = {(*_PARAMETERS, camel(name)): name for name, type_ in declared.items() if type_ != "table"}
+    names = {(*PARAMETERS_PATH, camel(name)): name for name, type_ in declared.items() if type_ != "table"}
     table = attributes()
     found: dict[str, dict[Path, Attribute]] = {"when": {}, "unless": {}}
     tags: dict[Path, str] = {}
@@ -181,7 +180,7 @@ def _with_reads(
                     parameters[access.path] = names[access.path]
                 elif access.path in table:
                     found[kind][access.path] = table[access.path]
-                elif not (access.guard and _is_record(access.path)):
+                elif not (access.guard and access.path in records()):
                     unresolved[_unresolved(kind, access.path, declared)] = None
     everything = {**found["when"], **found["unless"]}
     compiled = CedarPolicy(
@@ -195,14 +194,10 @@ def _with_reads(
     return compiled, list(unresolved)
 
 
-def _is_record(path: Path) -> bool:
-    return path == _PARAMETERS or any(known[: len(path)] == path for known in attributes())
-
-
 def _unresolved(kind: str, path: Path, declared: Mapping[str, str]) -> Complaint:
     spelled = ".".join(path)
-    if path[:2] != _PARAMETERS:
-        if _is_record(path):
+    if path[:2] != PARAMETERS_PATH:
+        if path in records():
             return Complaint("unknown-attribute", kind, f"`{spelled}` is a record and no value", "name a member of it")
         near = _near(spelled, tuple(map(".".join, attributes())))
         help_ = near if near.startswith("did") else "policies/modelwarden.cedarschema lists them"
@@ -266,8 +261,9 @@ def _undecidable_complaints(policy: CedarPolicy) -> Iterator[Complaint]:
         )
 
 
-def recompile(policy: CedarPolicy, unless: syntax.Expr, declared: Mapping[str, str]) -> CedarPolicy:
-    """The same control with another `unless`; used to judge one of its conditions alone."""
-    changed = syntax.without_unless(policy.json)
-    changed = {**changed, "conditions": [*changed["conditions"], {"kind": "unless", "body": unless}]}
-    return _with_reads(policy.info, changed, declared)[0]
+def recompile(
+    policy: CedarPolicy, when: Sequence[syntax.Expr], unless: syntax.Expr, declared: Mapping[str, str]
+) -> CedarPolicy:
+    """The same control with other conditions; used to judge one of them alone."""
+    conditions = [*({"kind": "when", "body": body} for body in when), {"kind": "unless", "body": unless}]
+    return _with_reads(policy.info, {**policy.json, "conditions": conditions}, declared)[0]

@@ -24,7 +24,7 @@ from modelwarden.attributes import (
     to_cedar,
 )
 from modelwarden.control import ParameterValue
-from modelwarden.evidence import Absent, Evidence, Fact, Present, Unknown
+from modelwarden.evidence import Evidence, Fact, Present, Unknown
 from modelwarden.finding import Observation
 from modelwarden.policy import CedarPolicy
 from modelwarden.syntax import TAG_MARK

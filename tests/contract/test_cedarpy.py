@@ -177,7 +177,9 @@ class TestIds:
         )
         result = ask(policies, resource(n=0))
         assert result.diagnostics.reasons == ["ENC-02"]
-        assert [error.split(":")[0] for error in result.diagnostics.errors] == ["error while evaluating policy `ENC-03`"]
+        assert [error.split(":")[0] for error in result.diagnostics.errors] == [
+            "error while evaluating policy `ENC-03`"
+        ]
 
     def test_the_json_form_keeps_the_order_in_its_keys_and_drops_comments(self) -> None:
         text = f'// one\n{PERMIT}\n@id("b") {PROMOTE};'
@@ -241,7 +243,8 @@ class TestConditions:
 
 class TestValidator:
     @pytest.mark.parametrize(
-        "condition", ['resource.x == "a"', "resource.rec.y > 0", 'resource.getTag("a") == "b"', "resource.z == 1", "[].isEmpty()"]
+        "condition",
+        ['resource.x == "a"', "resource.rec.y > 0", 'resource.getTag("a") == "b"', "resource.z == 1", "[].isEmpty()"],
     )
     def test_it_refuses_what_may_not_be_there(self, condition: str) -> None:
         assert not valid(condition)
@@ -281,7 +284,7 @@ class TestValidator:
 
 class TestFormatter:
     def test_it_is_idempotent_and_keeps_comments_and_meaning(self) -> None:
-        text = f"// why\n{PROMOTE}\nunless {{resource has x&&resource.x==\"a\" }};"
+        text = f'// why\n{PROMOTE}\nunless {{resource has x&&resource.x=="a" }};'
         once = cedarpy.format_policies(text)
         assert cedarpy.format_policies(once) == once
         assert once.startswith("// why\n")

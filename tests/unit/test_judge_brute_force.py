@@ -95,7 +95,7 @@ def complete(policy: CedarPolicy, facts: Facts, moment: str, choose: Callable[[l
     full = dict(facts)
     for pattern in in_order(read_by(policy, moment)):
         for pointer in pointers(full, pattern):
-            if isinstance(full.get(pointer, DENIED), Unknown):
+            if isinstance(Evidence(PACKAGE, full).get(pointer), Unknown):
                 full[pointer] = choose(possible(full, pointer))
     return full
 

@@ -20,7 +20,7 @@ ALLOWED = {
 }
 """Outcome -> what it may become. The facts that were lost are one way in which the rest could be complete: what passes
 with them is no proven violation without them, and what fails with them is no proof of compliance."""
-TRIES = 8
+TRIES = 20
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.control}: {case.name}")

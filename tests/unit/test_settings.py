@@ -188,8 +188,8 @@ def test_block_from_says_so_and_alone_delays_the_profile() -> None:
             "write 12 digits in quotes",
         ),
         (
-            "[collect]\nretries = 0",
-            "modelwarden.toml: `collect.retries`: a whole number from 1 to 20 is expected, not `0`",
+            "[collect]\nretries = -1",
+            "modelwarden.toml: `collect.retries`: a whole number from 0 to 20 is expected, not `-1`",
             None,
         ),
         ("[collect]\nendpoint = 'x'", "modelwarden.toml: `collect`: unknown setting `endpoint`", None),

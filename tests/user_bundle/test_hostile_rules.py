@@ -50,10 +50,19 @@ BODIES: dict[str, tuple[str, str]] = {
         "the control returned modelwarden.evidence.Unknown instead of a verdict",
     ),
     "returns the class": (f"{READ}\nreturn Pass", "the control returned"),
-    "passes without reading": ("if evidence is None: return None\nreturn Pass()", "the control passed without reading a fact"),
+    "passes without reading": (
+        "if evidence is None: return None\nreturn Pass()",
+        "the control passed without reading a fact",
+    ),
     "fails without a fact": ("return Fail('x', [])", "the violation is not proven by a known fact"),
-    "fails at a fact it does not declare": ("return Fail('x', ['/package/arn'])", "the control reads `/package/arn` without"),
-    "reads what it does not declare": ("evidence.get('/package/arn')", "the control reads `/package/arn` without declaring it"),
+    "fails at a fact it does not declare": (
+        "return Fail('x', ['/package/arn'])",
+        "the control reads `/package/arn` without",
+    ),
+    "reads what it does not declare": (
+        "evidence.get('/package/arn')",
+        "the control reads `/package/arn` without declaring it",
+    ),
     "reads what it does not declare and hides it": (
         f"{READ}\ntry: evidence.get('/package/arn')\nexcept Exception: pass\nreturn Pass()",
         "the control reads `/package/arn` without declaring it",
@@ -112,10 +121,15 @@ def test_one_alone_is_exit_3(bundle: Callable[..., Path], gate: Callable[..., Do
     bundle({"rule.py": python("ACME-01", "os._exit(0)"), "other.py": python("ACME-02", HONEST)})
     done = gate(ids=("ACME-01",))
     assert done.code == 3
-    assert {id_: finding["outcome"] for id_, finding in done.findings().items()} == {"ACME-01": "unknown", "ACME-02": "pass"}
+    assert {id_: finding["outcome"] for id_, finding in done.findings().items()} == {
+        "ACME-01": "unknown",
+        "ACME-02": "pass",
+    }
 
 
-def test_a_thread_that_never_ends_does_not_keep_the_gate(bundle: Callable[..., Path], gate: Callable[..., Done]) -> None:
+def test_a_thread_that_never_ends_does_not_keep_the_gate(
+    bundle: Callable[..., Path], gate: Callable[..., Done]
+) -> None:
     body = f"threading.Thread(target=lambda: [time.sleep(1) for _ in range(600)]).start()\n{READ}\nreturn Pass()"
     bundle({"rule.py": python("ACME-01", body)})
     started = time.monotonic()
@@ -144,7 +158,10 @@ IMPORTS = {
     "exits hard": ("os._exit(0)", "house/rule.py: does not load: ended its process with code 0"),
     "loops": ("while True: pass", "house/rule.py: does not load: did not answer within 2 s"),
     "raises": ("raise ValueError('no')", "house/rule.py:5: does not load: ValueError: no"),
-    "needs what is not there": ("import frobnicate", "house/rule.py:5: does not load: ModuleNotFoundError: No module named"),
+    "needs what is not there": (
+        "import frobnicate",
+        "house/rule.py:5: does not load: ModuleNotFoundError: No module named",
+    ),
     "is no Python": ("def (", "house/rule.py:5: does not load: SyntaxError: invalid syntax"),
     "kills itself": ("os.kill(os.getpid(), 11)", "house/rule.py: does not load: was killed by signal 11"),
 }
@@ -178,7 +195,9 @@ def test_the_folder_that_the_gate_runs_in_is_not_imported_from(
     assert not marker.exists()
 
 
-def test_a_rule_may_use_dataclasses_and_later_annotations(bundle: Callable[..., Path], gate: Callable[..., Done]) -> None:
+def test_a_rule_may_use_dataclasses_and_later_annotations(
+    bundle: Callable[..., Path], gate: Callable[..., Done]
+) -> None:
     above = "import dataclasses\n@dataclasses.dataclass\nclass Seen:\n    count: 'int' = 0\n"
     text = "from __future__ import annotations\n" + python("ACME-01", f"Seen()\n{HONEST}", above=above)
     bundle({"rule.py": text})

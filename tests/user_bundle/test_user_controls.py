@@ -64,7 +64,13 @@ def house(bundle: Callable[..., Path]) -> Path:
     ],
 )
 def test_both_languages_read_parameters_of_their_bundle(
-    house: Path, gate: Callable[..., Done], tmp_path: Path, frameworks: list[str], cost_centers: list[str], code: int, outcomes: Any
+    house: Path,
+    gate: Callable[..., Done],
+    tmp_path: Path,
+    frameworks: list[str],
+    cost_centers: list[str],
+    code: int,
+    outcomes: Any,
 ) -> None:
     gate()
     config = with_parameters(frameworks, cost_centers, tmp_path)
@@ -83,7 +89,9 @@ def test_a_parameter_that_nobody_set_makes_both_unknown(house: Path, gate: Calla
     ]
 
 
-def test_the_finding_shows_what_was_read_and_where_the_control_stands(house: Path, gate: Callable[..., Done], tmp_path: Path) -> None:
+def test_the_finding_shows_what_was_read_and_where_the_control_stands(
+    house: Path, gate: Callable[..., Done], tmp_path: Path
+) -> None:
     gate()
     config = with_parameters(["XGBOOST"], ["0815"], tmp_path)
     findings = gate("--config", config, ids=("ACME-01", "ACME-02")).findings()
@@ -102,7 +110,9 @@ def test_the_finding_shows_what_was_read_and_where_the_control_stands(house: Pat
     ],
     ids=["policy", "rule", "its own"],
 )
-def test_an_id_that_exists_is_exit_2(bundle: Callable[..., Path], run: Callable[..., Done], files: dict[str, str]) -> None:
+def test_an_id_that_exists_is_exit_2(
+    bundle: Callable[..., Path], run: Callable[..., Done], files: dict[str, str]
+) -> None:
     bundle(files)
     done = run("gate", "e.json", "--to", "Production", "--bundle", "house")
     assert (done.code, done.out) == (2, "")
@@ -125,9 +135,14 @@ def test_a_control_adds_and_the_built_in_ones_stay(house: Path, run: Callable[..
 def test_two_bundles_and_one_named_twice(bundle: Callable[..., Path], run: Callable[..., Done]) -> None:
     bundle({"a.cedar": cedar("ACME-01", "resource has package.status", "/package/status")})
     bundle({"a.cedar": cedar("ACME-02", "resource has package.status", "/package/status")}, folder="more/house")
-    done = run("controls", "list", "--bundle", "house", "--bundle", "./house", "--bundle", "more/house", "--format", "json")
+    done = run(
+        "controls", "list", "--bundle", "house", "--bundle", "./house", "--bundle", "more/house", "--format", "json"
+    )
     assert done.code == 0, done.err
-    assert [info["id"] for info in json.loads(done.out)["controls"] if info["origin"] == "user"] == ["ACME-01", "ACME-02"]
+    assert [info["id"] for info in json.loads(done.out)["controls"] if info["origin"] == "user"] == [
+        "ACME-01",
+        "ACME-02",
+    ]
 
 
 VALUES: dict[str, Value] = {
@@ -218,7 +233,9 @@ STATUS = cedar("ACME-01", 'resource has package.status && resource.package.statu
 class TestCases:
     """`modelwarden test`."""
 
-    def test_a_complete_set_is_exit_0_and_lacks_nothing(self, bundle: Callable[..., Path], run: Callable[..., Done]) -> None:
+    def test_a_complete_set_is_exit_0_and_lacks_nothing(
+        self, bundle: Callable[..., Path], run: Callable[..., Done]
+    ) -> None:
         cases = f"[{GOOD}, {BAD}, {UNREAD}]"
         bundle({"a.cedar": STATUS, "b.py": python("ACME-02", HONEST)})
         bundle({f"tests/{id_}/cases.json": cases for id_ in ("ACME-01", "ACME-02")})
@@ -234,7 +251,9 @@ class TestCases:
         assert done.code == 0
         assert "ACME-01: fail, unknown\nACME-02: pass, fail, unknown\n" in done.out
 
-    def test_a_failing_case_is_exit_1_and_shows_the_finding(self, bundle: Callable[..., Path], run: Callable[..., Done]) -> None:
+    def test_a_failing_case_is_exit_1_and_shows_the_finding(
+        self, bundle: Callable[..., Path], run: Callable[..., Done]
+    ) -> None:
         wrong = BAD.replace('"fail"', '"pass"').replace("Failed\\", "Broken\\")
         bundle({"a.cedar": STATUS, "tests/ACME-01/cases.json": f"[{wrong}]"})
         done = run("test", "house")

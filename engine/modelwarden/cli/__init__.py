@@ -64,6 +64,9 @@ def main() -> None:
 
 def entry() -> None:
     """The console script: every way out of the program passes here and has a code of the table."""
+    # Started with a closed descriptor (`>&-`): what would have been said is dropped, and the exit code stands.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.exit(run(sys.argv[1:]))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import click
 
@@ -12,11 +14,16 @@ from modelwarden.cli.controls import find
 from modelwarden.cli.gate import question_from, sources_from
 from modelwarden.cli.options import collect_options, house_options, now, question_options
 from modelwarden.evaluate import subject
-from modelwarden.explain import Explanation
+from modelwarden.explain import Clause, Explanation
 from modelwarden.explain import explain as explain_control
 from modelwarden.finding import Observation
-from modelwarden.render.text import printable
+from modelwarden.render.text import printable, short
 from modelwarden.request import Request
+
+MAX_FACTS: Final = 40
+"""Facts that one clause spells out."""
+MAX_VALUE: Final = 200
+MAX_WIDTH: Final = 110
 
 
 @click.command()
@@ -44,41 +51,93 @@ def explain(control_id: str, **options: Any) -> None:
 
 def _text(explanation: Explanation, package: str, request: Request) -> str:
     info, finding = explanation.control.info, explanation.finding
+    level, why = explanation.level
     lines = [
         f"{info.id}  {info.title}",
-        f"{finding.outcome} for {printable(package)}  ->  {request.stage} ({request.moment})",
+        f"{finding.outcome} for {short(package)}  ->  {request.stage} ({request.moment})",
         *([f"  because {printable(finding.reason)}"] if finding.reason else []),
         "",
-        "applies to this package" if finding.outcome != "not-applicable" else "does not apply to this package",
-        *_facts(explanation.scope or (finding.observed if finding.outcome == "not-applicable" else ())),
+        *_scope(explanation, request.moment),
+        *_clauses(explanation.clauses, ""),
+        *_read(explanation),
     ]
-    for clause in explanation.clauses:
-        lines += ["", f"{clause.answer}: {clause.text}", *_facts(clause.observed)]
-    if explanation.read:
-        decisive = {seen.pointer for seen in finding.observed} if finding.outcome != "pass" else set()
-        lines += [
-            "",
-            "facts that it read" + (", * those that decided" if decisive else ""),
-            *_facts(explanation.read, decisive),
-        ]
     if explanation.parameters:
-        lines += ["", "parameters"]
+        lines += ["parameters"]
         lines += [f"    {name} = {_value(value)}" for name, value in explanation.parameters]
-    lines += ["", f"policy  {info.path}:{info.line}", f"source  {info.source}", f"help    {info.remediation}"]
-    return "\n".join(lines) + "\n"
+        lines += [""]
+    rows = {
+        "level": f"{level} ({printable(why)})",
+        "policy": f"{info.path}:{info.line}",
+        "source": info.source,
+        "help": info.remediation,
+    }
+    return "\n".join([*lines, *(f"{name:<8}{value}" for name, value in rows.items())]) + "\n"
 
 
-def _facts(observed: tuple[Observation, ...], decisive: set[str] | None = None) -> list[str]:
-    lines = []
-    for seen in observed:
-        source = seen.fact.source
-        where = f"    {source.api} {source.at or ''}".rstrip() if source else ""
-        mark = "*" if decisive and seen.pointer in decisive else " "
-        lines.append(f"  {mark} {printable(str(seen))[:160]}{where}")
+def _scope(explanation: Explanation, moment: str) -> list[str]:
+    scope, finding, moments = explanation.scope, explanation.finding, explanation.control.info.moments
+    if moment not in moments:
+        return [f"does not apply at {moment}, only at {' and '.join(moments)}", ""]
+    if scope is not None:
+        said = {"yes": "applies", "no": "does not apply", "cannot tell": "cannot tell whether it applies"}[scope.answer]
+        return [f"{said}: {printable(scope.text)}", *_facts(scope.observed), ""]
+    if finding.outcome == "not-applicable":
+        return ["does not apply", *_facts(finding.observed), ""]
+    return ["applies to every package", ""] if explanation.clauses else []
+
+
+def _clauses(clauses: tuple[Clause, ...], indent: str) -> Iterator[str]:
+    for clause in clauses:
+        yield from (indent + line for line in _wrapped(f"{clause.answer}: ", printable(clause.text)))
+        if clause.parts:
+            yield from _clauses(clause.parts, indent + "  ")
+            continue
+        marked = clause.deciding if clause.answer != "yes" else frozenset()
+        yield from (indent + line for line in _facts(clause.observed, marked))
+        yield ""
+
+
+def _wrapped(answer: str, text: str) -> list[str]:
+    """A long condition with one line for each part of it."""
+    if len(answer + text) <= MAX_WIDTH:
+        return [answer + text]
+    return (answer + text).replace(" && ", f" &&\n{' ' * len(answer)}").split("\n")
+
+
+def _read(explanation: Explanation) -> list[str]:
+    if not explanation.read:
+        return []
+    finding, info = explanation.finding, explanation.control.info
+    decisive = frozenset(seen.pointer for seen in finding.observed) if finding.outcome != "pass" else frozenset()
+    title = "facts that it may read" if info.origin == "user" else "facts that it read"
+    return [title + (", * those that decided" if decisive else ""), *_facts(explanation.read, decisive), ""]
+
+
+def _facts(observed: tuple[Observation, ...], decisive: frozenset[str] = frozenset()) -> list[str]:
+    first = sorted(observed, key=lambda seen: seen.pointer not in decisive) if len(observed) > MAX_FACTS else observed
+    lines = [_fact(seen, "*" if seen.pointer in decisive else " ") for seen in first[:MAX_FACTS]]
+    if len(observed) > MAX_FACTS:
+        lines.append(f"    and {len(observed) - MAX_FACTS} more facts")
     return lines
 
 
+def _fact(seen: Observation, mark: str) -> str:
+    said, source = printable(str(seen)), seen.fact.source
+    said = said if len(said) <= MAX_VALUE else said[:MAX_VALUE] + "…"
+    return f"  {mark} {said}" + (f"    {printable(source.api)} {printable(source.at or '')}".rstrip() if source else "")
+
+
 def _value(value: Any) -> str:
-    if value is None:
-        return "(nobody set it)"
-    return printable(", ".join(value) if isinstance(value, tuple) else str(value))[:200]
+    match value:
+        case None:
+            said = "(nobody set it)"
+        case tuple():
+            said = ", ".join(map(str, value)) or "(empty)"
+        case bool():
+            said = str(value).lower()
+        case Mapping():
+            said = json.dumps(value, ensure_ascii=False)
+        case _:
+            said = str(value)
+    said = printable(said)
+    return said if len(said) <= MAX_VALUE else said[:MAX_VALUE] + "…"

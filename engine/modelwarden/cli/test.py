@@ -36,7 +36,16 @@ def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path,
     for folder in targets:
         _check(folder, CONTROL)
     named = [*bundles, *(folder for folder in folders if _holds_controls(folder))]
-    options = ["-q", "--no-header", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null", "--rootdir=."]
+    options = [
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        "-c",
+        "/dev/null",
+        "--rootdir=.",
+    ]
     options += ["--modelwarden-complete", *(f"--modelwarden-bundle={folder}" for folder in dict.fromkeys(named))]
     with as_file(files("modelwarden.builtin.cases")) as builtin:
         code = int(pytest.main([*options, *map(str, targets or [builtin])]))
@@ -55,7 +64,9 @@ def _check(folder: Path, named: re.Pattern[str]) -> None:
         raise UserError(f"{folder}: no such folder", "name a folder that holds `<CONTROL>/cases.json` files")
     stray = next((path for path in sorted(folder.rglob("cases.json")) if not named.fullmatch(path.parent.name)), None)
     if stray is not None and not any(part.startswith(".") for part in stray.relative_to(folder).parts):
-        raise UserError(f"{stray}: its folder is not named after a control", "name it like ACME-01, as the control's id")
+        raise UserError(
+            f"{stray}: its folder is not named after a control", "name it like ACME-01, as the control's id"
+        )
 
 
 def _holds_controls(folder: Path) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any, Final, Literal
 
 from modelwarden.card_text import visible_characters
@@ -22,6 +23,8 @@ MAX_CHARACTERS: Final = 100_000
 _CONTENT: Final = "/card/content/"
 _MAX_DEPTH: Final = 50
 """Levels of objects and lists in one another; the schema has eight."""
+_MAX_EVALUATIONS: Final = 1_000
+_MAX_ERRORS: Final = 200
 _GROUPS: Final = {
     "bias": re.compile(r"bias|fairness", re.IGNORECASE),
     "explainability": re.compile(r"(?<![a-z])shap(?![a-z])|expla(in|nation)|attribution", re.IGNORECASE),
@@ -137,14 +140,16 @@ def _validator(origin: Origin) -> Any:
 
 def schema_errors(document: Mapping[str, Any], origin: Origin) -> list[str]:
     """`path: what is wrong`, sorted, at most 20; numbers that are none count as wrong."""
-    errors = [
+    numbers = (
+        f"{path}: {value} is no JSON number" for path, value in _numbers(document, "") if not math.isfinite(value)
+    )
+    violations = (
         f"/{'/'.join(map(str, error.absolute_path))}: {_said(error)}"
         for error in _validator(origin).iter_errors(document)
-    ]
-    errors += [
-        f"{path}: {value} is no JSON number" for path, value in _numbers(document, "") if not math.isfinite(value)
-    ]
-    return sorted({_plain(error)[:200] for error in errors})[:20]
+    )
+    # A card of nothing but violations has thousands; the first ones are enough to refuse it.
+    found = [*islice(numbers, _MAX_ERRORS), *islice(violations, _MAX_ERRORS)]
+    return sorted({_plain(error)[:200] for error in found})[:20]
 
 
 def _said(error: Any) -> str:
@@ -232,6 +237,8 @@ def _evaluations(value: Any, groups: dict[str, set[str]], source: Source) -> dic
         return {f"{_CONTENT}evaluation_details_count": Absent(source)}
     if not isinstance(value, list):
         return {f"{_CONTENT}evaluation_details_count": Unknown("wrong type", source)}
+    if len(value) > _MAX_EVALUATIONS:
+        return {f"{_CONTENT}evaluation_details_count": Unknown("too many evaluations", source)}
     facts: dict[str, Fact] = {f"{_CONTENT}evaluation_details_count": Present(len(value), source)}
     for index, entry in enumerate(value):
         head = f"{_CONTENT}evaluation_details/{index}"

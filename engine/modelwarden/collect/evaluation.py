@@ -24,8 +24,8 @@ def no_evaluation(fact: Fact) -> dict[str, Fact]:
 def evaluation_facts(document: dict[str, Any], source: Source) -> dict[str, Fact]:
     """Facts below `/evaluation`; a document without a single metric is no evaluation report."""
     metrics = list(_metrics(document))
-    matrix = _matrix(document)
-    if (not metrics and not matrix) or len(metrics) > MAX_LIST:
+    labels = _labels(_matrix(document), source)
+    if (not metrics and "/evaluation/label/0/name" not in labels) or len(metrics) > MAX_LIST:
         problem = "holds no metric" if not metrics else f"more than {MAX_LIST} metrics"
         return no_evaluation(Unknown("malformed", source)) | malformed("/evaluation", problem, source)
     facts: dict[str, Fact] = {"/evaluation/metric_count": Present(len(metrics), source)}
@@ -33,7 +33,7 @@ def evaluation_facts(document: dict[str, Any], source: Source) -> dict[str, Fact
         head = f"/evaluation/metric/{index}"
         facts[f"{head}/name"] = Present(plain(name), source)
         facts |= number_facts(head, value, "", source)
-    return facts | _labels(matrix, source)
+    return facts | labels
 
 
 def _metrics(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -58,6 +58,8 @@ def _labels(matrix: Any, source: Source) -> dict[str, Fact]:
     except ValueError as error:
         return {"/evaluation/label_count": Unknown("malformed", source, str(error))}
     names = list(dict.fromkeys([*observed, *predicted]))
+    if len(names) > MAX_LIST:
+        return {"/evaluation/label_count": Unknown("malformed", source, f"more than {MAX_LIST} labels")}
     facts: dict[str, Fact] = {"/evaluation/label_count": Present(len(names), source)}
     for index, name in enumerate(names):
         head = f"/evaluation/label/{index}"

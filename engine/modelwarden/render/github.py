@@ -82,6 +82,8 @@ def _annotation(run: Run, type_: str, group: Group) -> str:
     head, *lines = block(run, cause, rulings)
     info = run.controls[rulings[0].finding.control]
     # Only a rule of the house can be a file of the repository that the workflow runs in.
-    place = {"file": printable(info.path), "line": str(max(info.line, 1))} if info.origin == "user" and not cause else {}
+    place = (
+        {"file": printable(info.path), "line": str(max(info.line, 1))} if info.origin == "user" and not cause else {}
+    )
     said = head.removeprefix(f"{kind_of(rulings[0])}[").replace("] ", " ", 1)
     return command(type_, "\n".join(line.strip() for line in lines), title=cut(said, MAX_TITLE), **place)

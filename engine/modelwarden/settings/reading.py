@@ -63,7 +63,7 @@ def _said(layers: Sequence[Layer], table: str) -> dict[str, Any]:
 def _collect_value(key: str, value: Any, where: str) -> str | int:
     if key in ("role", "external_id"):
         return toml.text(value, where)
-    highest = 20 if key == "retries" else 900
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
-        raise SettingsError(f"{where}: a whole number from 1 to {highest} is expected, not {quoted(value)}")
+    lowest, highest = (0, 20) if key == "retries" else (1, 900)
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise SettingsError(f"{where}: a whole number from {lowest} to {highest} is expected, not {quoted(value)}")
     return value
