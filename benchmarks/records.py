@@ -13,36 +13,33 @@ from modelwarden.evidence import Evidence, Fact, Present, Source, fact_from_json
 SOURCE = Source("sagemaker:DescribeModelPackage", "2026-11-22T02:10:00Z", "11111111-2222-3333-4444-555555555555")
 
 
+def _passing_cases(bundle: Bundle) -> list[dict[str, Any]]:
+    """The first passing case of every control."""
+    root = files("modelwarden.builtin.cases")
+    found = [json.loads((root / id_ / "cases.json").read_text()) for id_ in bundle.controls]
+    return [next(case for case in cases if case["outcome"] == "pass") for cases in found]
+
+
 def parameters(bundle: Bundle) -> dict[str, Any]:
-    """Defaults, and a value for each parameter without one."""
+    """The defaults, and the values under which the passing cases pass; sets are joined."""
     given: dict[str, Any] = {name: d.default for name, d in bundle.declarations.items() if d.default is not None}
-    return given | {
-        "approved_image_sources": ("333344445555.dkr.ecr.eu-west-1.amazonaws.com/ml/base",),
-        "approved_base_images": ("333344445555.dkr.ecr.eu-west-1.amazonaws.com/ml/base:1.0",),
-        "approved_kms_keys": ("arn:aws:kms:eu-west-1:111122223333:key/models",),
-        "protected_attributes": ("sex",),
-        "required_tags": ("owner",),
-    }
+    joined: dict[str, Any] = {}
+    for case in _passing_cases(bundle):
+        for name, value in case.get("parameters", {}).items():
+            known = joined.get(name, ())
+            joined[name] = tuple(sorted({*known, *value})) if isinstance(value, list) else value
+    return given | joined
 
 
 def passing_facts(bundle: Bundle) -> dict[str, Fact]:
-    """The facts of one passing case of every control, merged: a record of about the size of a real one."""
+    """The facts of the passing cases, merged: a record of about the size of a real one."""
     merged: dict[str, Fact] = {}
-    root = files("modelwarden.builtin.cases")
-    for id_ in bundle.controls:
-        for case in json.loads((root / id_ / "cases.json").read_text()):
-            if case["outcome"] == "pass":
-                merged |= {
-                    pointer: fact_from_json(pointer, value)
-                    for pointer, value in case["facts"].items()
-                    if pointer not in merged
-                }
-                break
-    return {
-        pointer: Present(fact.value, SOURCE) if isinstance(fact, Present) else fact
-        for pointer, fact in merged.items()
-        if not pointer.startswith("/request/")
-    }
+    for case in _passing_cases(bundle):
+        for pointer, value in case["facts"].items():
+            if pointer not in merged and not pointer.startswith("/request/"):
+                fact = fact_from_json(pointer, value)
+                merged[pointer] = Present(fact.value, SOURCE) if isinstance(fact, Present) else fact
+    return merged
 
 
 def reference(bundle: Bundle) -> dict[str, Fact]:
@@ -53,7 +50,8 @@ def reference(bundle: Bundle) -> dict[str, Fact]:
 def records(bundle: Bundle, count: int) -> list[Evidence]:
     """`count` records that differ in identity, image, artifact and key facts; one in five violates something."""
     rng = random.Random(7)
-    base = {pointer: fact for pointer, fact in passing_facts(bundle).items() if not pointer.startswith("/reference/")}
+    facts_of_all = passing_facts(bundle)
+    base = {pointer: fact for pointer, fact in facts_of_all.items() if not pointer.startswith("/reference/")}
     made = []
     for number in range(count):
         arn = f"arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn-{number}/1"
@@ -70,7 +68,7 @@ def records(bundle: Bundle, count: int) -> list[Evidence]:
                 [
                     ("/artifact/0/encryption/sse", "AES256"),
                     ("/artifact/0/kms_key/manager", "AWS"),
-                    ("/approval/status", "Rejected"),
+                    ("/card/content/intended_uses/risk_rating", "Unknown"),
                     ("/container/0/image/resolved_digest", "sha256:0"),
                 ]
             )

@@ -74,7 +74,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     if unusable:
         return Unknown(f"parameter card_profile: nobody can judge by {', '.join(f'`{one}`' for one in unusable)}")
     if card.needs_attributes:
-        parameters["protected_attributes"]
+        parameters["protected_attributes"]  # reading it says that nobody set it
     if len(ratings) > 1:
         return Unknown("what is due depends on the risk rating, which was not read", at=[_RATING, *card.unread])
     if card.unread:

@@ -47,7 +47,9 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     if empty or twice:
         said = [f"{path} is a placeholder" for path in empty]
         order = list(twice)
-        said += [f"{path} says the same as {other}" for path, other in twice.items() if other in order[: order.index(path)]]
+        said += [
+            f"{path} says the same as {other}" for path, other in twice.items() if other in order[: order.index(path)]
+        ]
         at = [pointers[path] for path in (*empty, *twice)][:_SHOWN]
         return Fail("texts that say something, each in one field", at=at, reason=_shortened(said))
     unread = [pointer for pointer, fact in facts.items() if not isinstance(fact, Present)]

@@ -149,9 +149,9 @@ def to_cedar(attribute: Attribute, fact: Fact) -> Any:
     if not isinstance(fact, Present):
         return None
     value = fact.value
+    if attribute.type == "string":  # most are
+        return value if isinstance(value, str) else None
     match attribute.type:
-        case "string" if isinstance(value, str):
-            return value
         case "bool" if isinstance(value, bool):
             return value
         case "long" if isinstance(value, int) and not isinstance(value, bool):

@@ -99,8 +99,10 @@ def repetitions(texts: Mapping[str, str]) -> dict[str, str]:
 
 def same(text: str) -> str:
     """Two texts are the same if this is: without case, width, hidden characters, and what stands around the words."""
-    shown = "".join(one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one) != "Cf")
-    words = " ".join(shown.casefold().split())
+    shown = "".join(one for one in text if unicodedata.category(one) != "Cf")
+    # Folding takes compositions apart: only a second normalisation gives one spelling.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold())
+    words = " ".join(folded.split())
     start, end = 0, len(words)
     while start < end and not _is_word(words[start]):
         start += 1

@@ -26,8 +26,9 @@ from modelwarden.judge import CedarJudge
 from modelwarden.parameter import ParameterDeclaration, load_declarations
 from modelwarden.policy import CedarPolicy, read_file
 from modelwarden.problem import Problem
+from modelwarden.rule import controls_of
 from modelwarden.statement import statements
-from modelwarden.worker import WorkerError, Workers, controls_of
+from modelwarden.worker import WorkerError, Workers
 
 
 class BundleError(UserError):

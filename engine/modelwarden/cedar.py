@@ -28,6 +28,7 @@ WIDTHS: Final = (80, 100, 120)
 """Line widths at which a layout is accepted; the first is that of Cedar's own tools."""
 
 _ACTION: Final = re.compile(r" in context for \w+::Action::\"\w+\"")
+_TOO_DEEP: Final = "nested too deeply, or too many conditions in one policy: write several"
 _BASE_ID: Final = "modelwarden:base"
 _ERROR: Final = "error while evaluating policy `"
 
@@ -72,7 +73,7 @@ def parse(text: str) -> list[PolicyJson]:
     except ValueError as error:
         raise CedarError(_first_line(error)) from error
     except RecursionError as error:
-        raise CedarError("nested too deeply, or too many conditions in one policy") from error
+        raise CedarError(_TOO_DEEP) from error
     if document.get("templates"):
         raise CedarError("policy templates are not supported: replace the slots by `principal` and `resource`")
     policies: dict[str, PolicyJson] = document["staticPolicies"]
@@ -110,7 +111,13 @@ def validate(policies: Mapping[str, PolicyJson], schema: str) -> list[tuple[str,
         raise CedarError(f"schema: {_first_line(error)}") from error
     problems: dict[tuple[str, str], None] = {}
     for policy_id, policy in policies.items():
-        result = cedarpy.validate_policies(cedarpy.policies_from_json_str(_set_json({"p": policy})), handle)
+        try:
+            text = cedarpy.policies_from_json_str(_set_json({"p": policy}))
+        except ValueError:
+            # The JSON form may be 128 deep, and text deeper: what Cedar cannot read back cannot be judged.
+            problems[policy_id, _TOO_DEEP] = None
+            continue
+        result = cedarpy.validate_policies(text, handle)
         told = sorted({_validation_problem(found.error) for found in result.errors}, key=len, reverse=True)
         if not result.validation_passed and not told:
             told = ["refused by the validator without a reason"]

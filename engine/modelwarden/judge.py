@@ -110,19 +110,15 @@ class _PackageJudge:
 
     def _of_list(self, policy: CedarPolicy, calls: list[Judgement]) -> Finding:
         """Every member must comply: one proven violation fails, else one doubt makes it unknown."""
-        doubts: list[Finding] = []
-        violations: list[Finding] = []
-        for number, judgement in enumerate(calls):
-            member = self._projection.member(policy.chain, number)
-            if member is None:
-                break
-            finding = self._of_member(policy, member, judgement, number)
-            (violations if finding.outcome == "fail" else doubts if finding.outcome == "unknown" else []).append(
-                finding
-            )
-        if violations:
-            return _joined(violations)
-        return _joined(doubts) if doubts else Finding(policy.id, "pass")
+        findings = [
+            self._of_member(policy, member, calls[number], number)
+            for number, member in enumerate(self._projection.members(policy.chain))
+        ]
+        for outcome in ("fail", "unknown"):
+            found = [finding for finding in findings if finding.outcome == outcome]
+            if found:
+                return _joined(found)
+        return findings[0]
 
     def _of_member(self, policy: CedarPolicy, member: Member | None, judgement: Judgement, call: int = 0) -> Finding:
         complies = policy.id not in judgement.satisfied and policy.id not in judgement.errors

@@ -7,7 +7,7 @@ list become one request each; members with equal facts share one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -45,12 +45,14 @@ class Shown(Struct):
     """Path -> the fact behind it."""
 
     def add(self, attribute: Attribute, pointer: str, fact: Fact) -> None:
-        value = to_cedar(attribute, effective_risk(fact) if attribute.path == RISK_PATH else fact)
-        if value is not None:
-            self.values[attribute.path] = value
-        elif isinstance(fact, Present):
-            fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
-        self.facts[attribute.path] = Observation(pointer, fact)
+        path = attribute.path
+        if type(fact) is Present or path == RISK_PATH:
+            value = to_cedar(attribute, effective_risk(fact) if path == RISK_PATH else fact)
+            if value is not None:
+                self.values[path] = value
+            elif isinstance(fact, Present):
+                fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
+        self.facts[path] = Observation(pointer, fact)
 
     def lack(self, attribute: Attribute, count: Observation) -> None:
         """An attribute of a member that is not there, since the list is empty or was not read."""
@@ -95,10 +97,9 @@ class Projection(Struct):
         """How many requests it takes to show every member once."""
         return max((len(family.members) for family in self.families.values()), default=1)
 
-    def member(self, chain: str, call: int) -> Member | None:
-        """The member that a call shows to policies of that chain; None where they have seen all."""
-        members = self.families[family_of(chain)].members
-        return members[call] if call < len(members) else None
+    def members(self, chain: str) -> list[Member]:
+        """The members that policies of that chain see, one in each of the first calls."""
+        return self.families[family_of(chain)].members
 
     def entities(self, call: int) -> bytes:
         """The entities document of one call."""
@@ -106,19 +107,20 @@ class Projection(Struct):
             trees = self._trees(("resource", "principal"))
             for family in self.families.values():
                 _fill(family.members[min(call, len(family.members) - 1)].shown, trees)
-            trees["resource"]["metadata"] = {"__entity": _METADATA}
+            resource = trees["resource",]
+            resource["metadata"] = {"__entity": _METADATA}
             self._entities[call] = msgspec.json.encode(
                 [
-                    {"uid": _PACKAGE, "attrs": trees["resource"], "tags": self.tags["package"], "parents": []},
+                    {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
                     {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
-                    {"uid": _PRINCIPAL, "attrs": trees["principal"], "parents": []},
+                    {"uid": _PRINCIPAL, "attrs": trees["principal",], "parents": []},
                 ]
             )
         return self._entities[call]
 
     def request(self, moment: str) -> Tree:
         """The request of every call."""
-        context = self._trees(("context",))["context"]
+        context = self._trees(("context",))["context",]
         context["parameters"] = self.parameters
         return {
             "principal": _PRINCIPAL,
@@ -127,12 +129,12 @@ class Projection(Struct):
             "context": msgspec.json.encode(context).decode(),
         }
 
-    def _trees(self, variables: tuple[str, ...]) -> dict[str, Tree]:
-        """The records of some variables with the plain attributes in them."""
-        trees: dict[str, Tree] = {variable: {} for variable in variables}
+    def _trees(self, variables: tuple[str, ...]) -> dict[Path, Tree]:
+        """Path of each record of some variables -> the record, with the plain attributes in it."""
+        trees: dict[Path, Tree] = {(variable,): {} for variable in variables}
         for record in self.records:
-            if record[0] in trees:
-                _inside(trees, record[:-1])[record[-1]] = {}
+            if record[0] in variables:
+                trees[record] = trees[record[:-1]][record[-1]] = {}
         _fill(self.plain, trees)
         return trees
 
@@ -144,6 +146,8 @@ class Projector:
         policies = list(policies)
         read = {attribute.path: attribute for policy in policies for attribute in policy.attributes}
         self._records = _records_of(read)
+        self._pointers: dict[str, list[str]] = {}
+        """Moment -> the fact behind each of the plain attributes."""
         self._plain = [attribute for attribute in read.values() if not attribute.chain]
         self._tags = {path: pointer for policy in policies for path, pointer in policy.tags}
         self._parameters = {path: name for policy in policies for path, name in policy.parameters}
@@ -165,8 +169,9 @@ class Projector:
     ) -> Projection:
         """Facts and parameters of one package as Cedar input."""
         plain = Shown()
-        for attribute in self._plain:
-            pointer = approver_pointer(attribute.pattern, moment)
+        if moment not in self._pointers:
+            self._pointers[moment] = [approver_pointer(attribute.pattern, moment) for attribute in self._plain]
+        for attribute, pointer in zip(self._plain, self._pointers[moment], strict=True):
             plain.add(attribute, pointer, facts.get(pointer))
         families = {name: _members(facts, deepest, members) for name, (deepest, members) in self._families.items()}
         unset, given = self._parameter_values(parameters, unknown_parameters)
@@ -200,6 +205,7 @@ class Projector:
         return tags, found
 
 
+@cache
 def family_of(chain: str) -> str:
     """The first list of a chain: `/container/*/image/manifest/*` -> `/container/*`."""
     return chain[: chain.index("*") + 1]
@@ -224,9 +230,8 @@ def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Fami
             else:
                 pointer = pointer_of(attribute.pattern, indices)
                 shown.add(attribute, pointer, facts.get(pointer))
-        signature = tuple(
-            (type(o.fact), o.fact.value if isinstance(o.fact, Present) else None) for o in shown.facts.values()
-        )
+        # How deep it lies belongs to it: the count 0 of an empty list is not the value 0 of a member.
+        signature = (len(indices), *(_signed(seen.fact) for seen in shown.facts.values()))
         known = by_signature.get(signature)
         if known is None:
             by_signature[signature] = member = Member(shown, [indices])
@@ -234,6 +239,11 @@ def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Fami
         else:
             known.indices.append(indices)
     return family
+
+
+def _signed(fact: Fact) -> Any:
+    """Equal for facts that no policy can tell apart."""
+    return (fact.value,) if type(fact) is Present else type(fact)
 
 
 def _walk(
@@ -257,17 +267,11 @@ def _walk(
         yield from _walk(facts, deepest, (*indices, index))
 
 
-def _fill(shown: Shown, into: Mapping[str, Tree]) -> None:
+def _fill(shown: Shown, into: Mapping[Path, Tree]) -> None:
     for path, value in shown.values.items():
-        if path[0] in into:
-            _inside(into, path[:-1])[path[-1]] = value
-
-
-def _inside(trees: Mapping[str, Tree], path: Path) -> Tree:
-    tree = trees[path[0]]
-    for name in path[1:]:
-        tree = tree[name]
-    return tree
+        record = into.get(path[:-1])
+        if record is not None:
+            record[path[-1]] = value
 
 
 def _records_of(paths: Iterable[Path]) -> tuple[Path, ...]:

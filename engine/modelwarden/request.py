@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -50,32 +53,36 @@ class Request(Struct, frozen=True):
     """None: there is none (a scan). Unknown: there is one, and nobody could tell who."""
     as_of_asserted: bool = False
 
-    def facts(self) -> dict[str, Fact]:
-        """Pointer below `/request` -> fact."""
-        source = Source("sts:GetCallerIdentity") if isinstance(self.principal, Principal) else None
-        facts: dict[str, Fact] = {
-            "/request/stage": Present(self.stage),
-            "/request/moment": Present(self.moment),
-            "/request/as_of": Present(self.as_of),
-        }
-        for name in PRINCIPAL_FIELDS:
-            match self.principal:
-                case Principal():
-                    proven = source if self.principal.state == "proven" else None
-                    fact: Fact = self.principal.fact(name, proven)
-                case Unknown():
-                    fact = self.principal
-                case None:
-                    fact = Absent()
-            facts[f"/request/principal/{name}"] = fact
-        facts["/request/principal/state"] = Present(self._principal_state())
-        return facts
+    def facts(self) -> Mapping[str, Fact]:
+        """Pointer below `/request` -> fact; the same mapping for equal requests, so nobody may change it."""
+        return _facts(self)
 
-    def _principal_state(self) -> str:
-        match self.principal:
+
+@lru_cache(maxsize=256)
+def _facts(request: Request) -> Mapping[str, Fact]:
+    facts: dict[str, Fact] = {
+        "/request/stage": Present(request.stage),
+        "/request/moment": Present(request.moment),
+        "/request/as_of": Present(request.as_of),
+        "/request/principal/state": Present(_principal_state(request)),
+    }
+    for name in PRINCIPAL_FIELDS:
+        match request.principal:
             case Principal(state=state):
-                return state
+                source = Source("sts:GetCallerIdentity") if state == "proven" else None
+                facts[f"/request/principal/{name}"] = request.principal.fact(name, source)
             case Unknown():
-                return "unknown"
+                facts[f"/request/principal/{name}"] = request.principal
             case None:
-                return "none"
+                facts[f"/request/principal/{name}"] = Absent()
+    return MappingProxyType(facts)
+
+
+def _principal_state(request: Request) -> str:
+    match request.principal:
+        case Principal(state=state):
+            return state
+        case Unknown():
+            return "unknown"
+        case None:
+            return "none"

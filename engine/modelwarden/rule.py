@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 
 from modelwarden.control import (
+    ATTRIBUTE,
     Control,
     Fail,
     NotApplicable,
@@ -62,6 +64,16 @@ def judge_rule(
         return Finding(info.id, "unknown", reason=f"the control {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - evaluate is total: whatever a control does is unknown, never a pass
         return Finding(info.id, "unknown", observed=_unread(view), reason=f"the control raised {describe(error)}")
+
+
+def controls_of(module: ModuleType) -> list[Control]:
+    """The decorated functions of a module, in the order of definition."""
+    functions = [value for value in vars(module).values() if hasattr(value, ATTRIBUTE) and callable(value)]
+    return [
+        Control(getattr(function, ATTRIBUTE), function)
+        for function in functions
+        if function.__module__ == module.__name__
+    ]
 
 
 def describe(error: BaseException) -> str:

@@ -1,37 +1,31 @@
 """A user's Python controls, in a process of their own: exit, loop or crash is an unknown finding and never an exit code of ours.
 
-Run as `python -P -m modelwarden.worker DESCRIPTOR`. It answers JSON lines on a descriptor of its own, so that whatever a
-control prints goes to stderr and never into an answer. The process has limits of time and memory and none of the AWS
-credentials. It keeps mistakes apart, it is no sandbox: whoever names a bundle trusts its authors.
+The process (`rule_process`) answers JSON lines on a descriptor of its own, so that whatever a control prints goes to
+stderr and never into an answer. It has limits of time and memory and none of the AWS credentials. That keeps mistakes
+apart and is no sandbox: whoever names a bundle trusts its authors.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
-import selectors
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
-from msgspec.structs import asdict
 
-from modelwarden.control import ATTRIBUTE, Control, ControlError, ParameterValue
+from modelwarden.control import Control, ParameterValue
 from modelwarden.evidence import Evidence
 from modelwarden.finding import ControlInfo, Finding, Observation, Outcome
-from modelwarden.rule import judge_rule
+
+if TYPE_CHECKING:  # most gates have no such controls, and need not load what starts them
+    import subprocess
 
 SECONDS: Final = 10.0
 """Time that loading a file, and each judging of a control, may take."""
-MAX_MEMORY: Final = 4 * 2**30
-"""Bytes of address space of the process."""
 MAX_ANSWER: Final = 16 * 2**20
 
 
@@ -124,12 +118,14 @@ class Workers:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None and self._answers >= 0:
             return self._process
+        import subprocess
+
         self.close()
         self._answers, write = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 # -P: the folder that the gate runs in belongs to the judged party and must not be imported from.
-                [sys.executable, "-P", "-m", "modelwarden.worker", str(write)],
+                [sys.executable, "-P", "-m", "modelwarden.rule_process", str(write)],
                 stdin=subprocess.PIPE,
                 stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL,
                 pass_fds=(write,),
@@ -164,6 +160,8 @@ def _exchange(process: subprocess.Popen[bytes], answers: int, question: bytes, s
     Raises:
         TimeoutError: the time is over.
     """
+    import selectors
+
     assert process.stdin is not None
     until, waiting, line = time.monotonic() + seconds, memoryview(question + b"\n"), b""
     os.set_blocking(process.stdin.fileno(), False)
@@ -192,6 +190,8 @@ def _exchange(process: subprocess.Popen[bytes], answers: int, question: bytes, s
 
 def _ending(process: subprocess.Popen[bytes]) -> str:
     """How a process ended that gave no answer."""
+    import subprocess
+
     try:
         code = process.wait(1)
     except subprocess.TimeoutExpired:
@@ -203,6 +203,8 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    import signal
+
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -234,93 +236,3 @@ def _finding(document: dict[str, Any], id_: str, facts: Evidence) -> Finding:
         document["reason"],
         tuple(document["unset_parameters"]),
     )
-
-
-# Below: what runs inside the worker process.
-
-
-def load_file(path: str) -> ModuleType:
-    """Import one file by its path, outside of any package."""
-    name = f"modelwarden_user_{abs(hash(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ControlError(f"{path}: cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
-
-
-def controls_of(module: ModuleType) -> list[Control]:
-    """The decorated functions of a module, in the order of definition."""
-    functions = [value for value in vars(module).values() if hasattr(value, ATTRIBUTE) and callable(value)]
-    return [
-        Control(getattr(function, ATTRIBUTE), function)
-        for function in functions
-        if function.__module__ == module.__name__
-    ]
-
-
-def _answer(question: dict[str, Any], loaded: dict[str, list[Control]]) -> dict[str, Any]:
-    path = question["file"]
-    try:
-        if path not in loaded:
-            loaded[path] = controls_of(load_file(path))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's file raises is told as one line
-        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", "line": _line(error, path)}
-    if question["do"] == "load":
-        return {"controls": [control.info for control in loaded[path]]}
-    control = next(control for control in loaded[path] if control.id == question["id"])
-    parameters = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in question["parameters"].items()
-    }
-    facts = Evidence.from_json(question["evidence"])
-    finding = judge_rule(control, facts, parameters, question["unknown"], question["moment"])
-    document = asdict(finding) | {"observed": [seen.pointer for seen in finding.observed]}
-    return {"finding": document}
-
-
-def _line(error: BaseException, path: str) -> int:
-    """Where in the file it was raised."""
-    if isinstance(error, SyntaxError):
-        return error.lineno or 0
-    trace, line = error.__traceback__, 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == path:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _limit_memory() -> None:
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Answer questions until stdin ends."""
-    answers = os.fdopen(int(arguments[0]), "wb")
-    questions = os.fdopen(os.dup(0), "rb")
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a control that asks for input gets none
-        os.dup2(nothing.fileno(), 0)
-    _limit_memory()
-    loaded: dict[str, list[Control]] = {}
-    for line in questions:
-        question = msgspec.json.decode(line)
-        number = {"number": question["number"]}
-        try:
-            answer = msgspec.json.encode(_answer(question, loaded) | number)
-        except Exception as error:  # noqa: BLE001 - what cannot be judged or told is an answer too
-            answer = msgspec.json.encode({"error": f"could not be judged: {type(error).__name__}"} | number)
-        answers.write(answer + b"\n")
-        answers.flush()
-    # Threads that a control left behind must not outlive the gate.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -188,6 +188,13 @@ class TestIds:
         assert document["staticPolicies"]["policy1"]["annotations"] == {"id": "b"}
         assert "one" not in json.dumps(document)
 
+    def test_the_json_form_may_be_128_deep_and_text_deeper(self) -> None:
+        text = f"{PROMOTE} unless {{ {' && '.join(f'resource.n != {n}' for n in range(100))} }};"
+        assert cedarpy.validate_policies(text, SCHEMA).validation_passed
+        document = json.loads(cedarpy.policies_to_json_str(text))
+        with pytest.raises(ValueError, match=r"JSON"):
+            cedarpy.PolicySet.from_json_str(json.dumps(document))
+
     def test_a_duplicate_annotation_is_a_syntax_error(self) -> None:
         with pytest.raises(ValueError, match=r"duplicate annotation"):
             cedarpy.policies_to_json_str(f'@id("a") @id("b") {PERMIT}')

@@ -425,6 +425,12 @@ METADATA: dict[str, tuple[dict[str, Any], str, int, str]] = {
     ),
     "syntax": ({"unless": "resource. > 0"}, "syntax", 9, "unexpected token `>`"),
     "template": ({"scope": ("principal == ?principal", "resource")}, "syntax", 9, "policy templates are not supported"),
+    "too long for the engine and not for Cedar": (
+        {"unless": " && ".join(f"resource.containerCount != {n}" for n in range(100)), "reads": "/container_count"},
+        "validation",
+        9,
+        "ACME-01: nested too deeply, or too many conditions in one policy",
+    ),
     "nested too deeply": (
         {"unless": " && ".join(f"resource.containerCount != {n}" for n in range(3_000)), "reads": "/container_count"},
         "syntax",

@@ -82,19 +82,11 @@ class Collector:
         """
         arn = parse_arn(text)
         failure = self.aws.enter(arn.account, arn.region)
-        facts = self._read(arn, Wants(needed)) if failure is None else package.unread(arn, failure.unknown())
+        if failure is None:
+            facts = read_package(Cell(self._lookups, arn), Wants(needed))
+        else:
+            facts = package.unread(arn, failure.unknown())
         return Evidence(arn.text, facts, asserted=self.aws.replaying)
-
-    def _read(self, arn: PackageArn, want: Wants) -> Facts:
-        cell = Cell(self._lookups, arn)
-        described = describe(cell, with_card=want.any("/card/", "/trainer"))
-        if isinstance(described, Failure):
-            if described.state == "read":
-                raise NoSuchPackage(f"{arn.text}: no such model package")
-            return package.unread(arn, described.unknown())
-        facts = package.described(arn, described.data, described.source)
-        with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
-            return facts | run(Reading(cell, described, want, beside.map).tasks(), pool)
 
     def reference(self, base_images: Iterable[str], *, account: str = OWN) -> Facts:
         """Layers of approved base images, read with the caller's own credentials, below `/reference`."""
@@ -114,3 +106,19 @@ class Collector:
     def lookup(self, arn: PackageArn, region: str, service: str, operation: str, **parameters: Any) -> Answer | Failure:
         """A call that other packages of the account may need too."""
         return self._lookups.call(arn.account, region, service, operation, **parameters)
+
+
+def read_package(cell: Cell, want: Wants) -> Facts:
+    """Facts of the cell's package: the description, then everything that it names at once.
+
+    Raises:
+        NoSuchPackage: AWS says that it does not exist.
+    """
+    described = describe(cell, with_card=want.any("/card/", "/trainer"))
+    if isinstance(described, Failure):
+        if described.state == "read":
+            raise NoSuchPackage(f"{cell.arn.text}: no such model package")
+        return package.unread(cell.arn, described.unknown())
+    facts = package.described(cell.arn, described.data, described.source)
+    with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
+        return facts | run(Reading(cell, described, want, beside.map).tasks(), pool)

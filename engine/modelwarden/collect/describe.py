@@ -10,6 +10,7 @@ from typing import Any, Final
 from modelwarden.collect import card
 from modelwarden.collect.answer import Answer, Failure
 from modelwarden.collect.cell import Cell
+from modelwarden.collect.text import whole
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 
 STANDALONE: Final = "model_card_name"
@@ -22,7 +23,8 @@ class CardText:
     """A card that exists."""
 
     origin: card.Origin
-    status: str | None
+    status: str
+    """Empty where the answer has none."""
     text: str
     """Of its content; only what MetadataOnly leaves in where the rest was not read."""
     source: Source
@@ -104,7 +106,7 @@ def _described(
 
 def _embedded(described: Description) -> CardText | Unknown | None:
     given = described.data.get("ModelCard") or {}
-    text, status = str(given.get("ModelCardContent") or ""), given.get("ModelCardStatus")
+    text, status = str(given.get("ModelCardContent") or ""), whole(given.get("ModelCardStatus") or "")
     unread = described.denied.unknown() if described.denied else None
     if unread is not None and not given:
         return unread
@@ -140,7 +142,7 @@ def _standalone(cell: Cell, described: Description) -> CardText | Fact:
     answer, denied = _described(cell.call, "DescribeModelCard", given, everything=True)
     if isinstance(answer, Failure):
         return answer.fact()
-    text, status = str(answer.data.get("Content") or ""), answer.data.get("ModelCardStatus")
+    text, status = str(answer.data.get("Content") or ""), whole(answer.data.get("ModelCardStatus") or "")
     unread = denied.unknown() if denied else None
     if unread is None and dig(answer.data, "SecurityConfig", "KmsKeyId"):
         unread = _withheld(text, answer.source)

@@ -83,5 +83,7 @@ def _description(run: Run, ruling: Ruling) -> str:
         said = f"{said}; waived: {waived(ruling)}"
     parts = [said, *(fact_of(seen) for seen in ruling.finding.observed[:MAX_FACTS])]
     if ruling.finding.outcome != "not-applicable":
-        parts += [f"expected: {expected_of(ruling, info)}", f"help: {printable(help_for(ruling, info))}"]
+        if expected := expected_of(ruling, info):
+            parts.append(f"expected: {expected}")
+        parts.append(f"help: {printable(help_for(ruling, info))}")
     return "; ".join(parts)

@@ -48,7 +48,8 @@ def _case(run: Run, ruling: Ruling) -> ET.Element:
     info = run.controls[ruling.finding.control]
     name = f"{info.id} {printable(info.title)}"
     case = ET.Element("testcase", {"name": name, "classname": f"modelwarden.{info.id.partition('-')[0]}"})
-    said, type_, element = title_of(ruling, info), ruling.finding.outcome, ""
+    type_: str = ruling.finding.outcome
+    said, element = title_of(ruling, info), ""
     if ruling.waiver is not None:
         element, type_, said = "skipped", "waived", f"waived: {said}; {waived(ruling)}"
     elif ruling.finding.outcome == "fail":
@@ -59,7 +60,7 @@ def _case(run: Run, ruling: Ruling) -> ET.Element:
         element, said = "skipped", f"not applicable: {said}"
     if element:
         node = ET.SubElement(case, element, {"type": type_, "message": said})
-        node.text = "\n".join(block(run, None, [ruling]))
+        node.text = "\n".join([said, *block(run, None, [ruling])[1:]])
     return case
 
 

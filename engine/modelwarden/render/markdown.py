@@ -31,8 +31,8 @@ MAX_LENGTH: Final = 60_000
 """GitHub refuses a comment of more than 65,536 characters."""
 MAX_CELL: Final = 200
 
-_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9 ,()'-]*)?")
-"""Prose in which nothing is markup, a link or a mention; the line begins with text of ours."""
+_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9 ,()'-]|[:;.](?= |$)|(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])|\[[a-z]+\](?![(:]))*")
+"""Prose in which nothing is markup, a link or a mention: it never begins a line, and nobody defines what `[word]` is."""
 _WORDS: Final = {"error": "blocks", "unknown": "unknown", "warning": "flags", "waived": "waived"}
 
 

@@ -112,7 +112,7 @@ def _message(run: Run, ruling: Ruling) -> str:
     where = f"{short(run.decision.package)} for {run.decision.request.stage} ({run.decision.request.moment})"
     said = title_of(ruling, info)
     if ruling.finding.outcome == "pass":
-        said = f"passed, it is not so: {said}"
+        said = f"passed; looked for: {said}"
     elif ruling.finding.outcome == "not-applicable":
         said = f"not applicable: {said}"
     return "\n".join([f"{said}. {where}", *(line.strip() for line in block(run, None, [ruling])[2:])])

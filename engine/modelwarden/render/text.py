@@ -135,6 +135,9 @@ def block(run: Run, cause: Cause | None, rulings: Sequence[Ruling]) -> list[str]
 def _why(ruling: Ruling, info: ControlInfo) -> Iterator[str]:
     if ruling.finding.reason:
         yield f"  because   {printable(ruling.finding.reason)}"
+    if ruling.effect == "none":
+        yield f"  policy    {printable(info.path)}:{info.line}"
+        return
     if expected := expected_of(ruling, info):
         yield f"  expected  {expected}"
     if ruling.waiver is not None:
