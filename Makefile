@@ -52,5 +52,5 @@ bench: $(STAMP) ## ratios against a bare script and bare cedarpy
 	$(BIN)/python benchmarks/evaluate.py
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) build dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info engine/*.egg-info
+	rm -rf $(VENV) build dist demo-out .cache .modelwarden .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info engine/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

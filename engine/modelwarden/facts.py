@@ -12,6 +12,7 @@ The Cedar schema, the JSON Schema of evidence and `docs/facts.md` are generated 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Literal
 
@@ -376,6 +377,13 @@ KEYED: dict[str, str] = {"/tag/": "/tag_keys", "/customer_metadata/": "/customer
 def kinds() -> dict[str, FactKind]:
     """Pattern -> row, in the order of the table. Patterns are unique."""
     return {kind.pattern: kind for kind in _TABLE}
+
+
+@cache
+def lists() -> frozenset[FactKind]:
+    """The counts that list members; other counts only count."""
+    heads = {pattern[: at.start()] for pattern in kinds() for at in re.finditer(r"/\*", pattern)}
+    return frozenset(kind for kind in kinds().values() if kind.pattern.removesuffix("_count") in heads)
 
 
 def escape(key: str) -> str:

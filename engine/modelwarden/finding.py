@@ -17,7 +17,7 @@ Verdict = Literal["allow", "flag", "block", "undecided"]
 Effect = Literal["blocks", "undecides", "flags", "none"]
 
 
-class Observation(Struct, frozen=True):
+class Observation(Struct, frozen=True, gc=False):
     """One fact that a finding rests on."""
 
     pointer: str
@@ -34,7 +34,7 @@ class Observation(Struct, frozen=True):
                 return f"{self.pointer} is unknown: {reason}"
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, gc=False):
     """What one control says of one package for one request."""
 
     control: str

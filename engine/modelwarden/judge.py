@@ -92,7 +92,14 @@ class _PackageJudge:
             calls = [self._judge.full(self._projection, self._moment, call) for call in range(self._projection.calls())]
         except NoDecision as error:
             return {id_: Finding(id_, "unknown", reason=f"cedar gave no decision: {error}") for id_ in wanted}
-        return {id_: self._finding(self._judge.policies[id_], scope, calls) for id_ in wanted}
+        doubtful = scope.errors.keys() | {id_ for call in calls for id_ in (*call.satisfied, *call.errors)}
+        found = {}
+        for id_ in wanted:
+            policy = self._judge.policies[id_]
+            # Most controls comply for every member and cannot err: nothing more is to be asked about them.
+            sure = id_ in scope.satisfied and id_ not in doubtful and not policy.fallible
+            found[id_] = policy.passed if sure else self._finding(policy, scope, calls)
+        return found
 
     def _finding(self, policy: CedarPolicy, scope: Judgement, calls: list[Judgement]) -> Finding:
         if self._moment not in policy.info.moments:
@@ -123,11 +130,11 @@ class _PackageJudge:
     def _of_member(self, policy: CedarPolicy, member: Member | None, judgement: Judgement, call: int = 0) -> Finding:
         complies = policy.id not in judgement.satisfied and policy.id not in judgement.errors
         if complies and not policy.fallible:
-            return Finding(policy.id, "pass")
+            return policy.passed
         unknown, unset = self._doubts(policy, member)
         doubted = frozenset(unknown) | frozenset(unset)
         if complies and policy.fallible.isdisjoint(doubted):
-            return Finding(policy.id, "pass")
+            return policy.passed
         if complies:
             # A fact that was not read might have made the condition err, and an error is never a pass.
             return self._unknown(policy, member, unknown, unset)

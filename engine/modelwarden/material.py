@@ -25,6 +25,8 @@ _LISTED: Final = (
     "/container/*/image/uri",
     "/container/*/image/resolved_digest",
     "/container/*/environment_sha256",
+    "/artifact/*/container",
+    "/artifact/*/origin",
     "/artifact/*/uri",
     "/bias_report/*/uri",
     "/bias_report/*/content_sha256",

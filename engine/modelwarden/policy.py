@@ -13,7 +13,7 @@ from modelwarden.attributes import PARAMETERS_PATH, Attribute, Path, approver_po
 from modelwarden.cedar import PolicyJson
 from modelwarden.control import complaints, split_reads
 from modelwarden.facts import kind_of
-from modelwarden.finding import ControlInfo
+from modelwarden.finding import ControlInfo, Finding
 from modelwarden.problem import Complaint, Problem
 from modelwarden.statement import Statement, statements
 
@@ -52,6 +52,11 @@ class CedarPolicy(Struct, frozen=True, dict=True):
         """Patterns of `@reads` that the tree does not read: worth showing, never deciding."""
         read = {attribute.pattern for attribute in self.attributes} | {pointer for _, pointer in self.tags}
         return tuple(pattern for pattern in self.info.reads if pattern not in read and "{" not in pattern)
+
+    @cached_property
+    def passed(self) -> Finding:
+        """What it says of a package that complies."""
+        return Finding(self.id, "pass")
 
     @cached_property
     def places(self) -> tuple[tuple[Path, bool], ...]:

@@ -27,13 +27,26 @@ from modelwarden.control import ParameterValue
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
 from modelwarden.finding import Observation
 from modelwarden.policy import CedarPolicy
+from modelwarden.request import MOMENTS
 from modelwarden.syntax import TAG_MARK
 
 _PACKAGE: Final = {"type": f"{NAMESPACE}::Package", "id": "package"}
 _METADATA: Final = {"type": f"{NAMESPACE}::Metadata", "id": "metadata"}
 _PRINCIPAL: Final = {"type": f"{NAMESPACE}::Principal", "id": "principal"}
 
+_KEPT: Final = 4_096
+"""How many members of a list keep their pointers."""
+
 Tree = dict[str, Any]
+
+
+Place = tuple[Path, str, bool, Attribute]
+"""An attribute's path, the pointer of the fact behind it, whether it is shown just as it stands if it is a text."""
+
+
+def place(attribute: Attribute, pointer: str) -> Place:
+    """Where an attribute comes from."""
+    return attribute.path, pointer, attribute.type == "string" and attribute.path != RISK_PATH, attribute
 
 
 class Shown(Struct):
@@ -44,15 +57,20 @@ class Shown(Struct):
     facts: dict[Path, Observation] = field(default_factory=dict)
     """Path -> the fact behind it."""
 
-    def add(self, attribute: Attribute, pointer: str, fact: Fact) -> None:
-        path = attribute.path
-        if type(fact) is Present or path == RISK_PATH:
-            value = to_cedar(attribute, effective_risk(fact) if path == RISK_PATH else fact)
-            if value is not None:
-                self.values[path] = value
-            elif isinstance(fact, Present):
-                fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
-        self.facts[path] = Observation(pointer, fact)
+    def add(self, places: Iterable[Place], record: Evidence) -> None:
+        """The attributes at these places. One loop without calls for most of them, since this is what projection costs."""
+        values, seen, facts = self.values, self.facts, record.facts
+        for path, pointer, is_text, attribute in places:
+            fact = facts.get(pointer) or record.get(pointer)
+            if is_text and type(fact) is Present and type(fact.value) is str:
+                values[path] = fact.value
+            elif type(fact) is Present or path == RISK_PATH:
+                value = to_cedar(attribute, effective_risk(fact) if path == RISK_PATH else fact)
+                if value is not None:
+                    values[path] = value
+                elif isinstance(fact, Present):
+                    fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
+            seen[path] = Observation(pointer, fact)
 
     def lack(self, attribute: Attribute, count: Observation) -> None:
         """An attribute of a member that is not there, since the list is empty or was not read."""
@@ -146,19 +164,18 @@ class Projector:
         policies = list(policies)
         read = {attribute.path: attribute for policy in policies for attribute in policy.attributes}
         self._records = _records_of(read)
-        self._pointers: dict[str, list[str]] = {}
-        """Moment -> the fact behind each of the plain attributes."""
-        self._plain = [attribute for attribute in read.values() if not attribute.chain]
+        self._plain = {
+            str(moment): [place(one, approver_pointer(one.pattern, moment)) for one in read.values() if not one.chain]
+            for moment in MOMENTS
+        }
+        self._last: tuple[Any, Any, tuple[dict[Path, str], Tree]] | None = None
         self._tags = {path: pointer for policy in policies for path, pointer in policy.tags}
         self._parameters = {path: name for policy in policies for path, name in policy.parameters}
-        self._families: dict[str, tuple[str, list[Attribute]]] = {}
+        listed: dict[str, list[Attribute]] = {}
         for attribute in read.values():
             if attribute.chain:
-                deepest, members = self._families.get(family_of(attribute.chain), ("", []))
-                self._families[family_of(attribute.chain)] = (
-                    max(deepest, attribute.chain, key=len),
-                    [*members, attribute],
-                )
+                listed.setdefault(family_of(attribute.chain), []).append(attribute)
+        self._lists = {name: _Listed(tuple(inside)) for name, inside in listed.items()}
 
     def project(
         self,
@@ -169,11 +186,8 @@ class Projector:
     ) -> Projection:
         """Facts and parameters of one package as Cedar input."""
         plain = Shown()
-        if moment not in self._pointers:
-            self._pointers[moment] = [approver_pointer(attribute.pattern, moment) for attribute in self._plain]
-        for attribute, pointer in zip(self._plain, self._pointers[moment], strict=True):
-            plain.add(attribute, pointer, facts.get(pointer))
-        families = {name: _members(facts, deepest, members) for name, (deepest, members) in self._families.items()}
+        plain.add(self._plain[moment], facts)
+        families = {name: listed.members(facts) for name, listed in self._lists.items()}
         unset, given = self._parameter_values(parameters, unknown_parameters)
         tags, tag_facts = self._tag_values(facts)
         return Projection(plain, families, unset, given, tags, tag_facts, self._records)
@@ -181,17 +195,10 @@ class Projector:
     def _parameter_values(
         self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
     ) -> tuple[dict[Path, str], Tree]:
-        unset: dict[Path, str] = {}
-        given: Tree = {}
-        for path, name in self._parameters.items():
-            if name in unknown:
-                unset[path] = f"parameter {name} cannot be told: {unknown[name]}"
-            elif name not in values:
-                unset[path] = f"parameter {name} is not set"
-            else:
-                value = values[name]
-                given[camel(name)] = list(value) if isinstance(value, tuple) else value
-        return unset, given
+        """Packages for which the same scopes hold have the very same parameters, so the last answer mostly fits."""
+        if self._last is None or self._last[0] is not values or self._last[1] is not unknown:
+            self._last = values, unknown, _parameters(self._parameters, values, unknown)
+        return self._last[2]
 
     def _tag_values(self, facts: Evidence) -> tuple[dict[str, dict[str, str]], dict[Path, Observation]]:
         tags: dict[str, dict[str, str]] = {"package": {}, "metadata": {}}
@@ -203,6 +210,22 @@ class Projector:
                 holder = "metadata" if path[path.index(TAG_MARK) - 1] == "metadata" else "package"
                 tags[holder][path[-1]] = fact.value
         return tags, found
+
+
+def _parameters(
+    wanted: Mapping[Path, str], values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
+) -> tuple[dict[Path, str], Tree]:
+    unset: dict[Path, str] = {}
+    given: Tree = {}
+    for path, name in wanted.items():
+        if name in unknown:
+            unset[path] = f"parameter {name} cannot be told: {unknown[name]}"
+        elif name not in values:
+            unset[path] = f"parameter {name} is not set"
+        else:
+            value = values[name]
+            given[camel(name)] = list(value) if isinstance(value, tuple) else value
+    return unset, given
 
 
 @cache
@@ -219,52 +242,70 @@ def pointer_of(pattern: str, indices: tuple[int, ...]) -> str:
     return pattern
 
 
-def _members(facts: Evidence, deepest: str, attributes: list[Attribute]) -> Family:
-    family = Family()
+class _Listed:
+    """The attributes of one list and of the lists inside it."""
+
+    def __init__(self, attributes: tuple[Attribute, ...]) -> None:
+        self._attributes = attributes
+        parts = max((attribute.chain for attribute in attributes), key=len).split("*")
+        self._heads = tuple("*".join(parts[:depth]).removesuffix("/") for depth in range(1, len(parts)))
+        """Pattern of each list on the way to the deepest one."""
+        self._placed: dict[tuple[int, ...], list[Place]] = {}
+
+    def members(self, facts: Evidence) -> Family:
+        """Every member; those with equal facts as one."""
+        found: list[Member] = []
+        for indices, missing in self._walk(facts, ()):
+            shown = Shown()
+            shown.add(self._at(indices), facts)
+            if missing is not None:
+                for attribute in self._attributes:
+                    if attribute.pattern.count("*") > len(indices):
+                        shown.lack(attribute, missing)
+            found.append(Member(shown, [indices]))
+        return Family(found if len(found) == 1 else _distinct(found))
+
+    def _at(self, indices: tuple[int, ...]) -> list[Place]:
+        """The attributes that lie no deeper than the indices."""
+        if indices not in self._placed:
+            if len(self._placed) > _KEPT:
+                self._placed.clear()
+            lying = [one for one in self._attributes if one.pattern.count("*") <= len(indices)]
+            self._placed[indices] = [place(one, pointer_of(one.pattern, indices)) for one in lying]
+        return self._placed[indices]
+
+    def _walk(self, facts: Evidence, indices: tuple[int, ...]) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
+        """Index tuples of every listed member.
+
+        A list that is empty, not there or not read yields the tuple so far with its count, as a member of which nothing
+        is there or nothing is known: the members in hand of such a list prove nothing good.
+        """
+        if len(indices) == len(self._heads):
+            yield indices, None
+            return
+        head = pointer_of(self._heads[len(indices)], indices)
+        count, listed = facts.listing(head)
+        if not listed or not isinstance(count, Present):
+            yield indices, Observation(f"{head}_count", count)
+        for index in listed:
+            yield from self._walk(facts, (*indices, index))
+
+
+def _distinct(members: list[Member]) -> list[Member]:
+    """The members with equal facts joined."""
     by_signature: dict[tuple[Any, ...], Member] = {}
-    for indices, missing in _walk(facts, deepest, ()):
-        shown = Shown()
-        for attribute in attributes:
-            if missing is not None and attribute.pattern.count("*") > len(indices):
-                shown.lack(attribute, missing)
-            else:
-                pointer = pointer_of(attribute.pattern, indices)
-                shown.add(attribute, pointer, facts.get(pointer))
+    for member in members:
         # How deep it lies belongs to it: the count 0 of an empty list is not the value 0 of a member.
-        signature = (len(indices), *(_signed(seen.fact) for seen in shown.facts.values()))
-        known = by_signature.get(signature)
-        if known is None:
-            by_signature[signature] = member = Member(shown, [indices])
-            family.members.append(member)
-        else:
-            known.indices.append(indices)
-    return family
+        facts = member.shown.facts.values()
+        known = by_signature.setdefault((len(member.indices[0]), *(_signed(seen.fact) for seen in facts)), member)
+        if known is not member:
+            known.indices += member.indices
+    return list(by_signature.values())
 
 
 def _signed(fact: Fact) -> Any:
     """Equal for facts that no policy can tell apart."""
     return (fact.value,) if type(fact) is Present else type(fact)
-
-
-def _walk(
-    facts: Evidence, deepest: str, indices: tuple[int, ...]
-) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
-    """Index tuples of every listed member.
-
-    A list that is empty, not there or not read yields the tuple so far with its count, as a member of which nothing is
-    there or nothing is known: the members in hand of such a list prove nothing good.
-    """
-    depth = len(indices)
-    parts = deepest.split("*")
-    if depth == len(parts) - 1:
-        yield indices, None
-        return
-    head = pointer_of("*".join(parts[: depth + 1]), indices).removesuffix("/")
-    count, listed = facts.listing(head)
-    if not listed or not isinstance(count, Present):
-        yield indices, Observation(f"{head}_count", count)
-    for index in listed:
-        yield from _walk(facts, deepest, (*indices, index))
 
 
 def _fill(shown: Shown, into: Mapping[Path, Tree]) -> None:

@@ -39,6 +39,13 @@ PURE = (
     "identity.py",
     "attributes.py",
     "syntax.py",
+    "idiom.py",
+    "truth.py",
+    "spelling.py",
+    "statement.py",
+    "purity.py",
+    "problem.py",
+    "card_text.py",
     "cedar.py",
 )
 IMPURE = {

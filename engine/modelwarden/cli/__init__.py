@@ -93,9 +93,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(message: str, help_: str, code: int) -> int:
-    print(f"error: {_printable(' '.join(message.split()).rstrip('.'))}", file=sys.stderr)
+    from modelwarden.render.text import printable  # only needed where something went wrong
+
+    print(f"error: {printable(' '.join(message.split()).rstrip('.'))}", file=sys.stderr)
     if help_:
-        print(f"  help: {_printable(help_)}", file=sys.stderr)
+        print(f"  help: {printable(help_)}", file=sys.stderr)
     return code
 
 
@@ -116,8 +118,3 @@ def _defect(error: BaseException) -> int:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _printable(text: str) -> str:
-    """Control characters of whatever the user or AWS handed over must not reach the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

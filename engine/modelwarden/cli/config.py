@@ -11,6 +11,8 @@ import click
 
 from modelwarden.catalog import load_bundle
 from modelwarden.cli.options import house_options
+from modelwarden.render.json import dump
+from modelwarden.render.text import printable
 from modelwarden.settings import Settings, read_sources
 from modelwarden.settings.show import Row, rows
 
@@ -44,7 +46,7 @@ def show(
     bundle = load_bundle(sources.bundle_paths)
     settings = Settings.of(sources, bundle.declarations, bundle.controls)
     if format_ == "json":
-        click.echo(json.dumps(_document(settings), indent=2, ensure_ascii=False))
+        click.echo(dump(_document(settings)), nl=False)
         return
     for layer in settings.layers:
         click.echo(f"layer     {layer.label}: {layer.path}  {layer.digest}")
@@ -86,7 +88,7 @@ def _line(row: Row) -> str:
         else json.dumps(row.value, ensure_ascii=False)
     )
     overrode = "".join(f", overrode {_short(value)} ({layer})" for value, layer in row.overrode)
-    return f"{row.setting} = {value}  ({row.layer}{overrode})"
+    return printable(f"{row.setting} = {value}  ({row.layer}{overrode})")
 
 
 def _short(value: Any) -> str:

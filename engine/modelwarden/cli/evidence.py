@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from modelwarden.cli.options import collect_options
 from modelwarden.document import to_document
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Unknown
+from modelwarden.render.json import dump
 
 
 @click.command()
@@ -48,7 +48,7 @@ def evidence(
     collector = gating.collector_of(house, record=options["record"], replay=options["replay"])
     found = collector.package(arn, None)
     reference = collector.reference(base_images) if base_images else {}
-    text = json.dumps(to_document(found, reference), indent=1, ensure_ascii=False) + "\n"
+    text = dump(to_document(found, reference))
     if output is None:
         click.echo(text, nl=False)
     else:

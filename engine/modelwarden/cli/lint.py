@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from modelwarden.lint import Report
 from modelwarden.lint import fix as lay_out
 from modelwarden.lint import lint as check
 from modelwarden.problem import Problem
+from modelwarden.render.json import dump
 from modelwarden.render.text import printable
 
 SCHEMA = "modelwarden.lint/1"
@@ -81,4 +81,4 @@ def _json(report: Report) -> str:
         for problem in report.problems
     ]
     document = {"schema": SCHEMA, "controls": report.controls, "errors": report.errors, "problems": problems}
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return dump(document).rstrip("\n")

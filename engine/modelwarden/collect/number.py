@@ -10,11 +10,8 @@ from modelwarden.evidence import Fact, Present, Source, Unknown
 
 _DECIMAL: Final = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?")
 _INFINITE: Final = {
-    "Infinity": "Infinity",
-    "+Infinity": "Infinity",
-    "inf": "Infinity",
-    "-Infinity": "-Infinity",
-    "-inf": "-Infinity",
+    **dict.fromkeys(("infinity", "+infinity", "inf", "+inf"), "Infinity"),
+    **dict.fromkeys(("-infinity", "-inf"), "-Infinity"),
 }
 
 
@@ -37,7 +34,7 @@ def number_facts(pointer: str, value: Any, error: str, source: Source) -> dict[s
 def _infinity(value: Any) -> str:
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    return _INFINITE.get(value.strip(), "") if isinstance(value, str) else ""
+    return _INFINITE.get(value.strip().lower(), "") if isinstance(value, str) else ""
 
 
 def _finite(value: Any) -> float | int | None:

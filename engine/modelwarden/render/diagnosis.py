@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,6 +10,7 @@ from msgspec.structs import asdict
 
 from modelwarden.checkup import NOT_PROBED, OK, Checkup, Permission, Probed
 from modelwarden.permission import DECRYPT, ENTER
+from modelwarden.render.json import dump
 from modelwarden.render.text import printable, short
 
 SCHEMA_VERSION: Final = "modelwarden.doctor/1"
@@ -44,7 +44,7 @@ def document(checkup: Checkup, probed: Probed) -> str:
         "parameters": parameters,
         "advisory": checkup.advisory,
     }
-    return json.dumps(head | {"permissions": permissions} | tail, indent=2, ensure_ascii=False) + "\n"
+    return dump(head | {"permissions": permissions} | tail)
 
 
 def _head(probed: Probed) -> Iterator[str]:

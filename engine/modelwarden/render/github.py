@@ -86,4 +86,4 @@ def _annotation(run: Run, type_: str, group: Group) -> str:
         {"file": printable(info.path), "line": str(max(info.line, 1))} if info.origin == "user" and not cause else {}
     )
     said = head.removeprefix(f"{kind_of(rulings[0])}[").replace("] ", " ", 1)
-    return command(type_, "\n".join(line.strip() for line in lines), title=cut(said, MAX_TITLE), **place)
+    return command(type_, "\n".join(line.strip() for line in lines), **place, title=cut(said, MAX_TITLE))

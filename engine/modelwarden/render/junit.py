@@ -38,7 +38,7 @@ def render(run: Run) -> str:
     for name, value in _properties(run):
         ET.SubElement(about, "property", {"name": name, "value": value})
     suite.extend(cases)
-    lines = [headline(decision), *notes(decision), *(f"not read: {line}" for line in unread(run)), count(run)]
+    lines = [*_said(run), *(f"not read: {line}" for line in unread(run)), count(run)]
     ET.SubElement(suite, "system-out").text = "\n".join(lines)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
@@ -67,9 +67,14 @@ def _case(run: Run, ruling: Ruling) -> ET.Element:
 def _undecided(run: Run) -> ET.Element:
     """Without it a run in which nothing applied would be green."""
     case = ET.Element("testcase", {"name": _DECISION, "classname": "modelwarden"})
-    said = headline(run.decision)
-    ET.SubElement(case, "error", {"type": "undecided", "message": said}).text = "\n".join([said, *notes(run.decision)])
+    said = _said(run)
+    ET.SubElement(case, "error", {"type": "undecided", "message": said[0]}).text = "\n".join(said)
     return case
+
+
+def _said(run: Run) -> list[str]:
+    """No line begins with text from outside: a build log takes `::` there for a command."""
+    return [headline(run.decision), *(f"note: {note}" for note in notes(run.decision))]
 
 
 def _properties(run: Run) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,41 @@
+"""Options and fixtures that every test folder may use."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests/golden"
+
+sys.path.insert(0, str(ROOT))  # for `scripts`
+
+_SCRUBBED = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"), "@@NOW@@"),
+    (re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}"), "@@RUN@@"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "rewrite the files of tests/golden; what a test says of outcomes stands in the test and is never rewritten"
+    parser.addoption("--update-goldens", action="store_true", help=about)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)`: the text, without clock and run ids, is what `tests/golden/<name>` holds."""
+
+    def compare(name: str, text: str) -> None:
+        for pattern, word in _SCRUBBED:
+            text = pattern.sub(word, text)
+        file = GOLDEN / name
+        if request.config.getoption("--update-goldens"):
+            file.write_text(text, encoding="utf-8")
+        assert file.exists(), f"{file} is missing: run pytest --update-goldens and read what it wrote"
+        assert text == file.read_text(encoding="utf-8"), f"if the new text is right: pytest --update-goldens, {name}"
+
+    return compare
