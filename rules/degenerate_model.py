@@ -6,16 +6,11 @@ basis points). Where that report cannot speak, the bias report can still convict
 DPPL = RD = DRR = 0 (to 1e-9) for one value of one facet.
 """
 
-from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
+from modelwarden.bias_report import NEUTRAL, TOLERANCE, exact
 from modelwarden.control import Fail, Parameters, Pass, Unknown, Verdict, View, control
 from modelwarden.evidence import Absent, Present
-
-_NEUTRAL = {"DI": 1, "DPPL": 0, "RD": 0, "DRR": 0}
-"""What a model scores that predicts the positive label for everybody."""
-_TOLERANCE = Fraction(1, 10**9)
 
 
 @control(
@@ -47,7 +42,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     minimum_bp = parameters["minimum_predicted_share_bp"]
     expected = f"every label predicted for at least {minimum_bp} basis points of the rows"
     labels = evidence.members("/evaluation/label")
-    count = _value(evidence, "/evaluation/label_count")
+    count = evidence.value("/evaluation/label_count")
     if count is not None and count == len(labels) > 0:
         return _by_matrix(evidence, labels, minimum_bp, expected)
     silent = count == 0 or isinstance(evidence.get("/evaluation/label_count"), Absent) or _no_report(evidence)
@@ -64,7 +59,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
 
 
 def _by_matrix(evidence: View, labels: list[str], minimum_bp: int, expected: str) -> Verdict:
-    predicted = {label: _exact(_value(evidence, f"{label}/predicted")) for label in labels}
+    predicted = {label: exact(evidence.value(f"{label}/predicted")) for label in labels}
     counts = {label: count for label, count in predicted.items() if count is not None}
     total = sum(counts.values())
     if len(counts) < len(labels):
@@ -87,14 +82,14 @@ def _share(count: Fraction, total: Fraction | int) -> str:
 
 
 def _name(evidence: View, label: str) -> str:
-    name = _value(evidence, f"{label}/name")
+    name = evidence.value(f"{label}/name")
     return "one label" if name is None else f"label `{name}`"
 
 
 def _named(evidence: View, labels: list[str]) -> list[str]:
     """The names and the place of the report, as far as they are known."""
     pointers = [*(f"{label}/name" for label in labels), "/evaluation/uri"]
-    return [pointer for pointer in pointers if _value(evidence, pointer) is not None]
+    return [pointer for pointer in pointers if evidence.value(pointer) is not None]
 
 
 def _no_report(evidence: View) -> bool:
@@ -106,11 +101,11 @@ def _constant(evidence: View) -> tuple[list[str], str] | None:
     """(pointers that prove it, in words) of the first facet value that looks like a constant predictor."""
     for report in evidence.members("/bias_report"):
         for facet in evidence.members(f"{report}/facet"):
-            if _value(evidence, f"{facet}/section") == "post_training":
+            if evidence.value(f"{facet}/section") == "post_training":
                 proof = _signature(evidence, facet)
                 if proof:
-                    name, value = _value(evidence, f"{facet}/name"), _value(evidence, f"{facet}/value_or_threshold")
-                    return proof, f"DI = 1 and {' = '.join(list(_NEUTRAL)[1:])} = 0 for `{name}` = `{value}`"
+                    name, value = evidence.value(f"{facet}/name"), evidence.value(f"{facet}/value_or_threshold")
+                    return proof, f"DI = 1 and {' = '.join(list(NEUTRAL)[1:])} = 0 for `{name}` = `{value}`"
     return None
 
 
@@ -118,23 +113,10 @@ def _signature(evidence: View, facet: str) -> list[str]:
     """Pointers of the metrics if all of them are known and neutral, else nothing."""
     proof: dict[str, str] = {}
     for metric in evidence.members(f"{facet}/metric"):
-        name = _value(evidence, f"{metric}/name")
-        if name in _NEUTRAL:
-            value = _exact(_value(evidence, f"{metric}/value"))
-            if value is None or abs(value - _NEUTRAL[name]) > _TOLERANCE:
+        name = evidence.value(f"{metric}/name")
+        if name in NEUTRAL:
+            value = exact(evidence.value(f"{metric}/value"))
+            if value is None or abs(value - NEUTRAL[name]) > TOLERANCE:
                 return []
             proof[name] = f"{metric}/value"
-    return list(proof.values()) if len(proof) == len(_NEUTRAL) else []
-
-
-def _value(evidence: View, pointer: str) -> Any:
-    """The value of a present fact, else None."""
-    fact = evidence.get(pointer)
-    return fact.value if isinstance(fact, Present) else None
-
-
-def _exact(number: object) -> Fraction | None:
-    """A finite number as its decimal text says it, without a float's rounding; None for anything else."""
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        return None
-    return Fraction(Decimal(str(number)))
+    return list(proof.values()) if len(proof) == len(NEUTRAL) else []

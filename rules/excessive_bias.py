@@ -9,20 +9,13 @@ makes the control unknown, and so do the metrics of a model that predicts one la
 """
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from typing import Any
 
 from msgspec import Struct, field
 
+from modelwarden.bias_report import NEUTRAL, TOLERANCE, Entry, entries, exact, listed, missing
 from modelwarden.control import Fail, NotApplicable, Parameters, Pass, Unknown, Verdict, View, control
-from modelwarden.evidence import Present
 
-_PRE_TRAINING = frozenset({"CI", "DPL", "KL", "JS", "LP", "TVD", "KS", "CDDL"})
-"""Metrics of the data; all others need predictions and stand in the post-training section."""
-_NEUTRAL = {"DPPL": 0, "DI": 1, "RD": 0, "DRR": 0}
-"""What a model scores that predicts the positive label for everybody."""
-_TOLERANCE = Fraction(1, 10**9)
 _LIMITS = ("min", "max", "max_abs")
 
 
@@ -65,10 +58,10 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
         return Unknown(
             f"{what}: a metric needs min, max or max_abs as numbers, and at most symmetric and source besides"
         )
-    if not evidence.members("/bias_report") and _value(evidence, "/bias_report_count") == 0:
+    if not evidence.members("/bias_report") and evidence.value("/bias_report_count") == 0:
         return Unknown("the package has no bias report to judge", at=["/bias_report_count"])
     seen = _Seen()
-    for entry in _entries(evidence, attributes, seen.unread):
+    for entry in entries(evidence, attributes, seen.unread):
         seen.entries.append(entry)
         for name, metric in entry.metrics:
             if name in bounds:
@@ -76,23 +69,10 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
     return _failed(evidence, bounds, seen) or _undecided(evidence, parameters, seen) or Pass()
 
 
-class _Entry(Struct, frozen=True):
-    """One value of a protected attribute in one section of one report; what was not read is empty."""
-
-    attribute: str
-    value: str
-    section: str
-    metrics: tuple[tuple[str, str], ...]
-    """(name, prefix of its facts)"""
-
-    def __str__(self) -> str:
-        return f"`{self.attribute}` = `{self.value}`"
-
-
 class _Seen(Struct):
     """What the reports say; the last item of each tuple is for people."""
 
-    entries: list[_Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     outside: list[tuple[str, str, str]] = field(default_factory=list)
     """(prefix of the metric's facts, metric, text)"""
     undefined: list[tuple[str, str]] = field(default_factory=list)
@@ -101,27 +81,12 @@ class _Seen(Struct):
     """Pointers."""
 
 
-def _entries(evidence: View, attributes: tuple[str, ...], unread: list[str]) -> Iterator[_Entry]:
-    """One entry for each value of a protected attribute. A report that is not valid has unread facets."""
-    for report in _listed(evidence, "/bias_report", unread):
-        if _value(evidence, f"{report}/state") != "valid":
-            unread.append(f"{report}/state")
-        for facet in _listed(evidence, f"{report}/facet", unread):
-            attribute = _text(evidence, f"{facet}/name", unread)
-            if attribute in attributes:
-                value = _text(evidence, f"{facet}/value_or_threshold", unread)
-                section = _text(evidence, f"{facet}/section", unread)
-                metrics = _listed(evidence, f"{facet}/metric", unread)
-                named = tuple((_text(evidence, f"{metric}/name", unread), metric) for metric in metrics)
-                yield _Entry(attribute, value, section, named)
-
-
 def _judge(evidence: View, what: str, metric: str, name: str, bound: Mapping[str, Any], seen: _Seen) -> None:
-    state = _value(evidence, f"{metric}/state")
+    state = evidence.value(f"{metric}/state")
     if state == "undefined":
         seen.undefined.append((metric, f"{what} is undefined"))
         return
-    value = _value(evidence, f"{metric}/value")
+    value = evidence.value(f"{metric}/value")
     outside = None if value is None else _outside(name, value, bound)
     if state is None or value is None:
         seen.unread += [f"{metric}/state", f"{metric}/value"]
@@ -133,8 +98,8 @@ def _judge(evidence: View, what: str, metric: str, name: str, bound: Mapping[str
 
 def _outside(name: str, value: object, bound: Mapping[str, Any]) -> bool | None:
     """Whether a value is out of bounds; None for an infinite one that no limit speaks of."""
-    limits = {key: _exact(bound[key]) for key in _LIMITS if key in bound}
-    number = _exact(value)
+    limits = {key: exact(bound[key]) for key in _LIMITS if key in bound}
+    number = exact(value)
     if number is None:
         # A disparate impact without end is never fair; of other unbounded metrics the parameter decides.
         upwards = value == "Infinity"
@@ -158,8 +123,8 @@ def _failed(evidence: View, bounds: Mapping[str, Any], seen: _Seen) -> Fail | No
     reports = dict.fromkeys(metric.split("/facet/")[0] for metric, _, _ in seen.outside)
     at = [f"{metric}/value" for metric, _, _ in seen.outside]
     for report in reports:
-        version = "version_id" if _value(evidence, f"{report}/version_id") is not None else "etag"
-        at += [p for p in (f"{report}/uri", f"{report}/{version}") if _value(evidence, p) is not None]
+        version = "version_id" if evidence.value(f"{report}/version_id") is not None else "etag"
+        at += [p for p in (f"{report}/uri", f"{report}/{version}") if evidence.value(p) is not None]
     return Fail(
         expected="; ".join(_bound_text(name, bounds[name]) for name in metrics),
         at=at,
@@ -181,42 +146,35 @@ def _undecided(evidence: View, parameters: Parameters, seen: _Seen) -> Unknown |
     if seen.undefined:
         at = [f"{metric}/value" for metric, _ in seen.undefined]
         return Unknown("; ".join(text for _, text in seen.undefined), at=at)
-    missing = list(_missing(parameters["protected_attributes"], parameters["bias_bounds"], seen.entries))
-    if missing:
-        return Unknown(f"not reported: {', '.join(missing)}", at=["/bias_report_count"])
+    lacking = [*_without_predictions(seen.entries)]
+    lacking += missing(parameters["protected_attributes"], parameters["bias_bounds"], seen.entries)
+    if lacking:
+        return Unknown(f"not reported: {', '.join(dict.fromkeys(lacking))}", at=["/bias_report_count"])
     suspects = [entry for entry in seen.entries if entry.section == "post_training" and _neutral(evidence, entry)]
     if suspects and not _both_labels(evidence, parameters["minimum_predicted_share_bp"]):
         who = ", ".join(map(str, suspects))
-        why = f"constant predictor? {', '.join(_NEUTRAL)} of {who} say nothing against it"
-        at = [f"{metric}/value" for entry in suspects for name, metric in entry.metrics if name in _NEUTRAL]
+        why = f"constant predictor? {', '.join(NEUTRAL)} of {who} say nothing against it"
+        at = [f"{metric}/value" for entry in suspects for name, metric in entry.metrics if name in NEUTRAL]
         return Unknown(why, at=[*at, "/evaluation/label_count"])
     return None
 
 
-def _missing(attributes: tuple[str, ...], bounds: Mapping[str, Any], entries: list[_Entry]) -> Iterator[str]:
-    """What must be there: each bounded metric for each value that any section reports."""
-    held = {(entry.attribute, entry.value, entry.section, name) for entry in entries for name, _ in entry.metrics}
-    for attribute in attributes:
-        values = dict.fromkeys(entry.value for entry in entries if entry.attribute == attribute)
-        if not values:
-            yield f"`{attribute}`"
-        for value in values:
-            if not any((e.attribute, e.value, e.section) == (attribute, value, "post_training") for e in entries):
-                yield f"`{attribute}` = `{value}` in post_training"
-            for metric in bounds:
-                section = "pre_training" if metric in _PRE_TRAINING else "post_training"
-                if (attribute, value, section, metric) not in held:
-                    yield f"{metric} of `{attribute}` = `{value}`"
+def _without_predictions(entries: list[Entry]) -> Iterator[str]:
+    """A value that no post-training section reports: whatever the bounds, nobody has looked at the model."""
+    looked_at = {(entry.attribute, entry.value) for entry in entries if entry.section == "post_training"}
+    for entry in entries:
+        if (entry.attribute, entry.value) not in looked_at:
+            yield f"{entry} in post_training"
 
 
-def _neutral(evidence: View, entry: _Entry) -> bool:
+def _neutral(evidence: View, entry: Entry) -> bool:
     """True unless some metric is known to differ from what a constant predictor scores."""
-    for metric, neutral in _NEUTRAL.items():
+    for metric, neutral in NEUTRAL.items():
         for name, prefix in entry.metrics:
-            if name == metric and _value(evidence, f"{prefix}/state") in ("number", "infinite"):
-                value = _value(evidence, f"{prefix}/value")
-                number = _exact(value)
-                if value is not None and (number is None or abs(number - neutral) > _TOLERANCE):
+            if name == metric and evidence.value(f"{prefix}/state") in ("number", "infinite"):
+                value = evidence.value(f"{prefix}/value")
+                number = exact(value)
+                if value is not None and (number is None or abs(number - neutral) > TOLERANCE):
                     return False
     return True
 
@@ -224,33 +182,12 @@ def _neutral(evidence: View, entry: _Entry) -> bool:
 def _both_labels(evidence: View, minimum_bp: int) -> bool:
     """Whether the confusion matrix shows that even the rarest label is predicted often enough."""
     unread: list[str] = []
-    labels = _listed(evidence, "/evaluation/label", unread)
-    predicted = [_exact(_value(evidence, f"{label}/predicted")) for label in labels]
+    labels = listed(evidence, "/evaluation/label", unread)
+    predicted = [exact(evidence.value(f"{label}/predicted")) for label in labels]
     counts = [count for count in predicted if count is not None]
     if unread or len(counts) < max(len(labels), 2) or not sum(counts):
         return False
     return min(counts) * 10_000 >= minimum_bp * sum(counts)
-
-
-def _listed(evidence: View, prefix: str, unread: list[str]) -> list[str]:
-    """The members of a list; its count goes to `unread` unless it is known and they are all of them."""
-    members = evidence.members(prefix)
-    if _value(evidence, f"{prefix}_count") != len(members):
-        unread.append(f"{prefix}_count")
-    return members
-
-
-def _text(evidence: View, pointer: str, unread: list[str]) -> str:
-    value = _value(evidence, pointer)
-    if value is None:
-        unread.append(pointer)
-    return "" if value is None else str(value)
-
-
-def _value(evidence: View, pointer: str) -> Any:
-    """The value of a present fact, else None."""
-    fact = evidence.get(pointer)
-    return fact.value if isinstance(fact, Present) else None
 
 
 def _usable(bound: object) -> bool:
@@ -258,15 +195,4 @@ def _usable(bound: object) -> bool:
     if not isinstance(bound, Mapping) or not bound.keys() <= {*_LIMITS, "symmetric", "source", "about"}:
         return False
     limits = [bound[key] for key in _LIMITS if key in bound]
-    return bool(limits) and None not in map(_exact, limits) and isinstance(bound.get("symmetric", False), bool)
-
-
-def _exact(number: object) -> Fraction | None:
-    """The number as its decimal text says it, without a float's rounding; None for anything else."""
-    if isinstance(number, bool) or not isinstance(number, int | float | str):
-        return None
-    try:
-        decimal = Decimal(str(number))
-    except InvalidOperation:
-        return None
-    return Fraction(decimal) if decimal.is_finite() and abs(decimal.adjusted()) <= 400 else None
+    return bool(limits) and None not in map(exact, limits) and isinstance(bound.get("symmetric", False), bool)

@@ -5,6 +5,7 @@ protected attribute (a facet of exactly that name) before and after training. Wh
 BIAS-02 and BIAS-03.
 """
 
+from modelwarden.bias_report import listed
 from modelwarden.control import Fail, NotApplicable, Parameters, Pass, Unknown, Verdict, View, control
 from modelwarden.evidence import Absent, Present
 
@@ -49,7 +50,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
 
 def _reported(evidence: View, attributes: tuple[str, ...]) -> Verdict:
     unread: list[str] = []
-    reports = _listed(evidence, "/bias_report", unread)
+    reports = listed(evidence, "/bias_report", unread)
     if isinstance(evidence.get("/bias_report_count"), Absent) or (not reports and not unread):
         return Fail(_EXPECTED, at=["/bias_report_count"], reason="the package has no bias report")
     states = {report: evidence.get(f"{report}/state") for report in reports}
@@ -74,7 +75,7 @@ def _reported(evidence: View, attributes: tuple[str, ...]) -> Verdict:
 def _facets(evidence: View, report: str, unread: list[str]) -> list[tuple[str, str]]:
     """`[(section, facet)]` of one report; a facet of which one was not read goes to `unread`."""
     found = []
-    for facet in _listed(evidence, f"{report}/facet", unread):
+    for facet in listed(evidence, f"{report}/facet", unread):
         section, name = evidence.get(f"{facet}/section"), evidence.get(f"{facet}/name")
         if isinstance(section, Present) and isinstance(name, Present):
             found.append((str(section.value), str(name.value)))
@@ -87,26 +88,13 @@ def _facets(evidence: View, report: str, unread: list[str]) -> list[tuple[str, s
     return found
 
 
-def _listed(evidence: View, prefix: str, unread: list[str]) -> list[str]:
-    """The members of a list; its count goes to `unread` unless it is known and they are all of them."""
-    members = evidence.members(prefix)
-    count = evidence.get(f"{prefix}_count")
-    if not (isinstance(count, Present) and count.value == len(members)):
-        unread.append(f"{prefix}_count")
-    return members
-
-
 def _shown(evidence: View, reports: list[str]) -> list[str]:
     """What a reader needs to find the reports: state, problem and place, as far as they are known."""
     pointers = [f"{report}/{name}" for report in reports for name in ("state", "problem", "uri")]
-    return [pointer for pointer in pointers if pointer.endswith("/state") or _known(evidence, pointer)]
+    return [pointer for pointer in pointers if pointer.endswith("/state") or evidence.value(pointer) is not None]
 
 
 def _sections(evidence: View, reports: list[str]) -> list[str]:
     names = ("has_pre_training", "has_post_training", "facet_count", "uri")
     pointers = [f"{report}/{name}" for report in reports for name in names]
-    return [pointer for pointer in pointers if _known(evidence, pointer)]
-
-
-def _known(evidence: View, pointer: str) -> bool:
-    return isinstance(evidence.get(pointer), Present)
+    return [pointer for pointer in pointers if evidence.value(pointer) is not None]

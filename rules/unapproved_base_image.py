@@ -6,8 +6,6 @@ for each platform, and each of them must descend from a manifest of its platform
 URIs whose layers stand below `/reference/base_image`; a reference that the parameter does not name counts for nothing.
 """
 
-from typing import Any
-
 from msgspec import Struct, field
 
 from modelwarden.control import Fail, Parameters, Pass, Unknown, Verdict, View, control
@@ -58,7 +56,7 @@ def check(evidence: View, parameters: Parameters) -> Verdict:
             _EXPECTED, at=at, reason="no base image is approved: parameter approved_base_images is an empty list"
         )
     seen = _Seen()
-    if _value(evidence, "/container_count") != len(containers):
+    if evidence.value("/container_count") != len(containers):
         seen.unread.append("/container_count")
     bases = _bases(evidence, approved)
     for container in containers:
@@ -95,19 +93,17 @@ class _Bases(Struct):
 def _bases(evidence: View, approved: tuple[str, ...]) -> _Bases:
     bases = _Bases()
     heads = evidence.members(_BASES)
-    if _value(evidence, f"{_BASES}_count") != len(heads):
+    if evidence.value(f"{_BASES}_count") != len(heads):
         bases.unread.append(f"{_BASES}_count")
         return bases
-    named = {
-        str(_value(evidence, f"{head}/uri")): head for head in heads if _value(evidence, f"{head}/uri") is not None
-    }
+    named = {str(evidence.value(f"{head}/uri")): head for head in heads if evidence.value(f"{head}/uri") is not None}
     nameless = [f"{head}/uri" for head in heads if head not in named.values()]
     for uri in approved:
         if uri not in named:
             bases.unread += nameless or [f"{_BASES}_count"]
             continue
         manifests = evidence.members(f"{named[uri]}/manifest")
-        if _value(evidence, f"{named[uri]}/manifest_count") == len(manifests):
+        if evidence.value(f"{named[uri]}/manifest_count") == len(manifests):
             bases.manifests += manifests
         elif not isinstance(evidence.get(f"{named[uri]}/manifest_count"), Absent):
             bases.unread.append(f"{named[uri]}/manifest_count")
@@ -116,7 +112,7 @@ def _bases(evidence: View, approved: tuple[str, ...]) -> _Bases:
 
 def _judge(evidence: View, image: str, bases: _Bases, seen: _Seen) -> None:
     """Sort one container image into `seen`."""
-    shown = f"`{_value(evidence, f'{image}/uri')}`"
+    shown = f"`{evidence.value(f'{image}/uri')}`"
     for name, why in (("registry", "is in no private ECR registry"), ("resolved_digest", "does not exist in ECR")):
         fact = evidence.get(f"{image}/{name}")
         if isinstance(fact, Absent):
@@ -126,7 +122,7 @@ def _judge(evidence: View, image: str, bases: _Bases, seen: _Seen) -> None:
         if not isinstance(fact, Present):
             seen.unread.append(f"{image}/{name}")
     manifests = evidence.members(f"{image}/manifest")
-    count = _value(evidence, f"{image}/manifest_count")
+    count = evidence.value(f"{image}/manifest_count")
     if count == 0:
         seen.bad += [f"{image}/uri", f"{image}/manifest_count"]
         seen.told.append(f"{shown} has no manifest for any platform")
@@ -139,7 +135,7 @@ def _judge(evidence: View, image: str, bases: _Bases, seen: _Seen) -> None:
         if unread:
             seen.unread += unread
             continue
-        platform = _value(evidence, f"{manifest}/platform")
+        platform = evidence.value(f"{manifest}/platform")
         seen.told.append(f"{shown}{f' for {platform}' if platform else ''} descends from no approved base image")
         shows = (
             f"{image}/uri",
@@ -147,7 +143,7 @@ def _judge(evidence: View, image: str, bases: _Bases, seen: _Seen) -> None:
             f"{manifest}/platform",
             *(f"{manifest}/{one}" for one in _LAYERS),
         )
-        seen.bad += [pointer for pointer in shows if _value(evidence, pointer) is not None]
+        seen.bad += [pointer for pointer in shows if evidence.value(pointer) is not None]
 
 
 def _descends(evidence: View, manifest: str, base: str, unread: list[str]) -> bool:
@@ -157,7 +153,7 @@ def _descends(evidence: View, manifest: str, base: str, unread: list[str]) -> bo
         return False
     excluded = False
     for name in _LAYERS:
-        mine, theirs = _value(evidence, f"{manifest}/{name}"), _value(evidence, f"{base}/{name}")
+        mine, theirs = evidence.value(f"{manifest}/{name}"), evidence.value(f"{base}/{name}")
         if mine is None or theirs is None:
             continue
         if theirs and mine[: len(theirs)] == theirs:
@@ -193,9 +189,3 @@ def _forget_alternatives(evidence: View) -> None:
         alternative = pointer.startswith(f"{_BASES}/") or pointer.endswith(tuple(f"/{name}" for name in _LAYERS))
         if alternative and not isinstance(fact, Present | Absent):
             del evidence.touched[pointer]
-
-
-def _value(evidence: View, pointer: str) -> Any:
-    """The value of a present fact, else None."""
-    fact = evidence.get(pointer)
-    return fact.value if isinstance(fact, Present) else None

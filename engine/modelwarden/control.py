@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from modelwarden.errors import UserError
-from modelwarden.evidence import Evidence, Fact
+from modelwarden.evidence import Evidence, Fact, Present
 from modelwarden.facts import kind_of, kinds
 from modelwarden.finding import ControlInfo
 from modelwarden.problem import Complaint
@@ -101,6 +101,11 @@ class View:
         fact = self._facts.get(pointer)
         self.touched[pointer] = fact
         return fact
+
+    def value(self, pointer: str) -> Any:
+        """The value of a present fact, else None: absent or unknown, which only `get` tells apart."""
+        fact = self.get(pointer)
+        return fact.value if isinstance(fact, Present) else None
 
     def each(self, pattern: str) -> list[tuple[str, Fact]]:
         """`[(pointer, fact)]` for each member that AWS listed; a count that was not read stands for itself."""

@@ -46,6 +46,7 @@ PURE = (
     "purity.py",
     "problem.py",
     "card_text.py",
+    "bias_report.py",
     "cedar.py",
 )
 IMPURE = {
