@@ -170,6 +170,16 @@ def test_a_head_that_lacks_what_every_head_has_was_cut(missing: str) -> None:
     assert isinstance(facts["encryption/sse"], Present)
 
 
+def test_a_bucket_of_another_region_is_followed_there() -> None:
+    moved = {"x-amz-bucket-region": "us-west-2"}
+    facts, wire = artifact((301, moved, b""), (200, HEAD, b""))
+    assert facts["encryption/sse"].value == "aws:kms"
+    assert wire.asked.count("s3:HeadObject") == 2
+    assert wire.asked.count("s3:HeadBucket") == 0
+    facts, _ = artifact((301, {}, b""), (301, {}, b""))
+    assert facts["encryption/sse"].reason == "301"
+
+
 ROUTE = Route("https://api.ecr.eu-west-1.amazonaws.com", "amazonaws.com", verify=True, timeout=(1, 1))
 
 

@@ -19,7 +19,7 @@ from .conftest import DEMO, Organization
 
 ROUND_TRIPS = 6
 """Who calls, the role, the description, what it names, what those name, and what these name in turn."""
-LATENCY_MS = 200
+LATENCY_MS = 400
 """Long against what a busy machine adds to a call: then two that ran at once are seen to have run at once."""
 
 ONCE = dict.fromkeys(

@@ -82,10 +82,8 @@ class Collector:
         """
         arn = parse_arn(text)
         failure = self.aws.enter(arn.account, arn.region)
-        if failure is None:
-            facts = read_package(Cell(self._lookups, arn), Wants(needed))
-        else:
-            facts = package.unread(arn, failure.unknown())
+        unread = None if failure is None else package.unread(arn, failure.unknown())
+        facts = unread or read_package(Cell(self._lookups, arn), Wants(needed))
         return Evidence(arn.text, facts, asserted=self.aws.replaying)
 
     def reference(self, base_images: Iterable[str], *, account: str = OWN) -> Facts:
