@@ -82,8 +82,8 @@ diff_ids       list    rootfs.diff_ids  of the image configuration, from the bas
 """
 
 _ARTIFACT = """
-container      long    -  index of the container that loads it
-origin         string  -  ModelDataUrl, ModelDataSource, AdditionalModelDataSources or AdditionalS3DataSource
+container      long    -  index of the container that loads it; absent for that of a source algorithm
+origin         string  -  the member of the description that names it: ModelDataUrl, ModelDataSource, AdditionalModelDataSources, AdditionalS3DataSource, SourceAlgorithms, BaseModel, or one that is not known here
 location       string  -  S3 URI as the package states it
 uri            string  -  S3 URI of the object; several objects below one S3Prefix are several artifacts
 """

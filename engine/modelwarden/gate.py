@@ -136,16 +136,27 @@ def collector_of(house: House, *, record: Path | None = None, replay: Path | Non
 
 def collect(collector: Collector, house: House, question: Question) -> Observed:
     """Read one package with only the facts that the enabled controls need."""
+    from concurrent.futures import ThreadPoolExecutor
+
     reads = needed_facts(house, question)
     package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
     principal: Principal | Unknown | None = _asserted(question)
     if principal is None and any(pattern.startswith(_PRINCIPAL) for pattern in reads):
         principal = collector.caller()
-    evidence = collector.package(question.target, package)
-    reference: Mapping[str, Fact] = {}
-    if any(pattern.startswith("/reference/") for pattern in reads):
-        reference = collector.reference(_base_images(house, evidence, question))
-    return Observed(evidence, reference, principal or Unknown("not asked for"), collector.ledger)
+    if not any(pattern.startswith("/reference/") for pattern in reads):
+        return Observed(collector.package(question.target, package), {}, _told(principal), collector.ledger)
+    # Which base images count may depend on the package, but seldom does: they are read beside it, and again if it did.
+    expected = _base_images(house, Evidence(question.target, parse_arn(question.target).facts()), question)
+    with ThreadPoolExecutor(1) as beside:
+        early = beside.submit(collector.reference, expected)
+        evidence = collector.package(question.target, package)
+    images = _base_images(house, evidence, question)
+    reference = early.result() if images == expected else collector.reference(images)
+    return Observed(evidence, reference, _told(principal), collector.ledger)
+
+
+def _told(principal: Principal | Unknown | None) -> Principal | Unknown:
+    return principal or Unknown("not asked for")
 
 
 def needed_facts(house: House, question: Question) -> list[str]:

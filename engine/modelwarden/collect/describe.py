@@ -35,7 +35,7 @@ class CardText:
         """Facts below `/card`."""
         if self.unread is None:
             return card.parse_card(self.text, self.origin, self.status, self.source)
-        facts = card.metadata_only(_object(self.text), self.status, self.source, self.unread)
+        facts = card.metadata_only(_object(self.text) or {}, self.status, self.source, self.unread)
         return facts | {"/card/origin": Present(self.origin, self.source)}
 
 
@@ -84,7 +84,10 @@ def trained_by(described: Description, found: CardText | Fact) -> tuple[list[str
     if isinstance(unread, Unknown):
         gap = Unknown(unread.reason, unread.source, "the card may name a training job")
     elif isinstance(found, CardText):
-        named.append(dig(_object(found.text), "training_details", "training_job_details", "training_arn"))
+        content = _object(found.text)
+        named.append(dig(content, "training_details", "training_job_details", "training_arn"))
+        if content is None:
+            gap = Unknown("malformed", found.source, "the card may name a training job")
     return list(dict.fromkeys(one for one in named if isinstance(one, str) and ":training-job/" in one)), gap
 
 
@@ -122,7 +125,7 @@ def _withheld(text: str, source: Source) -> Unknown | None:
 
     A card that holds nothing but a rating looks the same, and is not believed either.
     """
-    content = _object(text)
+    content = _object(text) or {}
     uses = content.get("intended_uses")
     only_rating = content.keys() == {"intended_uses"} and isinstance(uses, dict) and uses.keys() == {"risk_rating"}
     if text and not only_rating:
@@ -151,11 +154,11 @@ def _standalone(cell: Cell, described: Description) -> CardText | Fact:
     return CardText("standalone", status, text, answer.source, unread)
 
 
-def _object(text: str) -> Mapping[str, Any]:
-    """A card's text as an object, also if it was encoded twice; empty where it is none."""
+def _object(text: str) -> Mapping[str, Any] | None:
+    """A card's text as an object, also if it was encoded twice; None where it is none."""
     try:
         found = json.loads(text)
         found = json.loads(found) if isinstance(found, str) else found
     except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None

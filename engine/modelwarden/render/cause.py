@@ -13,6 +13,12 @@ _DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperatio
 _BUSY: Final = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded")
 _NEXT_STEPS: Final = {
     "not collected": "read the package again: `modelwarden evidence ARN`",
+    "not returned": "grant kms:Decrypt on the key of the model card to the role that reads (deploy/reader-role.yaml)",
+    "in another account": "name a role to assume in that account: --role, or `role` under [collect]",
+    "location not understood": "state the model data as s3://bucket/key, and register the package again",
+    "key not understood": "state the key by its ARN or id, and register the package again",
+    "incomplete": "split what is listed, and run again; `modelwarden evidence ARN` shows what is missing",
+    "not recorded": "record the package again with --record: the recording lacks this call",
     "an evidence file proves no principal": "name who acts with --principal ARN, or gate the ARN instead of a file",
 }
 """Reason of an unknown fact -> what makes it known."""

@@ -27,7 +27,15 @@ def _card_missing(draft: Draft) -> None:
     draft.card = None
 
 
-@defect("card-not-json", CARD_01="fail", CARD_02="unknown", CARD_03="unknown", CARD_04="unknown", CARD_07="unknown")
+@defect(
+    "card-not-json",
+    CARD_01="fail",
+    CARD_02="unknown",
+    CARD_03="unknown",
+    CARD_04="unknown",
+    CARD_07="unknown",
+    APR_02="unknown",
+)
 def _card_not_json(draft: Draft) -> None:
     _raw_card(draft, json.dumps(_card(draft), ensure_ascii=False)[:900])
 
