@@ -209,6 +209,13 @@ def test_a_report_of_more_facets_than_anybody_has_is_not_believed() -> None:
     assert value(facts, f"{REPORT}/problem") == "more than 2000 facets"
 
 
+def test_a_bias_report_of_more_metrics_than_anybody_has_is_not_believed() -> None:
+    many = [metric(f"M{n}", 0.1) for n in range(201)]
+    facts = analysis(post=section(*(entry(str(n), *many) for n in range(100))))
+    assert value(facts, f"{REPORT}/problem") == "more than 20000 metrics"
+    assert len(facts) < 100
+
+
 # Evaluation reports.
 
 

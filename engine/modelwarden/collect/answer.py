@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.parsers import ResponseParserError
+from msgspec import Struct
 
 from modelwarden.collect.text import whole
 from modelwarden.errors import UserError
@@ -89,16 +89,14 @@ class MalformedBody(BotoCoreError):  # type: ignore[misc] # botocore has no type
     fmt = "a success that is not what the API answers: {what}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What AWS said; every member has the type of the service model."""
 
     data: Mapping[str, Any]
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why nothing was read; `state` is `read` where AWS answered that it is not there."""
 
     state: RowState

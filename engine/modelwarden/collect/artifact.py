@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from modelwarden.collect.answer import Answer
 from modelwarden.collect.text import text_fact, time_fact, whole
@@ -33,8 +34,7 @@ _HARMLESS: Final = (
 _PLACE: Final = re.compile(r"(?:s3|https)://|arn:[^:]*:(?:s3|sagemaker):", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """One place that a container loads from."""
 
     container: int | None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final
 
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.session import Session, get_session
+from msgspec import Struct
 
 from modelwarden.collect.answer import Answer, Failure, MalformedBody, NoCredentials, ask, state_of
 from modelwarden.collect.blob import fetch
@@ -47,8 +47,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
 """What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded."""
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     state: RowState = "read"
     calls: int = 0
     seconds: float = 0.0

@@ -5,7 +5,6 @@ The address carries a signature and is good for whoever holds it: it is used at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,14 +12,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
+from msgspec import Struct
 
 from modelwarden.collect.answer import MalformedBody
 
 _PORTS: Final = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Which addresses are followed, and how."""
 
     endpoint: str

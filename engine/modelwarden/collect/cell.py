@@ -9,8 +9,9 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from modelwarden.arn import PackageArn
 from modelwarden.collect.answer import Answer, Failure
@@ -70,8 +71,7 @@ class Lookups:
                     self._known.pop(key, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """Where a package lies, and how to ask there."""
 
     lookups: Lookups

@@ -14,6 +14,8 @@ from modelwarden.collect.report import MAX_LIST, malformed, plain
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 
 SECTIONS: Final = ("pre_training", "post_training")
+MAX_METRICS: Final = 20_000
+"""Of one report: a hundred values of facets with every metric there is have some 2,000."""
 _FIELDS: Final = ("label", "positive_label", "has_pre_training", "has_post_training", "facet_count")
 
 
@@ -31,6 +33,8 @@ def analysis_facts(pointer: str, document: dict[str, Any], source: Source) -> di
             raise ValueError("holds neither pre_training_bias_metrics nor post_training_bias_metrics")
         if len(facets) > MAX_LIST:
             raise ValueError(f"more than {MAX_LIST} facets")
+        if sum(len(metrics) for *_, metrics in facets) > MAX_METRICS:
+            raise ValueError(f"more than {MAX_METRICS} metrics")
     except ValueError as error:
         return no_analysis(pointer, Unknown("malformed", source)) | malformed(pointer, str(error), source)
     section = sections.get("post_training", sections.get("pre_training"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect import card
 from modelwarden.collect.answer import Answer, Failure
@@ -18,8 +19,7 @@ STANDALONE: Final = "model_card_name"
 _METADATA: Final = {"IncludedData": "MetadataOnly"}
 
 
-@dataclass(frozen=True, slots=True)
-class CardText:
+class CardText(Struct, frozen=True):
     """A card that exists."""
 
     origin: card.Origin
@@ -39,8 +39,7 @@ class CardText:
         return facts | {"/card/origin": Present(self.origin, self.source)}
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """What DescribeModelPackage answered."""
 
     data: Mapping[str, Any]

@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect.report import plain
 from modelwarden.collect.text import text_fact, whole
@@ -28,8 +29,7 @@ _ECR_FACTS: Final = (
 MANIFEST_FACTS: Final = ("platform", "digest", "layers", "diff_ids")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageUri:
+class ImageUri(Struct, frozen=True):
     """`[HOST/]REPOSITORY[:TAG][@DIGEST]` in parts."""
 
     text: str
@@ -49,8 +49,7 @@ class ImageUri:
         return (found["registry"], found["region"]) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest, or an index of them, that has the digest which its registry names."""
 
     digest: str

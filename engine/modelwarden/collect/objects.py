@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect import artifact
 from modelwarden.collect.answer import Answer, Failure
@@ -23,8 +24,7 @@ _PAGES: Final = 50
 _REPORT: Final = ("state", "problem", "content_sha256", "etag", "version_id", "modified_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A report in S3: facts of the object, and its content where it is a JSON object."""
 
     facts: Facts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final
+
+from msgspec import Struct
 
 from modelwarden.collect import card
 from modelwarden.collect.approver import read_approver
@@ -31,8 +32,7 @@ _STATED: Final = ("uri", "declared_digest", "kind")
 """Of reports and keys: what the description itself says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wants:
+class Wants(Struct, frozen=True):
     """Which facts are needed; None means all."""
 
     patterns: Collection[str] | None

@@ -8,10 +8,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, get_args
+
+from msgspec import Struct
 
 from modelwarden.collect.answer import Answer, Failure
 from modelwarden.collect.trail import essence
@@ -36,8 +37,7 @@ class RecordingError(UserError):
     help = "name a folder that `--record` wrote"
 
 
-@dataclass(frozen=True, slots=True)
-class Tape:
+class Tape(Struct, frozen=True):
     """Where responses are kept and come from; both may be None."""
 
     record: Path | None = None

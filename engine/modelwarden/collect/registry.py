@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect.answer import Answer, Failure
 from modelwarden.collect.cell import Lookups, Spread
@@ -37,8 +38,7 @@ _MAX_CHILDREN: Final = 100
 _NO_IMAGE: Final = frozenset({"ImageNotFound"})
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which parts of an image are asked for."""
 
     manifest: bool
@@ -48,8 +48,7 @@ class Wanted:
     pushed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
+class Images(Struct, frozen=True):
     """ECR lookups with the credentials of one account; what a registry answers depends on nobody who asks."""
 
     lookups: Lookups
@@ -70,8 +69,7 @@ class Images:
         return facts
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
+class _Image(Struct, frozen=True):
     """One image in one registry."""
 
     images: Images

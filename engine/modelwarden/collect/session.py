@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 from botocore.session import Session
+from msgspec import Struct
 
 from modelwarden.collect.answer import MalformedBody
 from modelwarden.collect.blob import Route
@@ -28,8 +28,7 @@ _GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail")
 """Services with JSON protocols; s3 is XML and sts is the query protocol."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How to get at accounts."""
 
     role: str | None = None

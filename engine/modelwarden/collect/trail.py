@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.collect.text import time_text, whole
 
@@ -19,8 +20,7 @@ _KEPT: Final[tuple[str, ...]] = ("eventName", "eventTime", "errorCode")
 _ASKED: Final = ("modelPackageArn", "modelApprovalStatus")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """A successful call that set the approval status of the package."""
 
     at: str
@@ -32,8 +32,7 @@ class Setting:
     """SourceIdentity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """An event that may be such a call: nobody can tell."""
 
     at: str
