@@ -125,7 +125,8 @@ class Workers:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 # -P: the folder that the gate runs in belongs to the judged party and must not be imported from.
-                [sys.executable, "-P", "-m", "modelwarden.rule_process", str(write)],
+                # -u: what a rule prints must be out before its process is ended.
+                [sys.executable, "-P", "-u", "-m", "modelwarden.rule_process", str(write)],
                 stdin=subprocess.PIPE,
                 stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL,
                 pass_fds=(write,),

@@ -138,7 +138,7 @@ def _undecrypted(collector: Collector, evidence: Evidence) -> dict[str, str]:
     found = {}
     for pointer, fact in evidence.facts.items():
         head, _, name = pointer.rpartition("/")
-        refused = isinstance(fact, Unknown) and fact.reason in _REFUSED and name == "checksum_sha256"
+        refused = isinstance(fact, Unknown) and fact.reason in _REFUSED and name in ("etag", "checksum_sha256")
         uri = evidence.get(f"{head}/uri")
         place = artifact.split(str(uri.value)) if refused and isinstance(uri, Present) else None
         if place is not None:
