@@ -41,7 +41,7 @@ class NoDecision(Exception):
     """Cedar gave no decision at all (a malformed request): nothing of it may be believed."""
 
 
-class Judgement(Struct, frozen=True):
+class Judgement(Struct, frozen=True, gc=False):
     """What one call of a policy set said."""
 
     satisfied: frozenset[str]
@@ -147,7 +147,7 @@ class PolicySet:
         except ValueError as error:
             raise CedarError(_first_line(error)) from error
 
-    def judge(self, request: Mapping[str, Any], entities: bytes) -> Judgement:
+    def judge(self, request: dict[str, Any], entities: bytes) -> Judgement:
         """Which policies are satisfied.
 
         Raises:
@@ -157,13 +157,14 @@ class PolicySet:
             handle = _actions().with_added_json_str(entities.decode())
         except ValueError as error:
             raise NoDecision(_first_line(error)) from error
-        result = cedarpy.is_authorized(dict(request), self._handle, handle)
-        if result.decision is cedarpy.Decision.NoDecision:
-            raise NoDecision("; ".join(result.diagnostics.errors) or "no reason given")
-        reasons = frozenset(result.diagnostics.reasons) - {_BASE_ID}
-        if (result.decision is cedarpy.Decision.Deny) != bool(reasons):
+        result = cedarpy.is_authorized(request, self._handle, handle)
+        decision, told = result.decision, result.diagnostics
+        if decision is cedarpy.Decision.NoDecision:
+            raise NoDecision("; ".join(told.errors) or "no reason given")
+        reasons = frozenset(told.reasons) - {_BASE_ID}
+        if (decision is cedarpy.Decision.Deny) != bool(reasons):
             raise NoDecision("decision and reasons disagree")
-        return Judgement(reasons, dict(map(_split_error, result.diagnostics.errors)))
+        return Judgement(reasons, dict(map(_split_error, told.errors)))
 
 
 class Authorizer:

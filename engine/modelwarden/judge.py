@@ -24,8 +24,6 @@ from modelwarden.projection import Member, Projection, Projector, pointer_of
 MAX_SHOWN: Final = 10
 """Members that one finding spells out."""
 
-ScopeKey = tuple[str, tuple[Any, ...]]
-
 
 class CedarJudge:
     """The Cedar controls of a bundle, compiled once and asked once per package."""
@@ -37,7 +35,8 @@ class CedarJudge:
         self._full = PolicySet({id_: policy.json for id_, policy in self.policies.items()})
         self._scopes = PolicySet({id_: syntax.without_unless(policy.json) for id_, policy in self.policies.items()})
         self._scope_paths = sorted({attribute.path for policy in self.policies.values() for attribute in policy.scope})
-        self._scope_cache: dict[ScopeKey, Judgement] = {}
+        self._scope_cache: dict[tuple[Any, ...], Judgement] = {}
+        """(moment, value of each attribute that scopes read) -> answer."""
         self._proofs: dict[tuple[str, frozenset[Path]], PolicySet] = {}
 
     def judge(
@@ -57,13 +56,15 @@ class CedarJudge:
 
     def scope(self, projection: Projection, moment: str) -> Judgement:
         """Which policies apply; few values of low cardinality, so the answers are kept."""
-        values = tuple(_hashable(projection.plain.values.get(path)) for path in self._scope_paths)
-        key = (moment, values)
-        if key not in self._scope_cache:
+        values = projection.plain.values
+        key = (moment, *[_hashable(values.get(path)) for path in self._scope_paths])
+        found = self._scope_cache.get(key)
+        if found is None:
             if len(self._scope_cache) > 10_000:
                 self._scope_cache.clear()
-            self._scope_cache[key] = self._scopes.judge(projection.request(moment), projection.entities(0))
-        return self._scope_cache[key]
+            found = self._scopes.judge(projection.request(moment), projection.entities(0))
+            self._scope_cache[key] = found
+        return found
 
     def full(self, projection: Projection, moment: str, call: int) -> Judgement:
         return self._full.judge(projection.request(moment), projection.entities(call))
@@ -92,7 +93,9 @@ class _PackageJudge:
             calls = [self._judge.full(self._projection, self._moment, call) for call in range(self._projection.calls())]
         except NoDecision as error:
             return {id_: Finding(id_, "unknown", reason=f"cedar gave no decision: {error}") for id_ in wanted}
-        doubtful = scope.errors.keys() | {id_ for call in calls for id_ in (*call.satisfied, *call.errors)}
+        doubtful = set(scope.errors)
+        for call in calls:
+            doubtful.update(call.satisfied, call.errors)
         found = {}
         for id_ in wanted:
             policy = self._judge.policies[id_]

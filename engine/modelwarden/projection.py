@@ -38,6 +38,8 @@ _KEPT: Final = 4_096
 """How many members of a list keep their pointers."""
 
 Tree = dict[str, Any]
+Layout = tuple[tuple[str, Path, Any], ...]
+"""(name, path, the layout of a record or None for an attribute) of each member of a record."""
 
 
 Place = tuple[Path, str, bool, Attribute]
@@ -49,7 +51,7 @@ def place(attribute: Attribute, pointer: str) -> Place:
     return attribute.path, pointer, attribute.type == "string" and attribute.path != RISK_PATH, attribute
 
 
-class Shown(Struct):
+class Shown(Struct, gc=False):
     """Attributes of the package (or of one member) and where each came from."""
 
     values: dict[Path, Any] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Shown(Struct):
         self.facts[attribute.path] = count
 
 
-class Member(Struct):
+class Member(Struct, gc=False):
     """One member of a list, or several with equal facts."""
 
     shown: Shown
@@ -85,13 +87,13 @@ class Member(Struct):
     """Index of each list on the way; shorter than the chain where a list is empty or was not read."""
 
 
-class Family(Struct):
+class Family(Struct, gc=False):
     """The members of one list and of the lists inside it."""
 
     members: list[Member] = field(default_factory=list)
 
 
-class Projection(Struct):
+class Projection(Struct, gc=False):
     """One package, ready for Cedar."""
 
     plain: Shown
@@ -103,11 +105,11 @@ class Projection(Struct):
     tags: dict[str, dict[str, str]]
     """`package` and `metadata` -> key -> value."""
     tag_facts: dict[Path, Observation]
-    records: tuple[Path, ...]
-    """Every record that holds an attribute which some policy reads, outer ones first.
+    layout: Mapping[str, Layout]
+    """Variable -> what some policy reads of it.
 
-    INVARIANT: they are there even if nothing is in them. So what a policy's `has` says depends on its own facts only,
-    not on what else is in the bundle.
+    INVARIANT: every record is there even if nothing is in it. So what a policy's `has` says depends on its own facts
+    only, not on what else is in the bundle.
     """
     _entities: dict[int, bytes] = field(default_factory=dict)
 
@@ -122,23 +124,24 @@ class Projection(Struct):
     def entities(self, call: int) -> bytes:
         """The entities document of one call."""
         if call not in self._entities:
-            trees = self._trees(("resource", "principal"))
+            values = self.plain.values
             for family in self.families.values():
-                _fill(family.members[min(call, len(family.members) - 1)].shown, trees)
-            resource = trees["resource",]
+                values = values | family.members[min(call, len(family.members) - 1)].shown.values
+            resource = _record(self.layout["resource"], values)
             resource["metadata"] = {"__entity": _METADATA}
+            principal = _record(self.layout["principal"], values)
             self._entities[call] = msgspec.json.encode(
                 [
                     {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
                     {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
-                    {"uid": _PRINCIPAL, "attrs": trees["principal",], "parents": []},
+                    {"uid": _PRINCIPAL, "attrs": principal, "parents": []},
                 ]
             )
         return self._entities[call]
 
     def request(self, moment: str) -> Tree:
         """The request of every call."""
-        context = self._trees(("context",))["context",]
+        context = _record(self.layout["context"], self.plain.values)
         context["parameters"] = self.parameters
         return {
             "principal": _PRINCIPAL,
@@ -147,15 +150,6 @@ class Projection(Struct):
             "context": msgspec.json.encode(context).decode(),
         }
 
-    def _trees(self, variables: tuple[str, ...]) -> dict[Path, Tree]:
-        """Path of each record of some variables -> the record, with the plain attributes in it."""
-        trees: dict[Path, Tree] = {(variable,): {} for variable in variables}
-        for record in self.records:
-            if record[0] in variables:
-                trees[record] = trees[record[:-1]][record[-1]] = {}
-        _fill(self.plain, trees)
-        return trees
-
 
 class Projector:
     """Knows which attributes a set of policies reads; made once for a bundle."""
@@ -163,7 +157,7 @@ class Projector:
     def __init__(self, policies: Iterable[CedarPolicy]) -> None:
         policies = list(policies)
         read = {attribute.path: attribute for policy in policies for attribute in policy.attributes}
-        self._records = _records_of(read)
+        self._layout = {name: _layout_of(read, (name,)) for name in ("principal", "resource", "context")}
         self._plain = {
             str(moment): [place(one, approver_pointer(one.pattern, moment)) for one in read.values() if not one.chain]
             for moment in MOMENTS
@@ -190,7 +184,7 @@ class Projector:
         families = {name: listed.members(facts) for name, listed in self._lists.items()}
         unset, given = self._parameter_values(parameters, unknown_parameters)
         tags, tag_facts = self._tag_values(facts)
-        return Projection(plain, families, unset, given, tags, tag_facts, self._records)
+        return Projection(plain, families, unset, given, tags, tag_facts, self._layout)
 
     def _parameter_values(
         self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
@@ -308,13 +302,22 @@ def _signed(fact: Fact) -> Any:
     return (fact.value,) if type(fact) is Present else type(fact)
 
 
-def _fill(shown: Shown, into: Mapping[Path, Tree]) -> None:
-    for path, value in shown.values.items():
-        record = into.get(path[:-1])
-        if record is not None:
-            record[path[-1]] = value
+def _record(layout: Layout, values: Mapping[Path, Any]) -> Tree:
+    """A record with what is known of its attributes; the records in it are there even if nothing is in them."""
+    record: Tree = {}
+    for name, path, inside in layout:
+        if inside is not None:
+            record[name] = _record(inside, values)
+        elif path in values:
+            record[name] = values[path]
+    return record
 
 
-def _records_of(paths: Iterable[Path]) -> tuple[Path, ...]:
-    records = {path[:depth]: None for path in paths for depth in range(2, len(path))}
-    return tuple(sorted(records, key=len))
+def _layout_of(paths: Iterable[Path], above: Path) -> Layout:
+    """The attributes and records below a path, in the order in which they are first read."""
+    depth = len(above)
+    below = [path for path in paths if path[:depth] == above and len(path) > depth]
+    return tuple(
+        (name, (*above, name), None if (*above, name) in below else _layout_of(below, (*above, name)))
+        for name in dict.fromkeys(path[depth] for path in below)
+    )

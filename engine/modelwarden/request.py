@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -75,7 +74,7 @@ def _facts(request: Request) -> Mapping[str, Fact]:
                 facts[f"/request/principal/{name}"] = request.principal
             case None:
                 facts[f"/request/principal/{name}"] = Absent()
-    return MappingProxyType(facts)
+    return facts
 
 
 def _principal_state(request: Request) -> str:

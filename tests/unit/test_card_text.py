@@ -29,6 +29,13 @@ def test_what_nobody_sees_adds_nothing(text: str, hidden: str) -> None:
     assert same(hidden + text + hidden) == same(text)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=30))
+def test_ascii_takes_a_short_cut_to_the_same_place(text: str) -> None:
+    """A hidden character beyond ASCII sends the same text the long way round."""
+    assert same(text) == same(text + "\u200b")
+    assert visible_characters(text) == visible_characters(text + "\u200b")
+
+
 @given(texts)
 def test_a_text_is_the_same_as_itself_in_another_coat(text: str) -> None:
     assert same(same(text)) == same(text)
