@@ -63,6 +63,10 @@ def user_files(roots: Sequence[Path], problems: list[Problem]) -> list[BundleFil
             help_ = "name a folder with `.cedar` or `.py` files"
             problems.append(Problem("no-folder", shown, 0, "no such folder", help_))
             continue
+        if any(file.path.startswith(f"{root.name}/") for file in found):
+            help_ = "rename one of them: records name a file by its folder"
+            problems.append(Problem("duplicate-folder", shown, 0, f"another bundle is called `{root.name}` too", help_))
+            continue
         entries = [entry for entry in sorted(root.rglob("*")) if _belongs(entry, root)]
         if not any(entry.suffix in _ENDINGS for entry in entries):
             help_ = "add `.cedar` or `.py` files, or name another folder"

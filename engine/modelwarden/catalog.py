@@ -162,7 +162,9 @@ class _Reader:
         if file.origin == "built-in":
             name = file.path.removeprefix("rules/").removesuffix(".py")
             module = importlib.import_module(f"modelwarden.builtin.rules.{name}")
-            return [Control(placed(one.info, file.path, "built-in"), one.check) for one in controls_of(module)]
+            return [
+                Control(placed(one.info, file.text, file.path, "built-in"), one.check) for one in controls_of(module)
+            ]
         try:
             infos = self.workers.load(Path(file.location))
         except WorkerError as error:
@@ -171,7 +173,7 @@ class _Reader:
             return []
         if not infos:
             self._tell("no-control", file, 0, "defines no control", "decorate `check`, or keep helpers below `tests/`")
-        return [Control(placed(info, file.path, "user")) for info in infos]
+        return [Control(placed(info, file.text, file.path, "user")) for info in infos]
 
     def _check_parameters(self, file: BundleFile, info: ControlInfo) -> None:
         for name in info.parameters:

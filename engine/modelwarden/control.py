@@ -260,6 +260,9 @@ def complaints(info: ControlInfo) -> Iterator[Complaint]:
         yield Complaint("no-facts", "@reads", "reads no fact, so it can prove nothing", "name the facts it reads")
 
 
-def placed(info: ControlInfo, path: str, origin: Literal["built-in", "user"]) -> ControlInfo:
-    """The same metadata with the file it came from."""
-    return replace(info, path=path, origin=origin)
+def placed(info: ControlInfo, text: str, path: str, origin: Literal["built-in", "user"]) -> ControlInfo:
+    """The same metadata with the file it came from, and the line of its `def`: Python knows that of the decorator."""
+    lines = text.splitlines()
+    below = range(info.line, len(lines) + 1)
+    line = next((number for number in below if lines[number - 1].lstrip().startswith("def ")), info.line)
+    return replace(info, path=path, line=line, origin=origin)

@@ -521,7 +521,7 @@ RULES: dict[str, tuple[Callable[[str], str], str, int, str, bool]] = {
     "unknown parameter": (
         lambda text: text.replace('("/package/status",)', '("/package/status", "parameter:colours")'),
         "unknown-parameter",
-        5,
+        15,
         "reads parameter `colours`, which nobody declares",
         False,
     ),
@@ -566,7 +566,7 @@ FILES: dict[str, tuple[dict[str, str], str, str]] = {
     "duplicate in both languages": (
         {"a__cedar": policy(id="ACME-02"), "b__py": RULE},
         "duplicate-id",
-        "house/b.py:5: control id `ACME-02` exists already in house/a.cedar",
+        "house/b.py:15: control id `ACME-02` exists already in house/a.cedar",
     ),
     "duplicate of a built-in one": (
         {"a__cedar": policy(id="ENC-02")},

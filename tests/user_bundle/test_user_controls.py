@@ -134,15 +134,24 @@ def test_a_control_adds_and_the_built_in_ones_stay(house: Path, run: Callable[..
 
 def test_two_bundles_and_one_named_twice(bundle: Callable[..., Path], run: Callable[..., Done]) -> None:
     bundle({"a.cedar": cedar("ACME-01", "resource has package.status", "/package/status")})
-    bundle({"a.cedar": cedar("ACME-02", "resource has package.status", "/package/status")}, folder="more/house")
+    bundle({"a.cedar": cedar("ACME-02", "resource has package.status", "/package/status")}, folder="more/team")
     done = run(
-        "controls", "list", "--bundle", "house", "--bundle", "./house", "--bundle", "more/house", "--format", "json"
+        "controls", "list", "--bundle", "house", "--bundle", "./house", "--bundle", "more/team", "--format", "json"
     )
     assert done.code == 0, done.err
     assert [info["id"] for info in json.loads(done.out)["controls"] if info["origin"] == "user"] == [
         "ACME-01",
         "ACME-02",
     ]
+
+
+def test_two_bundles_of_one_name_are_refused(bundle: Callable[..., Path], run: Callable[..., Done]) -> None:
+    """A record names a file by its folder, so that it would not say which of the two was meant."""
+    bundle({"a.cedar": cedar("ACME-01", "resource has package.status", "/package/status")})
+    bundle({"a.cedar": cedar("ACME-02", "resource has package.status", "/package/status")}, folder="more/house")
+    done = run("controls", "list", "--bundle", "house", "--bundle", "more/house")
+    assert done.code == 2
+    assert done.err.splitlines()[0] == "error: more/house: another bundle is called `house` too"
 
 
 VALUES: dict[str, Value] = {

@@ -62,10 +62,10 @@ def show(control: str, bundles: tuple[Path, ...], format_: str) -> None:
     }
     for name, value in rows.items():
         if value:
-            click.echo(f"  {name:<10}{value}")
+            click.echo(f"  {name:<12}{value}")
     for name, values in (("facts", info.reads), ("parameters", info.parameters)):
         for index, value in enumerate(values):
-            click.echo(f"  {name if index == 0 else '':<10}{value}")
+            click.echo(f"  {name if index == 0 else '':<12}{value}")
     click.echo(f"\n{text.rstrip()}")
 
 
