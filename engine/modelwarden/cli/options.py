@@ -66,7 +66,7 @@ def question_options(command: F) -> F:
                 type=click.Choice(get_args(Moment)[:2]),
                 default="approve",
                 show_default=True,
-                help="Moment.",
+                help="May it be approved for the stage, or go live there now?",
             ),
             click.option(
                 "--principal", metavar="ARN", help="Who acts, asserted (default: whoever the credentials prove)."
