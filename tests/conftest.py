@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,22 @@ _SCRUBBED = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     about = "rewrite the files of tests/golden; what a test says of outcomes stands in the test and is never rewritten"
     parser.addoption("--update-goldens", action="store_true", help=about)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What tests measured (`record_property("measured", text)`), also from the processes of pytest-xdist."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    told = [
+        text
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, text in report.user_properties
+        if name == "measured"
+    ]
+    if told:
+        terminalreporter.section("measured")
+        for text in told:
+            terminalreporter.line(text)
 
 
 @pytest.fixture

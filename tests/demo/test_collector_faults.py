@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -168,7 +168,7 @@ def _is_read(pointer: str) -> bool:
 
 
 def test_a_missing_permission_leaves_these_shares_undecided(
-    faults: Organization, capsys: pytest.CaptureFixture[str]
+    faults: Organization, record_property: Callable[[str, object], None]
 ) -> None:
     """Measured and printed: what the lack of one permission costs the packages that are fine otherwise."""
     fine = [package for package in PACKAGES if package["planned"]["verdict"] == "allow"]
@@ -177,10 +177,9 @@ def test_a_missing_permission_leaves_these_shares_undecided(
         faults.ask("POST", "faults", [{"kind": "deny", "op": api}])
         lines.append((_undecided(faults, faults.collector(), fine), api))
         faults.ask("DELETE", "faults")
-    with capsys.disabled():
-        print(f"\nof {len(fine)} packages without a defect, undecided where the reader lacks one permission:")
-        for share, api in sorted(lines, reverse=True):
-            print(f"  {share:4.0%}  {api}")
+    head = f"of {len(fine)} packages without a defect, undecided where the reader lacks one permission:"
+    rows = [f"  {share:4.0%}  {api}" for share, api in sorted(lines, reverse=True)]
+    record_property("measured", "\n".join([head, *rows]))
     shares = {api: share for share, api in lines}
     assert shares["sagemaker:DescribeModelPackage"] == 1
     assert 0 < shares["ecr:GetDownloadUrlForLayer"] < 1
