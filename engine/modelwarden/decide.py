@@ -2,7 +2,8 @@
 
 Every finding acts at its control's level: a fail at `block` blocks, an unknown at `block` leaves the decision
 undecided, either of them at `flag` flags. A waiver turns what it covers into a flag and never into an allow. Where
-nothing applied nothing was proven, so the decision is undecided. A block is certain whatever else is unknown, so it
+nothing applied, or nothing passed and something could not be told, nothing was proven, so the decision is undecided
+whatever the levels: a package that nobody could read is never a yes. A block is certain whatever else is unknown, so it
 comes before undecided.
 """
 
@@ -89,15 +90,23 @@ def _effect(finding: Finding, level: Level, waiver: AppliedWaiver | None) -> Eff
 
 
 def _verdict(rulings: Sequence[Ruling]) -> Verdict:
-    """The worst effect; with nothing applicable at all, undecided."""
-    if all(ruling.finding.outcome == "not-applicable" for ruling in rulings):
-        return "undecided"
+    """The worst effect; where nothing speaks for the package, undecided."""
     effects = {ruling.effect for ruling in rulings}
     if "blocks" in effects:
         return "block"
-    if "undecides" in effects:
+    if "undecides" in effects or _nothing_proven(rulings):
         return "undecided"
     return "flag" if "flags" in effects else "allow"
+
+
+def _nothing_proven(rulings: Sequence[Ruling]) -> bool:
+    """Whether no control passed and some could not tell, or none applied: at whatever level, that is no yes.
+
+    INVARIANT: one more fail or unknown never makes it false where something is unknown already.
+    """
+    outcomes = {ruling.finding.outcome for ruling in rulings if ruling.waiver is None}
+    applied = any(ruling.finding.outcome != "not-applicable" for ruling in rulings)
+    return "pass" not in outcomes and ("unknown" in outcomes or not applied)
 
 
 def _notices(rulings: Sequence[Ruling], off: Sequence[str]) -> list[str]:
@@ -111,6 +120,7 @@ def _notices(rulings: Sequence[Ruling], off: Sequence[str]) -> list[str]:
         notices.append(f"parameters that nobody set: {needed}; set them under [parameters]")
     if off:
         notices.append(f"switched off by the settings: {', '.join(sorted(off))}")
-    if all(ruling.finding.outcome == "not-applicable" for ruling in rulings):
-        notices.append("no control applied, so nothing was proven")
+    if _nothing_proven(rulings):
+        applied = any(ruling.finding.outcome != "not-applicable" for ruling in rulings)
+        notices.append(f"no control {'passed' if applied else 'applied'}, so nothing was proven")
     return notices

@@ -33,6 +33,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, settings in enumerate(["strict", "strict", "observe"]):
         arn = f"arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/{number + 1}"
         facts: dict[str, object] = {"/package/arn": arn}
+        if number == 2:
+            facts["/package/kms_key/manager"] = "CUSTOMER"
         if number != 1:
             facts |= {
                 "/container_count": 1,

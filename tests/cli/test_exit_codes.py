@@ -418,6 +418,17 @@ def test_an_uncaught_exception_is_exit_4(tmp_path: Path, good_evidence: dict[str
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_package_that_nobody_could_read_is_undecided_even_where_everything_only_flags(
+    run: Run, tmp_path: Path, good_evidence: dict[str, Any], fmt: str
+) -> None:
+    facts = {pointer: DENIED for pointer in good_evidence["facts"] if not pointer.startswith("/package/")}
+    (tmp_path / "e.json").write_text(json.dumps({**good_evidence, "facts": facts, "sources": []}))
+    done = run("gate", "e.json", "--to", "Production", "--format", fmt)
+    assert done.code == 3, done.out + done.err
+    assert "nothing was proven" in done.out
+
+
 def test_without_settings_the_first_gate_observes(run: Run, tmp_path: Path, good_evidence: dict[str, Any]) -> None:
     """Profile observe, one grouped notice for everything nobody set, and no blocking."""
     (tmp_path / "e.json").write_text(json.dumps(good_evidence))

@@ -129,6 +129,20 @@ def test_a_waiver_changes_no_finding_and_never_gives_an_allow(
 
 
 @given(
+    st.lists(
+        findings.filter(lambda one: one.outcome in ("unknown", "not-applicable")), unique_by=lambda one: one.control
+    ),
+    levels,
+    st.booleans(),
+)
+def test_what_nobody_could_read_is_never_a_yes(found: list[Finding], table: dict[str, Any], fails: bool) -> None:
+    """Not even where every control only flags: nothing speaks for the package."""
+    assert decision(found, Rules(table)).verdict == "undecided"
+    if fails and any(finding.outcome == "unknown" for finding in found):
+        assert decision([*found, Finding("ZZZ-99", "fail")], Rules(table)).verdict in ("undecided", "block")
+
+
+@given(
     st.lists(findings, unique_by=lambda one: one.control),
     levels,
     st.sampled_from(["fail", "unknown", "not-applicable"]),
