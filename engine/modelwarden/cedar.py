@@ -14,12 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import cedarpy
 import msgspec
 from msgspec import Struct
 
+from modelwarden import deferred
 from modelwarden.attributes import NAMESPACE
 from modelwarden.request import MOMENTS
+
+# Of cedarpy's import, nine tenths are its typed syntax tree, which nothing here uses: the JSON form is enough.
+deferred.module("cedarpy.pst")
+import cedarpy  # noqa: E402
 
 PolicyJson = dict[str, Any]
 """One policy in Cedar's JSON form: effect, principal, action, resource, conditions, annotations."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -304,3 +306,17 @@ class TestFormatter:
     def test_a_syntax_error_is_an_exception(self) -> None:
         with pytest.raises(ValueError, match=r"."):
             cedarpy.format_policies("forbid (")
+
+
+def test_the_typed_syntax_tree_is_imported_when_it_is_used_and_works() -> None:
+    """It takes most of cedarpy's import; in a process of its own, since this one has it already."""
+    code = (
+        "import sys, modelwarden.cedar, cedarpy\n"
+        "assert not hasattr(type(sys.modules['cedarpy.pst']), '__path__')\n"
+        "assert 'PolicySet' not in vars(sys.modules['cedarpy.pst'])\n"
+        "found = cedarpy.policies_to_pst('permit (principal, action, resource);')\n"
+        "assert type(found).__module__ == 'cedarpy.pst', type(found)\n"
+        "assert isinstance(found, cedarpy.pst.PolicySet)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
