@@ -99,14 +99,15 @@ def _verdict(rulings: Sequence[Ruling]) -> Verdict:
     return "flag" if "flags" in effects else "allow"
 
 
-def _nothing_proven(rulings: Sequence[Ruling]) -> bool:
-    """Whether no control passed and some could not tell, or none applied: at whatever level, that is no yes.
+def _nothing_proven(rulings: Sequence[Ruling]) -> str:
+    """Why nothing speaks for the package, whatever the levels; empty where something does.
 
-    INVARIANT: one more fail or unknown never makes it false where something is unknown already.
+    INVARIANT: one more fail or unknown never makes it empty where something is unknown already.
     """
+    if all(ruling.finding.outcome == "not-applicable" for ruling in rulings):
+        return "no control applied, so nothing was proven"
     outcomes = {ruling.finding.outcome for ruling in rulings if ruling.waiver is None}
-    applied = any(ruling.finding.outcome != "not-applicable" for ruling in rulings)
-    return "pass" not in outcomes and ("unknown" in outcomes or not applied)
+    return "no control passed, so nothing was proven" if "unknown" in outcomes and "pass" not in outcomes else ""
 
 
 def _notices(rulings: Sequence[Ruling], off: Sequence[str]) -> list[str]:
@@ -120,7 +121,5 @@ def _notices(rulings: Sequence[Ruling], off: Sequence[str]) -> list[str]:
         notices.append(f"parameters that nobody set: {needed}; set them under [parameters]")
     if off:
         notices.append(f"switched off by the settings: {', '.join(sorted(off))}")
-    if _nothing_proven(rulings):
-        applied = any(ruling.finding.outcome != "not-applicable" for ruling in rulings)
-        notices.append(f"no control {'passed' if applied else 'applied'}, so nothing was proven")
-    return notices
+    unproven = _nothing_proven(rulings)
+    return [*notices, unproven] if unproven else notices

@@ -73,6 +73,8 @@ def _check_package(evidence: Evidence) -> None:
 def _bytes(target: str, shown: str) -> bytes:
     try:
         if target == "-":
+            if sys.stdin is None:
+                raise EvidenceError(f"{shown}: is closed", "pipe an evidence document into it, or name a file")
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with Path(target).open("rb") as file:

@@ -7,6 +7,7 @@ written as `None`, `""`, `0` or `[]`. A pointer that the record does not hold is
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -274,7 +275,8 @@ def _entry_source(pointer: str, entry: dict[str, Any], sources: list[Source]) ->
 
 def _value(pointer: str, type_: str, value: Any) -> Value:
     """The value in our types; a mistyped value is an error here, so no control ever meets one."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # A JSON text such as 1e999 becomes infinite in Python, and no JSON could hold it again.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != math.inf
     is_texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
     fits = {
         "string": isinstance(value, str),

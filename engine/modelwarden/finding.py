@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from modelwarden.request import Request
 Outcome = Literal["pass", "fail", "unknown", "not-applicable"]
 Level = Literal["block", "flag", "off"]
 Verdict = Literal["allow", "flag", "block", "undecided"]
+EXIT_CODES: Final[dict[Verdict, int]] = {"allow": 0, "flag": 0, "block": 1, "undecided": 3}
 Effect = Literal["blocks", "undecides", "flags", "none"]
 
 

@@ -20,7 +20,7 @@ from modelwarden.document import read_document
 from modelwarden.errors import UserError
 from modelwarden.evaluate import evaluate, subject
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
-from modelwarden.finding import Finding
+from modelwarden.finding import EXIT_CODES, Finding, Verdict
 from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
 from modelwarden.request import Moment, Principal, Request, Stage
@@ -252,9 +252,9 @@ def versions() -> dict[str, str]:
     return {"modelwarden": __version__, "cedarpy": cedar.version(), "python": platform.python_version()}
 
 
-def exit_code(verdict: str) -> int:
+def exit_code(verdict: Verdict) -> int:
     """0 allow or flag, 1 block, 3 undecided; anything else is a defect."""
-    return {"allow": 0, "flag": 0, "block": 1, "undecided": 3}[verdict]
+    return EXIT_CODES[verdict]
 
 
 def account_of(evidence: Evidence) -> str:

@@ -190,9 +190,10 @@ class Projector:
         self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
     ) -> tuple[dict[Path, str], Tree]:
         """Packages for which the same scopes hold have the very same parameters, so the last answer mostly fits."""
-        if self._last is None or self._last[0] is not values or self._last[1] is not unknown:
-            self._last = values, unknown, _parameters(self._parameters, values, unknown)
-        return self._last[2]
+        last = self._last  # read once: another thread may judge a package with other parameters meanwhile
+        if last is None or last[0] is not values or last[1] is not unknown:
+            self._last = last = values, unknown, _parameters(self._parameters, values, unknown)
+        return last[2]
 
     def _tag_values(self, facts: Evidence) -> tuple[dict[str, dict[str, str]], dict[Path, Observation]]:
         tags: dict[str, dict[str, str]] = {"package": {}, "metadata": {}}
@@ -261,12 +262,13 @@ class _Listed:
 
     def _at(self, indices: tuple[int, ...]) -> list[Place]:
         """The attributes that lie no deeper than the indices."""
-        if indices not in self._placed:
+        found = self._placed.get(indices)
+        if found is None:
             if len(self._placed) > _KEPT:
                 self._placed.clear()
             lying = [one for one in self._attributes if one.pattern.count("*") <= len(indices)]
-            self._placed[indices] = [place(one, pointer_of(one.pattern, indices)) for one in lying]
-        return self._placed[indices]
+            self._placed[indices] = found = [place(one, pointer_of(one.pattern, indices)) for one in lying]
+        return found
 
     def _walk(self, facts: Evidence, indices: tuple[int, ...]) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
         """Index tuples of every listed member.

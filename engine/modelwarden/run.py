@@ -117,19 +117,34 @@ def write(run: Run, folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = folder / f".{run.id}.{os.getpid()}.part"
-        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(msgspec.json.encode(run.to_json()))
-            file.flush()
-            os.fsync(file.fileno())
         try:
-            os.link(part, path)
+            with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(msgspec.json.encode(run.to_json()))
+                file.flush()
+                os.fsync(file.fileno())
+            _appear(part, path)
         finally:
-            part.unlink()
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(
             f"{path}: the run cannot be recorded: {error.strerror}", "name a writable folder with --runs"
         ) from error
     return path
+
+
+def _appear(part: Path, path: Path) -> None:
+    """Give the finished file its name, unless a file has it.
+
+    Raises:
+        OSError: it is taken, or the folder refuses.
+    """
+    try:
+        os.link(part, path)
+    except OSError as error:
+        # Some file systems (network shares, FAT) have no links; the id ends in random digits, so nobody else takes it.
+        if isinstance(error, FileExistsError) or path.exists():
+            raise
+        part.rename(path)
 
 
 def read(path: Path) -> Run:

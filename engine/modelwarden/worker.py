@@ -107,7 +107,7 @@ class Workers:
             return self._failed(f"did not answer within {self._seconds:g} s")
         except (OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
             return self._failed(f"could not be asked: {error}")
-        except BaseException:
+        except BaseException:  # an interrupt must not leave the process behind; it goes on as it came
             self.close()
             raise
 
@@ -130,7 +130,9 @@ class Workers:
                 stdin=subprocess.PIPE,
                 stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL,
                 pass_fds=(write,),
-                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+                env={
+                    name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))
+                },
                 start_new_session=True,
             )
         finally:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelwarden.render import FORMATS
-from tests.cli.conftest import CLOCK, DEMO, Done, clean_environment
+from tests.cli.conftest import CLOCK, DEMO, SCRIPT, Done, clean_environment
 
 Run = Callable[..., Done]
 
@@ -312,6 +312,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "nested too deeply": (b"[" * 200_000, "nested too deeply"),
     "huge integer": (b'{"schema": ' + b"9" * 10_000 + b"}", "not JSON"),
     "not UTF-8": (b"\xff\xfe{}", "not UTF-8"),
+    "number without end": (document_with('"/evaluation/metric/0/value": 1e999'), "must be a number"),
     "another schema": (b'{"schema": "other/1"}', "not an evidence document"),
     "hostile name": (b'{"schema": "modelwarden.evidence/1", "package": "\\u001b[2Jx", "facts": {}}', "is not the ARN"),
     "unknown fact": (
@@ -337,6 +338,72 @@ def test_broken_evidence_is_refused(run: Run, situation: str) -> None:
     assert says in done.err
     assert "\x1b" not in done.err
     no_traceback(done)
+
+
+def test_a_closed_input_is_told_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import os, sys; os.close(0); os.execv(sys.argv[1], sys.argv[1:])", SCRIPT]
+    done = subprocess.run(
+        [*command, "gate", "-", "--to", "Production"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: standard input: is closed")
+
+
+@pytest.mark.parametrize("option", ["--runs", "--principal", "--to", "--config", "--bundle", "-o"])
+def test_bytes_that_are_no_text_are_refused(
+    run: Run, tmp_path: Path, good_evidence: dict[str, Any], option: str
+) -> None:
+    (tmp_path / "e.json").write_text(json.dumps(good_evidence))
+    done = run("gate", "e.json", "--to", "Production", option, "x\udcff")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: `x\\u{dcff}` is not UTF-8")
+    assert not (tmp_path / ".modelwarden").exists()
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_answer_that_cannot_be_written_is_exit_4_and_recorded(
+    tmp_path: Path, good_evidence: dict[str, Any], fmt: str
+) -> None:
+    """A full disk: one line, the code of the table, and the decision is in the record."""
+    (tmp_path / "e.json").write_text(json.dumps(good_evidence))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [SCRIPT, "gate", "e.json", "--to", "Production", "--format", fmt],
+            cwd=tmp_path,
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.splitlines()[0] == "error: the output could not be written: No space left on device"
+    assert len(done.stderr.splitlines()) == 2
+    assert len(list((tmp_path / ".modelwarden/runs").glob("*.json"))) == 1
+
+
+def test_a_file_that_cannot_be_written_does_not_hide_the_answer(gate: Callable[..., Done]) -> None:
+    done = gate("-o", "json=/nonexistent/x.json")
+    assert done.code == 2
+    assert "may be promoted to Production" in done.out
+
+
+def test_what_is_shared_with_accounts_only_is_neither_shown_nor_recorded(
+    run: Run, tmp_path: Path, good_evidence: dict[str, Any]
+) -> None:
+    (tmp_path / "e.json").write_text(json.dumps(good_evidence))
+    (tmp_path / "modelwarden.toml").write_text(
+        'profile = "observe"\n[collect]\nexternal_id = "hush-1"\n[enforce]\nrole = "W"\nexternal_id = "hush-2"\n'
+    )
+    env = {"MODELWARDEN_EXTERNAL_ID": "hush-3"}
+    done = run("gate", "e.json", "--to", "Production", env=env)
+    shown = run("config", "show", env=env)
+    assert (done.code, shown.code) == (0, 0), done.err + shown.err
+    (record,) = (tmp_path / ".modelwarden/runs").glob("*.json")
+    for text in (record.read_text(), done.out, done.err, shown.out, run("config", "show", "--format", "json").out):
+        assert "hush-" not in text
+    assert "collect.external_id = (not shown)" in shown.out
 
 
 def test_a_file_of_a_hundred_megabytes_is_refused_unread(run: Run, tmp_path: Path) -> None:

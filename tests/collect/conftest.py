@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +17,8 @@ from modelwarden.collect.collector import read_package
 from modelwarden.collect.reading import Wants
 from modelwarden.evidence import Evidence, Fact, Source
 from modelwarden.sandbox.server import Sandbox
+from tests.organization import PACKAGES, arn_of, ask, demo
 
-DEMO = Path(__file__).parents[2] / "engine/modelwarden/sandbox/demo"
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/churn/7"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0245f4c2-ab41-5c8f-8416-8a55afb3e2f6"
@@ -79,31 +75,21 @@ class Organization:
     """The demo over HTTP."""
 
     sandbox: Sandbox
-    packages: list[dict[str, Any]]
 
     def ask(self, method: str, what: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.sandbox.endpoint}/_sandbox/{what}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.loads(response.read())
+        return ask(self.sandbox, method, what, body)
 
     def collector(self, *, retries: int = 0, role: str | None = "ModelwardenReader", **how: Any) -> Collector:
         return Collector(role=role, retries=retries, session=get_session(), **how)
 
     def arn(self, ending: str) -> str:
-        arns: list[str] = [package["describe"]["ModelPackageArn"] for package in self.packages]
-        return next(arn for arn in arns if arn.endswith(ending))
+        return next(arn for arn in map(arn_of, PACKAGES) if arn.endswith(ending))
 
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Organization]:
-    packages = json.loads((DEMO / "scenario.json").read_bytes())["packages"]
-    with Sandbox("demo") as sandbox, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
-            patch.delenv(name)
-        for name, value in sandbox.environment().items():
-            patch.setenv(name, value)
-        yield Organization(sandbox, packages)
+    with demo() as sandbox:
+        yield Organization(sandbox)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from modelwarden import gate
 from modelwarden.collect import Collector
 from modelwarden.evidence import Evidence
 from modelwarden.request import Moment
+from tests.organization import DEMO
 
-from .conftest import DEMO, Organization
+from .conftest import Organization
 
 ROUND_TRIPS = 6
 """Who calls, the role, the description, what it names, what those name, and what these name in turn."""

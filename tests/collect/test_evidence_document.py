@@ -16,8 +16,9 @@ import jsonschema
 import pytest
 
 from modelwarden.evidence import Evidence
+from tests.organization import DEMO, PACKAGES
 
-from .conftest import DEMO, Organization
+from .conftest import Organization
 
 SCRIPT = Path(sys.executable).with_name("modelwarden")
 CLOCK = "2026-11-20T06:00:00Z"
@@ -120,9 +121,7 @@ def test_the_document_has_facts_of_all_three_states_each_with_its_source(
 def test_the_document_holds_no_environment_value_and_no_credentials(organization: Organization, tmp_path: Path) -> None:
     done = evidence(tmp_path, organization, "credit-default/1", "--record", tmp_path / "recording")
     recording = "".join(file.read_text() for file in (tmp_path / "recording").iterdir())
-    described = next(
-        p["describe"] for p in organization.packages if p["describe"]["ModelPackageName"] == "credit-default/1"
-    )
+    described = next(p["describe"] for p in PACKAGES if p["describe"]["ModelPackageName"] == "credit-default/1")
     values = set(described["InferenceSpecification"]["Containers"][0]["Environment"].values())
     assert values
     for secret in (*values, *("AKIA", "ASIA", "sandbox-secret", "X-Amz-Signature", "_sandbox/blobs")):

@@ -268,3 +268,22 @@ def test_a_long_policy_is_kept_whole() -> None:
     text = json.dumps({"Statement": [], "Id": "x" * 15_000})
     script = Script({"DescribeModelPackage": described(), "GetModelPackageGroupPolicy": {"ResourcePolicy": text}})
     assert read(script, needed=("/group_policy/document",)).get("/group_policy/document").value == text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(CARD)[:-1],
+        json.dumps(CARD)[:-1] + ', "training_details": {}}',
+        json.dumps(CARD)[:-1] + ', "padding": "' + "x" * 100_000 + '"}',
+        "[]",
+    ],
+    ids=["cut", "a key that stands twice", "too long", "a list"],
+)
+def test_a_card_that_cannot_be_parsed_may_name_a_trainer(text: str) -> None:
+    """What hides a training job from one reader must not hide it from all: nobody has seen who trained the model."""
+    evidence = package(described(**card(text)))
+    assert evidence.get("/card/state") == Present("malformed", evidence.get("/card/state").source)
+    count = evidence.get("/trainer_count")
+    assert isinstance(count, Unknown)
+    assert count.reason == "malformed"

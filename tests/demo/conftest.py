@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,15 +14,7 @@ from modelwarden import gate
 from modelwarden.collect import Collector
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
-
-DEMO = Path(gate.__file__).parent / "sandbox/demo"
-SCENARIO: dict[str, Any] = json.loads((DEMO / "scenario.json").read_text(encoding="utf-8"))
-PACKAGES: list[dict[str, Any]] = SCENARIO["packages"]
-CLOCK = SCENARIO["clock"]
-
-
-def arn_of(package: dict[str, Any]) -> str:
-    return str(package["describe"]["ModelPackageArn"])
+from tests.organization import CLOCK, DEMO, PACKAGES, arn_of, ask, demo
 
 
 def name_of(package: dict[str, Any]) -> str:
@@ -49,10 +37,7 @@ class Organization:
 
     def ask(self, method: str, what: str, body: object = None) -> Any:
         """One request to the sandbox's own interface."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.sandbox.endpoint}/_sandbox/{what}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.loads(response.read())
+        return ask(self.sandbox, method, what, body)
 
     def collector(self, *, retries: int = 0, **collecting: Any) -> Collector:
         """One that has read nothing yet."""
@@ -68,11 +53,7 @@ class Organization:
 
 @pytest.fixture(scope="session")
 def organization() -> Iterator[Organization]:
-    with Sandbox("demo") as sandbox, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
-            patch.delenv(name)
-        for name, value in sandbox.environment().items():
-            patch.setenv(name, value)
+    with demo() as sandbox:
         yield Organization(sandbox, gate.load_house(gate.Sources(config=DEMO / "modelwarden.toml"), {}), get_session())
 
 

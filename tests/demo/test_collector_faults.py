@@ -10,8 +10,9 @@ import pytest
 from modelwarden.collect import Collector
 from modelwarden.evidence import Evidence, Unknown
 from modelwarden.run import Run
+from tests.organization import PACKAGES, arn_of
 
-from .conftest import PACKAGES, Organization, arn_of, question_of
+from .conftest import Organization, question_of
 
 KINDS = ("deny", "throttle", "expired", "500", "cut", "html", "empty", "drop", "malform")
 APIS = (

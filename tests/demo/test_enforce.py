@@ -21,8 +21,7 @@ from modelwarden.enforce import API, LONGEST_DESCRIPTION, NotEnforced, enforce
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
-
-from .conftest import DEMO, PACKAGES, arn_of
+from tests.organization import DEMO, PACKAGES, arn_of
 
 SCRIPT = Path(sys.executable).with_name("modelwarden")
 ME = "arn:aws:iam::111111111111:user/sandbox"

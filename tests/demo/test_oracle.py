@@ -11,8 +11,9 @@ import pytest
 from modelwarden import gate
 from modelwarden.render import FORMATS, render
 from modelwarden.run import Run
+from tests.organization import PACKAGES, arn_of
 
-from .conftest import PACKAGES, arn_of, name_of
+from .conftest import name_of
 
 SCHEMAS = gate.Path(__file__).parents[2] / "reports/schemas"
 

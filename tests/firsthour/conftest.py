@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +14,13 @@ from botocore.session import get_session
 from modelwarden import gate
 from modelwarden.collect import Collector
 from modelwarden.sandbox.server import Sandbox
-from tests.cli.conftest import DEMO, SCRIPT, Done, clean_environment
+from tests.cli.conftest import SCRIPT, Done, clean_environment
+from tests.organization import CLOCK, DEMO, PACKAGES, ask
+from tests.organization import arn_of as any_arn
+from tests.organization import demo as running_demo
 
 SETTINGS = DEMO / "modelwarden.toml"
-SCENARIO: dict[str, Any] = json.loads((DEMO / "scenario.json").read_text(encoding="utf-8"))
-CLOCK: str = SCENARIO["clock"]
-ARNS = [str(package["describe"]["ModelPackageArn"]) for package in SCENARIO["packages"]]
+ARNS = list(map(any_arn, PACKAGES))
 ROLE = "ModelwardenReader"
 
 
@@ -39,10 +37,7 @@ class Organization:
 
     def ask(self, method: str, what: str, body: object = None) -> Any:
         """One request to the sandbox's own interface."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.sandbox.endpoint}/_sandbox/{what}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.loads(response.read())
+        return ask(self.sandbox, method, what, body)
 
     def fail(self, *operations: str, kind: str = "deny") -> None:
         """From now on these operations go wrong."""
@@ -55,11 +50,7 @@ class Organization:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Organization]:
-    with Sandbox("demo") as sandbox, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
-            patch.delenv(name)
-        for name, value in sandbox.environment().items():
-            patch.setenv(name, value)
+    with running_demo() as sandbox:
         yield Organization(sandbox)
 
 

@@ -16,8 +16,9 @@ from modelwarden.evidence import Evidence, Unknown
 from modelwarden.facts import kind_of
 from modelwarden.permission import DECRYPT, ENTER, IDENTITY, PERMISSIONS, action_of, feeds
 from tests.cli.conftest import Done
+from tests.organization import SCENARIO
 
-from .conftest import ROLE, SCENARIO, SETTINGS, Organization, arn_of, outcomes
+from .conftest import ROLE, SETTINGS, Organization, arn_of, outcomes
 
 Run = Callable[..., Done]
 

@@ -147,9 +147,12 @@ def test_what_a_rule_prints_never_reaches_the_answer(bundle: Callable[..., Path]
 
 
 def test_a_rule_sees_no_credentials(bundle: Callable[..., Path], gate: Callable[..., Done]) -> None:
-    body = f"{READ}\nseen = [name for name in os.environ if name.startswith('AWS_')]\nreturn Unknown(str(seen)) if seen else Pass()"
+    body = f"{READ}\nseen = [name for name in os.environ if name.startswith(('AWS_', 'MODELWARDEN_'))]\nreturn Unknown(str(seen)) if seen else Pass()"
     bundle({"rule.py": python("ACME-01", body)})
-    done = gate(ids=("ACME-01",), env={"AWS_SECRET_ACCESS_KEY": "secret", "AWS_ACCESS_KEY_ID": "id"})
+    done = gate(
+        ids=("ACME-01",),
+        env={"AWS_SECRET_ACCESS_KEY": "secret", "AWS_ACCESS_KEY_ID": "id", "MODELWARDEN_EXTERNAL_ID": "hush"},
+    )
     assert (done.code, done.findings()["ACME-01"]["reason"]) == (0, "")
 
 

@@ -73,6 +73,8 @@ def entry() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; nothing is raised and no traceback is printed."""
     try:
+        for argument in arguments:
+            _check_text(argument)
         code = main.main(args=arguments, prog_name="modelwarden", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else OK  # click hands `context.exit(code)` back as a value
@@ -86,10 +88,26 @@ def run(arguments: list[str]) -> int:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "modelwarden"
         return _say(_lower(error.format_message()), f"`{command} --help` shows the usage", USAGE)
     except (BrokenPipeError, SystemExit):  # click turns a closed pipe into SystemExit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _say("the output was closed before it was written", "write it to a file with `-o FORMAT=FILE`", INTERNAL)
+        return _unwritten("it was closed")
+    except OSError as error:
+        # Every file that is opened names itself in its error; what has no name is the output.
+        return _unwritten(error.strerror or "") if error.filename is None else _defect(error)
     except Exception as error:  # noqa: BLE001 - the outermost frame: a defect is told in one line and is exit 4
         return _defect(error)
+
+
+def _check_text(argument: str) -> None:
+    """Raises UserError for bytes that no document could hold later, neither as a path nor as a name."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"`{argument}` is not UTF-8", "correct the name, or the encoding of the terminal") from error
+
+
+def _unwritten(why: str) -> int:
+    """The interpreter would try to write the rest once more when it ends, and end with a code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _say(f"the output could not be written: {why}", "write it to a file with `-o FORMAT=FILE`", INTERNAL)
 
 
 def _say(message: str, help_: str, code: int) -> int:

@@ -12,6 +12,7 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import collect_options
+from modelwarden.cli.output import write_text
 from modelwarden.document import to_document
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Unknown
@@ -52,12 +53,7 @@ def evidence(
     if output is None:
         click.echo(text, nl=False)
     else:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"{output}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
-            ) from error
+        write_text(output, text)
     unread = _unread(found)
     print(f"{len(found.facts)} facts, {unread} unknown; {len(collector.ledger)} APIs read", file=sys.stderr)
     context.exit(3 if unread else 0)

@@ -11,6 +11,7 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
+from modelwarden.cli.output import write_text
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
@@ -52,9 +53,10 @@ def gate(context: click.Context, /, **options: Any) -> None:
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(started), finished=now())
     path = write(run, house.settings.runs or Path(".modelwarden/runs"))
-    for format_, file in outputs:
-        _write(file, render(run, format_))
+    # The answer first: a file that cannot be written must not hide it.
     click.echo(render(run, options["format_"], color=_color()), nl=False)
+    for format_, file in outputs:
+        write_text(file, render(run, format_))
     print(f"run {run.id} recorded in {path}", file=sys.stderr)
     if options["enforce"]:
         _enforce(house, run)
@@ -100,15 +102,6 @@ def _output(text: str) -> tuple[str, Path]:
     if not separator or not file or format_ not in FORMATS:
         raise UserError(f"-o: `{text}` is not FORMAT=FILE", f"formats are {', '.join(FORMATS)}")
     return format_, Path(file)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
-        ) from error
 
 
 def _color() -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from modelwarden.cli.options import now
+from modelwarden.cli.output import write_text
 from modelwarden.errors import UserError
 from modelwarden.render.page import page
 from modelwarden.run import read
@@ -27,10 +28,5 @@ def report(runs: tuple[Path, ...], title: str, output: Path) -> None:
             f"{', '.join(map(str, runs))}: holds no run", "`modelwarden gate` records each run in .modelwarden/runs"
         )
     text = page([read(file) for file in files], title=title, generated_at=now())
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{output}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
-        ) from error
+    write_text(output, text)
     print(f"{len(files)} runs on one page: {output}", file=sys.stderr)

@@ -8,11 +8,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from itertools import islice
 from typing import Any, Final, Literal
 
+from modelwarden import builtin
 from modelwarden.card_text import visible_characters
+from modelwarden.collect.text import unique, whole
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 from modelwarden.facts import escape, kinds
 
@@ -47,13 +48,13 @@ def parse_card(text: str, origin: Origin, status: str | None, source: Source) ->
         ),
     }
     try:
-        document = _decode(text)
+        document = decode(text)
     except ValueError as error:
         return {
             **no_card(Unknown("malformed", source)),
             **facts,
             "/card/state": Present("malformed", source),
-            "/card/problem": Present(_plain(str(error)), source),
+            "/card/problem": Present(whole(str(error)), source),
         }
     facts |= {"/card/state": Present("valid", source), "/card/problem": Absent(source)}
     facts["/card/schema_errors"] = Present(tuple(schema_errors(document, origin)), source)
@@ -70,7 +71,7 @@ def metadata_only(content: Mapping[str, Any], status: str | None, source: Source
     uses = content.get("intended_uses")
     rating = uses.get("risk_rating") if isinstance(uses, dict) else None
     if isinstance(rating, str):
-        facts[f"{_CONTENT}intended_uses/risk_rating"] = Present(_plain(rating), source)
+        facts[f"{_CONTENT}intended_uses/risk_rating"] = Present(whole(rating), source)
     return facts
 
 
@@ -80,7 +81,7 @@ def _patterns() -> list[str]:
     ]
 
 
-def _decode(text: str) -> dict[str, Any]:
+def decode(text: str) -> dict[str, Any]:
     """The card as an object; one that was encoded twice is decoded twice.
 
     Raises:
@@ -89,9 +90,9 @@ def _decode(text: str) -> dict[str, Any]:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"longer than {MAX_CHARACTERS} characters")
     try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
+        document = json.loads(text, object_pairs_hook=unique, parse_constant=_constant)
         if isinstance(document, str):
-            document = json.loads(document, object_pairs_hook=_unique, parse_constant=_constant)
+            document = json.loads(document, object_pairs_hook=unique, parse_constant=_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except ValueError as error:
@@ -112,13 +113,6 @@ def _deeper(document: Any, levels: int) -> bool:
     return bool(found)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
 def _constant(name: str) -> float:
     """NaN and the infinities are no JSON; they are kept for the schema to refuse."""
     return float(name.replace("Infinity", "inf"))
@@ -129,9 +123,9 @@ def _validator(origin: Origin) -> Any:
     import jsonschema
 
     name = "model_card.schema.json" if origin == "package" else "model_card_standalone.schema.json"
-    schema = json.loads((files("modelwarden.builtin.reports.schemas") / name).read_text())
+    schema = json.loads(builtin.read("reports.schemas", name))
     if origin == "standalone":
-        base = json.loads((files("modelwarden.builtin.reports.schemas") / "model_card.schema.json").read_text())
+        base = json.loads(builtin.read("reports.schemas", "model_card.schema.json"))
         base["properties"]["model_overview"]["properties"] |= schema["properties"]["model_overview"]["properties"]
         base["properties"]["model_package_details"] = schema["properties"]["model_package_details"]
         schema = base
@@ -149,7 +143,7 @@ def schema_errors(document: Mapping[str, Any], origin: Origin) -> list[str]:
     )
     # A card of nothing but violations has thousands; the first ones are enough to refuse it.
     found = [*islice(numbers, _MAX_ERRORS), *islice(violations, _MAX_ERRORS)]
-    return sorted({_plain(error)[:200] for error in found})[:20]
+    return sorted({whole(error)[:200] for error in found})[:20]
 
 
 def _said(error: Any) -> str:
@@ -194,9 +188,9 @@ def _content(document: Mapping[str, Any], source: Source) -> dict[str, Fact]:
     blank: list[str] = []
     for path, text in _texts(document, ""):
         pointer = "/card/content" + path
-        if facts.get(pointer) != Present(_plain(text), source):
+        if facts.get(pointer) != Present(whole(text), source):
             pointer = _free(path)
-            facts[pointer] = Present(_plain(text), source)
+            facts[pointer] = Present(whole(text), source)
         pointers.append(pointer)
         if not visible_characters(text):
             blank.append(pointer)
@@ -208,7 +202,7 @@ def _content(document: Mapping[str, Any], source: Source) -> dict[str, Fact]:
 def _free(path: str) -> str:
     """The pointer of a text that is no field of the dictionary."""
     # A star would read as a pattern, and a lone surrogate as nothing at all.
-    return "/card/text/" + _plain(escape(path[1:])).replace("*", "%2A")
+    return "/card/text/" + whole(escape(path[1:])).replace("*", "%2A")
 
 
 def _field(document: Mapping[str, Any], pattern: str, source: Source) -> Fact:
@@ -226,9 +220,9 @@ def _typed(value: Any, type_: str, source: Source) -> Fact:
     if value is None:
         return Absent(source)
     if type_ == "string" and isinstance(value, str):
-        return Present(_plain(value), source)
+        return Present(whole(value), source)
     if type_ == "list" and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return Present(tuple(map(_plain, value)), source)
+        return Present(tuple(map(whole, value)), source)
     return Unknown("wrong type", source)
 
 
@@ -260,7 +254,7 @@ def _metrics(value: Any, groups: dict[str, set[str]]) -> int:
         if numbers and isinstance(name, str):
             for kind, pattern in _GROUPS.items():
                 if pattern.search(name):
-                    groups[kind].add(_plain(name))
+                    groups[kind].add(whole(name))
     return found
 
 
@@ -285,8 +279,3 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _texts(inner, f"{path}/{index}")
-
-
-def _plain(text: str) -> str:
-    """Text that every encoder takes: lone surrogates are spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

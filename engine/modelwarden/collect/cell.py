@@ -62,7 +62,7 @@ class Lookups:
             answer = ask()
             keep = isinstance(answer, Answer) or answer.state == "read"
             future.set_result(answer)
-        except BaseException as error:
+        except BaseException as error:  # whoever waits for this answer must be told too; it goes on as it came
             future.set_exception(error)
             raise
         finally:

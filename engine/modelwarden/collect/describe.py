@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -154,10 +153,8 @@ def _standalone(cell: Cell, described: Description) -> CardText | Fact:
 
 
 def _object(text: str) -> Mapping[str, Any] | None:
-    """A card's text as an object, also if it was encoded twice; None where it is none."""
+    """A card's text as an object, just as the facts of the card are read; None where it is none."""
     try:
-        found = json.loads(text)
-        found = json.loads(found) if isinstance(found, str) else found
-    except (ValueError, RecursionError):
+        return card.decode(text)
+    except ValueError:
         return None
-    return found if isinstance(found, dict) else None

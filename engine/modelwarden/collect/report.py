@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+from modelwarden.collect.text import unique
 from modelwarden.evidence import Absent, Fact, Present, Source
 
 MAX_BYTES: Final = 20_000_000
@@ -40,7 +41,7 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
     try:
         # NaN and Infinity are no JSON, but Python's own writer emits them, and so do reports: the number parser judges.
-        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique)
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=unique)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
@@ -50,13 +51,6 @@ def _parse(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError(f"a JSON {type(document).__name__} instead of an object")
     return document
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
 
 
 def plain(text: str) -> str:

@@ -13,6 +13,18 @@ def whole(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of which no reader sees another value than the next one does (`object_pairs_hook`).
+
+    Raises:
+        ValueError: a key stands twice; the message names no content, which may be sensitive.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
 def text_fact(value: Any, source: Source) -> Fact:
     """A text; absent where the answer has none or an empty one."""
     return Present(whole(value), source) if isinstance(value, str) and value else Absent(source)

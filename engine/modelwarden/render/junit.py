@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from msgspec.structs import asdict
+
 from modelwarden.finding import Ruling
 from modelwarden.render.text import block, count, coverage, headline, notes, printable, short, title_of, unread, waived
 from modelwarden.run import Run
@@ -91,5 +93,5 @@ def _properties(run: Run) -> Iterator[tuple[str, str]]:
         ("asserted", ", ".join(decision.asserted)),
         ("off", ", ".join(decision.off)),
     )
-    for name in decision.digests.__struct_fields__:
-        yield f"digest.{name}", getattr(decision.digests, name)
+    for name, digest in asdict(decision.digests).items():
+        yield f"digest.{name}", digest

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec.structs import asdict
+
 from modelwarden.finding import Ruling
 from modelwarden.render.text import (
     block,
@@ -133,7 +135,7 @@ def _record(run: Run) -> str:
         f"package   {printable(decision.package)}",
         f"request   {request.stage} ({request.moment}) as of {printable(request.as_of)}",
         f"run       {printable(run.id)}",
-        *(f"{name:<9} {getattr(decision.digests, name)}".rstrip() for name in decision.digests.__struct_fields__),
+        *(f"{name:<9} {digest}".rstrip() for name, digest in asdict(decision.digests).items()),
         *(f"{name:<9} {printable(version)}" for name, version in run.versions.items()),
     ]
     return f"<details><summary>record</summary>\n\n{fenced(lines)}\n\n</details>"

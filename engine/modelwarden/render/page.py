@@ -6,9 +6,11 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
+from modelwarden import builtin
 from modelwarden.finding import Observation, Ruling
 from modelwarden.render.cause import help_for
 from modelwarden.render.text import kind_of, printable, short
@@ -22,12 +24,11 @@ def page(runs: Sequence[Run], *, title: str, generated_at: str) -> str:
     """The page; packages stand worst first, then by account, region and name."""
     import jinja2
 
-    folder = files("modelwarden.builtin.reports.templates")
-    style = (folder / "page.css").read_text(encoding="utf-8")
+    style = builtin.read("reports.templates", "page.css").decode()
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string((folder / "decisions.html").read_text(encoding="utf-8"))
+    template = environment.from_string(builtin.read("reports.templates", "decisions.html").decode())
     ordered = sorted(runs, key=lambda run: (ORDER.index(run.decision.verdict), _by_version(run), run.id))
     counts = Counter(run.decision.verdict for run in runs)
     text: str = template.render(
@@ -79,7 +80,7 @@ def _package(run: Run, number: int) -> dict[str, Any]:
         "notices": [printable(notice) for notice in decision.notices],
         "advisory": decision.advisory,
         "asserted": ", ".join(decision.asserted),
-        "digests": [(name, getattr(decision.digests, name)) for name in decision.digests.__struct_fields__],
+        "digests": list(asdict(decision.digests).items()),
         "ledger": [
             {"api": row.api, "where": f"{row.account} {row.region}", "state": row.state, "error": printable(row.error)}
             for row in run.ledger

@@ -6,7 +6,9 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-from modelwarden.finding import ControlInfo, Ruling
+from msgspec.structs import asdict
+
+from modelwarden.finding import EXIT_CODES, ControlInfo, Ruling
 from modelwarden.render.cause import fingerprint
 from modelwarden.render.json import dump
 from modelwarden.render.markdown import inline
@@ -25,7 +27,6 @@ from modelwarden.render.text import (
 from modelwarden.run import Run
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-EXIT_CODES: Final = {"allow": 0, "flag": 0, "block": 1, "undecided": 3}
 
 _KINDS: Final = {"fail": "fail", "unknown": "open", "pass": "pass", "not-applicable": "notApplicable"}
 _SCORES: Final = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0"}
@@ -171,5 +172,5 @@ def _about(run: Run) -> dict[str, Any]:
         "advisory": decision.advisory,
         "asserted": list(decision.asserted),
         "off": list(decision.off),
-        "digests": {name: getattr(decision.digests, name) for name in decision.digests.__struct_fields__},
+        "digests": asdict(decision.digests),
     }

@@ -99,7 +99,7 @@ def answer(environ: dict[str, Any], request: Request, account: str) -> Answer:
 
     try:
         body = b"".join(_application()(asked, start_response))
-    except Exception as error:
+    except Exception as error:  # moto raises anything where it has gaps, and a gap is answered with 501
         raise NotSimulated(request.name) from error
     status, headers = int(started[0].split()[0]), {k: v for k, v in started[1] if k.lower() not in _HOP_BY_HOP}
     html = headers.get("Content-Type", "").startswith("text/html")

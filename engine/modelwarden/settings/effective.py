@@ -19,11 +19,11 @@ from modelwarden.finding import AppliedWaiver, Finding, Level
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Request
 from modelwarden.scope import Subject, subject_of
-from modelwarden.settings.layer import Layer, Source
+from modelwarden.settings.layer import REDACTED, SECRET, Layer, Source
 from modelwarden.settings.reading import Collect, Enforce, collect_of, enforce_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
 from modelwarden.settings.sources import Sources
-from modelwarden.toml import SettingsError
+from modelwarden.toml import SettingsError, Table
 from modelwarden.waiver import LONGEST, Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
@@ -234,7 +234,7 @@ class Settings(Struct, frozen=True, dict=True):
                     "name": layer.name,
                     "path": layer.path,
                     "digest": layer.digest,
-                    "document": toml.plain({k: v for k, v in layer.source.document.items() if k != "waiver"}),
+                    "document": toml.plain(_recorded(layer.source.document)),
                     "waivers": [{"path": path, "waiver": toml.plain(entry)} for path, entry in layer.source.waivers],
                 }
                 for layer in self.layers
@@ -307,6 +307,15 @@ class Settings(Struct, frozen=True, dict=True):
             return {}
         table = recommended()
         return {id_: {stage: str(setting) for stage, setting in row.items()} for id_, row in table.items()}
+
+
+def _recorded(document: Table) -> Table:
+    """Without waivers, which stand beside it, and without what is secret; neither is in the digest of the settings."""
+    kept = {key: value for key, value in document.items() if key != "waiver"}
+    for name in ("collect", "enforce"):
+        if SECRET in kept.get(name, {}):
+            kept[name] = {**kept[name], SECRET: REDACTED}
+    return kept
 
 
 def instant(text: str) -> datetime | None:

@@ -28,6 +28,9 @@ AUTHORITY: Final = {
 """Settings of the first layer -> what a layer below is told."""
 COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds")
 ENFORCE: Final = ("role", "external_id")
+SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
+"""Shared with the accounts and nobody else: neither shown nor recorded."""
+REDACTED: Final = "(not shown)"
 KEYS: Final = ("profile", "enforcement", "parameters", "scope", "bundle", "collect", "enforce", "runs", *AUTHORITY)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from modelwarden import toml
-from modelwarden.settings.layer import Layer
+from modelwarden.settings.layer import REDACTED, SECRET, Layer
 from modelwarden.toml import SettingsError, quoted
 
 
@@ -52,8 +52,9 @@ def _said(layers: Sequence[Layer], table: str) -> dict[str, Any]:
             where = f"{layer.path}: `{table}.{key}`"
             value = _collect_value(key, raw, where)
             if key in found and found[key][1].name == "organization" and found[key][0] != value:
+                mine, theirs = (REDACTED if key == SECRET else quoted(said) for said in (value, found[key][0]))
                 raise SettingsError(
-                    f"{where}: {quoted(value)} contradicts {quoted(found[key][0])} of the organization layer",
+                    f"{where}: {mine} contradicts {theirs} of the organization layer",
                     "leave it out, or have it changed there",
                 )
             found[key] = value, layer

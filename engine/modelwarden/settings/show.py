@@ -11,7 +11,7 @@ from modelwarden import toml
 from modelwarden.enforcement import Enforcement, Setting, of_profile
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
-from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, Layer
+from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SECRET, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
 
 
@@ -52,7 +52,9 @@ def rows(settings: Settings) -> list[Row]:
     found += [Row("delegated_parameters", list(first.delegated), first.label)] if first.delegated else []
     for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
         documents = [(one.source.document.get(table, {}), one.label) for one in layers]
-        said = [(document[key], label) for document, label in documents if key in document]
+        said = [
+            (REDACTED if key == SECRET else document[key], label) for document, label in documents if key in document
+        ]
         found += [_row(f"{table}.{key}", said)] if said else []
     found += [Row("bundle", str(path), "all layers") for path in settings.bundle_paths]
     return found + [
