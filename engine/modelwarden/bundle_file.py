@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from modelwarden import builtin
 from modelwarden.problem import Problem
+from modelwarden.toml import encodable
 
 Origin = Literal["built-in", "user"]
 
@@ -87,6 +88,9 @@ def _belongs(entry: Path, root: Path) -> bool:
 
 
 def _text(entry: Path, path: str, problems: list[Problem]) -> str | None:
+    if not encodable(path):
+        problems.append(Problem("unreadable", path, 0, "its name is not UTF-8", "rename it: records name a file"))
+        return None
     what, help_ = "", ""
     try:
         with entry.open("rb") as file:

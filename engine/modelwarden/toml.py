@@ -84,6 +84,15 @@ def plain(value: Any) -> Any:
             return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
+def encodable(text: str) -> bool:
+    """Whether it is text: bytes of a name or a variable that are not UTF-8 arrive as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(value: object) -> str:
     """One line without control characters, cut at 300 characters."""
     text = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))

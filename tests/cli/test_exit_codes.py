@@ -272,6 +272,7 @@ MISTAKES: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "enforcing what was asserted": (["--enforce"], {}, "asserted"),
     "as of no time": (["--as-of", "yesterday"], {}, "yesterday"),
     "principal that is none": (["--principal", "alice"], {}, "alice"),
+    "variable that is no text": ([], {"env": {"MODELWARDEN_RUNS": "\udcff"}}, "`MODELWARDEN_RUNS` is not UTF-8"),
     "unknown variable": ([], {"env": {"MODELWARDEN_PROFIL": "strict"}}, "MODELWARDEN_PROFIL"),
     "unknown option": (["--frobnicate"], {}, "--frobnicate"),
     "unset parameter in the wrong type": ([], {"settings": '[parameters]\nrequired_tags = "owner"\n'}, "required_tags"),

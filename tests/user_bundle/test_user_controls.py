@@ -154,6 +154,14 @@ def test_two_bundles_of_one_name_are_refused(bundle: Callable[..., Path], run: C
     assert done.err.splitlines()[0] == "error: more/house: another bundle is called `house` too"
 
 
+def test_a_file_whose_name_is_no_text_is_refused(bundle: Callable[..., Path], run: Callable[..., Done]) -> None:
+    bundle({"\udcff.cedar": cedar("ACME-01", "resource has package.status", "/package/status")})
+    for command in (["gate", "e.json", "--to", "Production", "--bundle", "house"], ["lint", "house"]):
+        done = run(*command)
+        assert done.code == 2
+        assert "house/\\u{dcff}.cedar: its name is not UTF-8" in done.out + done.err
+
+
 VALUES: dict[str, Value] = {
     "string": "x",
     "time": "2026-11-22T00:00:00Z",

@@ -98,10 +98,10 @@ def run(arguments: list[str]) -> int:
 
 def _check_text(argument: str) -> None:
     """Raises UserError for bytes that no document could hold later, neither as a path nor as a name."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"`{argument}` is not UTF-8", "correct the name, or the encoding of the terminal") from error
+    from modelwarden.toml import encodable
+
+    if not argument.isascii() and not encodable(argument):
+        raise UserError(f"`{argument}` is not UTF-8", "correct the name, or the encoding of the terminal")
 
 
 def _unwritten(why: str) -> int:

@@ -127,6 +127,8 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
             raise SettingsError(f"environment: unknown variable {quoted(name)}", toml.suggest(name, _VARIABLES))
         if not environment[name].strip():
             raise SettingsError(f"environment: `{name}` is empty", "set it or unset it")
+        if not toml.encodable(environment[name]):
+            raise SettingsError(f"environment: `{name}` is not UTF-8", "correct its encoding")
         found[name.removeprefix(PREFIX)] = environment[name]
     return found
 
