@@ -204,11 +204,23 @@ def decision_schema() -> Schema:
             "advisory": {"type": "boolean"},
             "asserted": {"type": "array", "items": {"enum": ["evidence", "principal", "as_of"]}},
             "off": _TEXTS,
+            "rollback": _rollback(),
             "digests": _digests(),
             "coverage": _ledger(),
             "versions": {"type": "object", "additionalProperties": _TEXT},
         }
     )
+
+
+def _rollback() -> Schema:
+    earlier = {
+        **dict.fromkeys(("run", "decided_by"), _TEXT),
+        "verdict": {"enum": ["allow", "flag"]},
+        "moment": {"enum": list(MOMENTS)},
+        "decided_at": _TIME,
+        "bundle": _DIGEST,
+    }
+    return {"anyOf": [{"type": "null"}, _record(earlier)]}
 
 
 def run_schema() -> Schema:
@@ -223,6 +235,7 @@ def run_schema() -> Schema:
         "asserted": _TEXTS,
         "notices": _TEXTS,
         "off": _TEXTS,
+        "rollback": _rollback(),
     }
     texts = dict.fromkeys(("id", "title", "rationale", "remediation", "source", "since", "path", "expected"), _TEXT)
     lists = dict.fromkeys(("reads", "parameters", "moments", "undecidable_without"), _TEXTS)

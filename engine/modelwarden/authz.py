@@ -1,4 +1,4 @@
-"""Authorisation: who may approve at a risk rating, grant a waiver or break the glass. Cedar decides; the default is no.
+"""Authorisation: who may approve at a risk rating, grant a waiver, break the glass or roll back. Cedar decides; the default is no.
 
 Cedar's patterns cannot come from parameters, so lists of who may become groups: whoever a list names is a member of
 `Modelwarden::Group::"<parameter>"`, and the policies in `policies/authz/` speak of groups.
@@ -24,6 +24,7 @@ APPROVERS: Final = {"Low": "approvers_low", "Medium": "approvers_medium", "High"
 """Effective risk rating -> the parameter that lists who may approve."""
 GRANTERS: Final = "waiver_approvers"
 BREAKERS: Final = "break_glass_approvers"
+ROLLERS: Final = "rollback_approvers"
 
 _ARN_PARTS: Final = 6
 _ROLE_PATH: Final = re.compile(r"^role/.*/")
@@ -71,6 +72,31 @@ def may_approve(
         why = risk.reason if isinstance(risk, Unknown) else "absent"
         return Authorized((f"the effective risk rating is unknown: {why}", *refusal), "make the model card readable")
     return _not_approver(principal, str(risk.value), groups, refusal, rules)
+
+
+def refused_rollback(
+    authorizer: Authorizer,
+    principal: Principal | Unknown | None,
+    package: str,
+    stage: Stage,
+    failed: Iterable[str],
+    rules: Parameters,
+) -> str:
+    """Why the principal may not roll back to a package whose controls `failed`, empty where it may."""
+    if not isinstance(principal, Principal) or principal.state != "proven":
+        return "who rolls back is not proven"
+    groups = [ROLLERS] if _named(principal.principal, _listed(rules, ROLLERS)) else []
+    resource = _entity("Rollback", package, {"stage": stage, "failed": list(failed)})
+    refusal = _refusal(authorizer, "may_roll_back", _principal(principal, groups), resource, rules)
+    if not refusal:
+        return ""
+    if ROLLERS in rules.parameters_unknown:
+        return f"parameter {ROLLERS} cannot be told: {rules.parameters_unknown[ROLLERS]}"
+    if not groups:
+        return (
+            f"`{principal.principal}` may not roll back: parameter {ROLLERS} of the organization layer does not list it"
+        )
+    return f"`{principal.principal}` may not roll back: {'; '.join(refusal)}"
 
 
 def refused_waiver(authorizer: Authorizer, waiver: Waiver, rules: Parameters) -> str:
@@ -131,7 +157,7 @@ def _refusal(
     authorizer: Authorizer, action: str, principal: Mapping[str, Any], resource: Mapping[str, Any], rules: Parameters
 ) -> tuple[str, ...]:
     """Empty for Allow without any error."""
-    lists = (*APPROVERS.values(), GRANTERS, BREAKERS)
+    lists = (*APPROVERS.values(), GRANTERS, BREAKERS, ROLLERS)
     listed = [name for name in lists if name in rules.parameters or name in rules.parameters_unknown]
     request = {
         "principal": principal["uid"],

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from modelwarden.evidence import Evidence, Fact, digest
-from modelwarden.finding import AppliedWaiver, Decision, Digests, Effect, Finding, Level, Ruling, Verdict
+from modelwarden.finding import AppliedWaiver, Decision, Digests, Effect, Finding, Level, Rollback, Ruling, Verdict
 from modelwarden.material import material_digest
 from modelwarden.request import Principal, Request
 
@@ -39,9 +39,11 @@ def decide(
     evidence_asserted: bool = False,
     off: Sequence[str] = (),
     notices: Sequence[str] = (),
+    rollback: Rollback | None = None,
 ) -> Decision:
-    """The decision; `off` are the controls that the settings switched off."""
-    rulings = tuple(sorted((_rule(finding, rules) for finding in findings), key=lambda ruling: ruling.finding.control))
+    """The decision; `off` are the controls that the settings switched off, `rollback` one that was authorised."""
+    judged = (_rule(finding, rules, rollback) for finding in findings)
+    rulings = tuple(sorted(judged, key=lambda ruling: ruling.finding.control))
     verdict = _verdict(rulings)
     asserted = (
         *(("evidence",) if evidence_asserted else ()),
@@ -58,6 +60,7 @@ def decide(
         asserted=asserted,
         notices=(*notices, *_notices(rulings, off)),
         off=tuple(sorted(off)),
+        rollback=rollback,
     )
 
 
@@ -75,12 +78,15 @@ def digests_of(
     )
 
 
-def _rule(finding: Finding, rules: Rules) -> Ruling:
+def _rule(finding: Finding, rules: Rules, rollback: Rollback | None) -> Ruling:
     level, why = rules.level(finding.control)
     if finding.outcome in ("pass", "not-applicable"):
         return Ruling(finding, level, "none", why)
     waiver = rules.waiver(finding)
-    return Ruling(finding, level, _effect(finding, level, waiver), why, waiver)
+    effect = _effect(finding, level, waiver)
+    if effect == "blocks" and rollback is not None:
+        return Ruling(finding, level, "flags", f"{why}; rollback to run {rollback.run}", waiver)
+    return Ruling(finding, level, effect, why, waiver)
 
 
 def _effect(finding: Finding, level: Level, waiver: AppliedWaiver | None) -> Effect:

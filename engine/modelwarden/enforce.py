@@ -19,6 +19,7 @@ from modelwarden.evidence import Evidence, Present
 from modelwarden.finding import Decision
 from modelwarden.gate import House, collector_of
 from modelwarden.material import PATTERNS, material_digest
+from modelwarden.precedent import binding
 from modelwarden.request import Principal
 from modelwarden.run import Run
 
@@ -36,10 +37,11 @@ class NotEnforced(UserError):
     help = "the decision itself stands; it is recorded with its run"
 
 
-def enforce(house: House, run: Run) -> str:
+def enforce(house: House, run: Run, *, kept: bool = True) -> str:
     """Write the decision of a run back, and say in one line what was done.
 
-    An allow or flag approves, a block rejects, and undecided leaves everything as it is.
+    An allow or flag approves, a block rejects, and undecided leaves everything as it is. `kept`: False where the
+    organization keeps its decisions and could not keep this one, which then approves nothing.
 
     Raises:
         NotEnforced: something was asserted, changed or not permitted, or AWS refused; nothing was written.
@@ -50,7 +52,7 @@ def enforce(house: House, run: Run) -> str:
         return "undecided: the approval status stays as it is"
     wanted: Status = "Rejected" if decision.verdict == "block" else "Approved"
     if wanted == "Approved":
-        _check_authority(decision)
+        _check_authority(decision, kept)
     collector = collector_of(house)
     status, said = _read_again(collector, decision, wanted)
     if status == wanted and (wanted == "Rejected" or _is_said(decision, said)):
@@ -69,7 +71,8 @@ def description(run: Run, principal: Principal | None) -> str:
     parts = [
         f"modelwarden: {decision.verdict} for {decision.request.stage} by {who}",
         f"run {run.id}",
-        _binding(decision),
+        binding(decision),
+        *([f"rollback to run {decision.rollback.run}"] if decision.rollback else []),
         *(["advisory settings"] if decision.advisory else []),
         *_why(decision),
     ]
@@ -77,15 +80,10 @@ def description(run: Run, principal: Principal | None) -> str:
     return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - 3] + "..."
 
 
-def _binding(decision: Decision) -> str:
-    """The words of a description that say what an approval is for."""
-    return f"material {decision.digests.material or 'not fully read'}"
-
-
 def _is_said(decision: Decision, said: str) -> bool:
     """Whether an approval is for this very material and stage; one that names others, or nothing, is given anew."""
     head, *rest = said.split("; ")
-    return f" for {decision.request.stage} by " in head and _binding(decision) in rest
+    return f" for {decision.request.stage} by " in head and binding(decision) in rest
 
 
 def _why(decision: Decision) -> list[str]:
@@ -118,8 +116,13 @@ def _check(house: House, decision: Decision) -> None:
         )
 
 
-def _check_authority(decision: Decision) -> None:
+def _check_authority(decision: Decision, kept: bool) -> None:
     """A judged party that brings its own settings could allow itself anything."""
+    if not kept:
+        raise NotEnforced(
+            "not approved: the run could not be kept where the organization keeps its decisions",
+            "let whoever gates write below `records`, and gate again",
+        )
     if decision.advisory:
         raise NotEnforced(
             f"not approved: the {decision.verdict} is advisory, since no pinned organization layer stands behind the settings",

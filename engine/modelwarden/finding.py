@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from modelwarden.evidence import Absent, Fact, Present, Unknown
-from modelwarden.request import Request
+from modelwarden.request import Moment, Request
 
 Outcome = Literal["pass", "fail", "unknown", "not-applicable"]
 Level = Literal["block", "flag", "off"]
@@ -87,6 +87,20 @@ class Digests(Struct, frozen=True):
     Empty where a part of it is unknown."""
 
 
+class Rollback(Struct, frozen=True):
+    """The earlier decision that a rollback returns to: what was allowed once, and is the very same material still."""
+
+    run: str
+    verdict: Literal["allow", "flag"]
+    moment: Moment
+    decided_at: str
+    """UTC."""
+    decided_by: str
+    """The principal of that run, as its ARN."""
+    bundle: str
+    """`sha256:<hex>` of the controls that allowed it."""
+
+
 class Decision(Struct, frozen=True):
     """The answer for one package and one request. Exit code: `allow` and `flag` 0, `block` 1, `undecided` 3."""
 
@@ -104,6 +118,8 @@ class Decision(Struct, frozen=True):
     """Said once for the whole decision: unset parameters, controls that are off, why it is undecided."""
     off: tuple[str, ...] = ()
     """Controls that the settings switched off."""
+    rollback: Rollback | None = None
+    """Set where this is a rollback: what fails flags instead of blocking."""
 
     def count(self) -> Mapping[str, int]:
         """`blocked, flagged, unknown, passed, not_applicable` -> number of findings; each finding counts once."""

@@ -8,31 +8,38 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from modelwarden import __version__, cedar
 from modelwarden.arn import parse_arn
 from modelwarden.attributes import RISK_POINTER
-from modelwarden.authz import refused_waiver
+from modelwarden.authz import refused_rollback, refused_waiver
 from modelwarden.catalog import Bundle, load_bundle
 from modelwarden.decide import decide, digests_of
 from modelwarden.document import read_document
 from modelwarden.errors import UserError
 from modelwarden.evaluate import evaluate, subject
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
-from modelwarden.finding import EXIT_CODES, Finding, Verdict
+from modelwarden.finding import EXIT_CODES, Finding, Rollback, Verdict
 from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
+from modelwarden.material import material_digest
 from modelwarden.request import Moment, Principal, Request, Stage
 from modelwarden.run import Run
 from modelwarden.settings import Settings, read_sources
 from modelwarden.snapshot import LedgerRow
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from modelwarden.collect import Collector
+    from modelwarden.settings import Effective
+    from modelwarden.store import Records
 
 _PRINCIPAL: Final = "/request/principal/"
 _APPROVER: Final = "/approver/"
+_RECORDED: Final = ("/approval/status", "/approval/description")
+"""What a record of the approval is compared with."""
 LATEST: Final = "9999-12-31T00:00:00Z"
 """A time after every `block_from`."""
 
@@ -65,6 +72,8 @@ class Question(Struct, frozen=True):
     """ARN, asserted; None: whoever the credentials prove."""
     as_of: str | None = None
     """Asserted time; None: now."""
+    rollback: bool = False
+    """Whether to return to what was allowed once."""
     record: Path | None = None
     replay: Path | None = None
 
@@ -76,6 +85,8 @@ class Observed(Struct, frozen=True):
     reference: Mapping[str, Fact]
     principal: Principal | Unknown | None
     ledger: Sequence[LedgerRow] = ()
+    precedent: Rollback | Unknown | None = None
+    """For a rollback, what it returns to; None where there is nothing."""
 
 
 def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
@@ -101,6 +112,24 @@ def fetch_pack(location: str) -> bytes:
     from modelwarden.collect.pack import fetch_pack as fetch
 
     return fetch(location)
+
+
+def keep(house: House, run: Run) -> str | None:
+    """Keep a run where the organization keeps those that count; where it is now, None where this one does not count.
+
+    Raises:
+        NotKept: it could not be written.
+    """
+    if not house.settings.records:
+        return None
+    from modelwarden import precedent
+    from modelwarden.store import records_at
+
+    if not precedent.counts(run):
+        return None
+
+    # A collector of its own: what is written is no answer to record, and its calls are not the run's.
+    return records_at(house.settings.records, collector_of(house).aws).keep(run)
 
 
 def is_arn(target: str) -> bool:
@@ -141,22 +170,68 @@ def collect(collector: Collector, house: House, question: Question) -> Observed:
     reads = needed_facts(house, question)
     package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
     principal: Principal | Unknown | None = _asserted(question)
-    if principal is None and any(pattern.startswith(_PRINCIPAL) for pattern in reads):
+    if principal is None and (question.rollback or any(pattern.startswith(_PRINCIPAL) for pattern in reads)):
         principal = collector.caller()
+    with ThreadPoolExecutor(2) as beside:
+        approval = beside.submit(_newest_approval, collector, house, question, package)
+        evidence, reference = _read(collector, house, question, package, reads, beside)
+        evidence = _with_approver(evidence, approval.result(), question)
+    precedent = _precedent(collector, house, question, evidence) if question.rollback else None
+    return Observed(evidence, reference, principal or Unknown("not asked for"), collector.ledger, precedent)
+
+
+def _read(
+    collector: Collector, house: House, question: Question, package: list[str], reads: list[str], beside: Executor
+) -> tuple[Evidence, Mapping[str, Fact]]:
+    """Evidence and reference. Which base images count may depend on the package, but seldom does: they are read beside
+    it, and again if it did."""
     if not any(pattern.startswith("/reference/") for pattern in reads):
-        return Observed(collector.package(question.target, package), {}, _told(principal), collector.ledger)
-    # Which base images count may depend on the package, but seldom does: they are read beside it, and again if it did.
+        return collector.package(question.target, package), {}
     expected = _base_images(house, Evidence(question.target, parse_arn(question.target).facts()), question)
-    with ThreadPoolExecutor(1) as beside:
-        early = beside.submit(collector.reference, expected)
-        evidence = collector.package(question.target, package)
+    early = beside.submit(collector.reference, expected)
+    evidence = collector.package(question.target, package)
     images = _base_images(house, evidence, question)
-    reference = early.result() if images == expected else collector.reference(images)
-    return Observed(evidence, reference, _told(principal), collector.ledger)
+    return evidence, early.result() if images == expected else collector.reference(images)
 
 
-def _told(principal: Principal | Unknown | None) -> Principal | Unknown:
-    return principal or Unknown("not asked for")
+def _records(collector: Collector, house: House) -> Records | None:
+    from modelwarden.store import records_at
+
+    return records_at(house.settings.records, collector.aws) if house.settings.records else None
+
+
+def _newest_approval(
+    collector: Collector, house: House, question: Question, package: list[str]
+) -> Run | Unknown | None:
+    """The organization's own record of the approval, where anything asks who approved."""
+    from modelwarden import precedent
+
+    asked = any(pattern.startswith(_APPROVER) for pattern in package)
+    records = _records(collector, house) if asked else None
+    return records.newest(question.target, precedent.approves) if records else None
+
+
+def _with_approver(evidence: Evidence, approval: Run | Unknown | None, question: Question) -> Evidence:
+    """A record that proves who approved comes before CloudTrail; one that does not leaves it as it is."""
+    from modelwarden import precedent
+
+    if not isinstance(approval, Run):
+        return evidence
+    return structs.replace(evidence, facts={**evidence.facts, **precedent.approver(approval, evidence, question.stage)})
+
+
+def _precedent(collector: Collector, house: House, question: Question, evidence: Evidence) -> Rollback | Unknown | None:
+    from modelwarden import precedent
+
+    records = _records(collector, house)
+    if records is None:
+        return Unknown("the organization layer does not say where decisions are kept: `records`")
+    material = material_digest(evidence)
+    if not material:
+        return Unknown("not everything that the package would run was read, so nobody can tell whether it is the same")
+    returned = partial(precedent.rollback_to, stage=question.stage, material=material)
+    found = records.newest(question.target, lambda run: returned(run) is not None)
+    return returned(found) if isinstance(found, Run) else found
 
 
 def needed_facts(house: House, question: Question) -> list[str]:
@@ -168,6 +243,8 @@ def needed_facts(house: House, question: Question) -> list[str]:
     for control in house.bundle.controls.values():
         if question.moment in control.info.moments and effective.level(control.id)[0] != "off":
             reads |= dict.fromkeys(control.info.reads)
+    if house.settings.records and any(pattern.startswith(_APPROVER) for pattern in reads):
+        reads |= dict.fromkeys(_RECORDED)
     if question.moment == "approve":
         # Who approves is the principal now; nobody needs to ask the trail for an earlier approval.
         for pattern in [pattern for pattern in reads if pattern.startswith(_APPROVER)]:
@@ -217,6 +294,7 @@ def judge(
         waivers=house.settings.waivers_digest,
     )
     judged = {finding.control for finding in findings}
+    rollback, rollback_notice = _roll_back(house, question, observed, findings, effective)
     decision = decide(
         findings,
         effective,
@@ -226,7 +304,8 @@ def judge(
         advisory=house.settings.advisory,
         evidence_asserted=observed.evidence.asserted,
         off=[id_ for id_ in house.bundle.controls if id_ not in judged],
-        notices=effective.notices,
+        notices=[*rollback_notice, *effective.notices],
+        rollback=rollback,
     )
     return Run(
         id=run_id,
@@ -245,6 +324,28 @@ def judge(
         },
         settings=house.settings.to_json(),
     )
+
+
+def _roll_back(
+    house: House, question: Question, observed: Observed, findings: Sequence[Finding], rules: Effective
+) -> tuple[Rollback | None, list[str]]:
+    """The rollback that was asked for, where it may be, and what the decision says of it."""
+    if not question.rollback:
+        return None, []
+    found = observed.precedent
+    if isinstance(found, Unknown):
+        return None, [f"no rollback: {found.reason}{f': {found.detail}' if found.detail else ''}"]
+    if found is None:
+        return None, [f"no rollback: no recorded decision allowed this material for {question.stage}"]
+    failed = [finding.control for finding in findings if finding.outcome == "fail"]
+    refusal = refused_rollback(
+        house.bundle.authorizer, observed.principal, observed.evidence.package, question.stage, failed, rules
+    )
+    if refusal:
+        return None, [f"no rollback: {refusal}"]
+    by = f"{found.verdict}, {found.moment}, by {found.decided_by}"
+    notice = f"rollback to what run {found.run} allowed for {question.stage} at {found.decided_at} ({by})"
+    return found, [f"{notice}: what fails flags instead of blocking"]
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, fields
 
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Unknown, digest, facts_from_json, facts_to_json
-from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Ruling
+from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Rollback, Ruling
 from modelwarden.request import Principal, Request
 from modelwarden.snapshot import LedgerRow
 
@@ -116,20 +116,29 @@ def write(run: Run, folder: Path) -> Path:
     path = folder / f"{run.id}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = folder / f".{run.id}.{os.getpid()}.part"
-        try:
-            with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(msgspec.json.encode(run.to_json()))
-                file.flush()
-                os.fsync(file.fileno())
-            _appear(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_new(path, msgspec.json.encode(run.to_json()))
     except OSError as error:
         raise RunError(
             f"{path}: the run cannot be recorded: {error.strerror}", "name a writable folder with --runs"
         ) from error
     return path
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file for its owner's eyes, whole or not at all, and never over another one.
+
+    Raises:
+        OSError: the name is taken, or the folder refuses.
+    """
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part")
+    try:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _appear(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _appear(part: Path, path: Path) -> None:
@@ -154,17 +163,27 @@ def read(path: Path) -> Run:
         RunError: it cannot be read, is no run, or was changed.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RunError(f"{path}: larger than {MAX_BYTES} bytes")
-        document = msgspec.json.decode(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RunError(f"{path}: not JSON: {error}") from error
+    return parse(data, str(path))
+
+
+def parse(data: bytes, where: str) -> Run:
+    """The run in some bytes; `where` they come from, for messages.
+
+    Raises:
+        RunError: too large, no run, or changed.
+    """
+    if len(data) > MAX_BYTES:
+        raise RunError(f"{where}: larger than {MAX_BYTES} bytes")
     try:
-        return Run.from_json(document)
+        return Run.from_json(msgspec.json.decode(data))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RunError(f"{where}: not JSON: {error}") from error
     except RunError as error:
-        raise RunError(f"{path}: {error}") from error
+        raise RunError(f"{where}: {error}") from error
 
 
 def _decision_to_json(decision: Decision) -> dict[str, Any]:
@@ -178,6 +197,7 @@ def _decision_to_json(decision: Decision) -> dict[str, Any]:
         "asserted": list(decision.asserted),
         "notices": list(decision.notices),
         "off": list(decision.off),
+        "rollback": asdict(decision.rollback) if decision.rollback else None,
     }
 
 
@@ -192,6 +212,7 @@ def _decision_from_json(raw: Mapping[str, Any]) -> Decision:
         asserted=tuple(raw["asserted"]),
         notices=tuple(raw["notices"]),
         off=tuple(raw["off"]),
+        rollback=Rollback(**raw["rollback"]) if raw["rollback"] else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from modelwarden import gate
 from modelwarden.collect import Collector
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
+from tests.demo.registry import Registry, restored
 from tests.organization import CLOCK, DEMO, PACKAGES, arn_of, ask, demo
 
 
@@ -67,3 +69,15 @@ def runs(organization: Organization) -> dict[str, Run]:
         observed = gate.collect(collector, organization.house, question)
         found[question.target] = organization.judge(question, observed)
     return found
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    with Sandbox("demo") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
+    with restored(running, tmp_path) as registry:
+        yield registry

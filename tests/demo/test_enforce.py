@@ -5,127 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import os
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from modelwarden import gate
 from modelwarden.enforce import API, LONGEST_DESCRIPTION, NotEnforced, enforce
-from modelwarden.run import Run
-from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
-from tests.organization import DEMO, PACKAGES, arn_of
+from tests.demo.registry import ME, Registry
+from tests.organization import DEMO
 
-SCRIPT = Path(sys.executable).with_name("modelwarden")
-ME = "arn:aws:iam::111111111111:user/sandbox"
 NOW = "2026-11-24T06:00:00Z"
 WRITTEN = {"ModelApprovalStatus", "ApprovalDescription"}
 NOTED = {"LastModifiedTime", "LastModifiedBy", "ResponseMetadata"}
 """What AWS itself notes of any change."""
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-@dataclass
-class Registry:
-    """A demo organization of its own, whose packages are restored after each test."""
-
-    sandbox: Sandbox
-    folder: Path
-    packages: list[dict[str, Any]] = field(default_factory=lambda: PACKAGES)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
-        return kept | self.sandbox.environment() | {"AWS_CONFIG_FILE": "/nonexistent"}
-
-    def arn(self, ending: str) -> str:
-        return next(arn_of(package) for package in self.packages if arn_of(package).endswith(ending))
-
-    def client(self, arn: str, service: str = "sagemaker") -> Any:
-        own = self.sandbox.environment(arn.split(":")[4])
-        return boto3.client(
-            service,
-            endpoint_url=self.sandbox.endpoint,
-            region_name=arn.split(":")[3],
-            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    def describe(self, arn: str) -> dict[str, Any]:
-        return dict(self.client(arn).describe_model_package(ModelPackageName=arn))
-
-    def fail(self, **rule: Any) -> None:
-        body = json.dumps([rule]).encode()
-        urllib.request.urlopen(f"{self.sandbox.endpoint}/_sandbox/faults", body, timeout=10).close()
-
-    def pack(self, more: str = "", *, approvers: str = ME, **files: str) -> list[str]:
-        """Options that name a pinned organization layer with the demo's settings and whatever is given."""
-        folder = self.folder / "pack"
-        folder.mkdir()
-        demo = (DEMO / "modelwarden.toml").read_text(encoding="utf-8")
-        head, rest = demo.split("[parameters]\n", 1)
-        head = ('bundle = ["house"]\n' if files else "") + head
-        text = f'{head}[parameters]\napprovers_high = ["{approvers}"]\napprovers_low = ["{ME}"]\n{rest}\n{more}'
-        (folder / "modelwarden.toml").write_text(text)
-        for name, content in files.items():
-            (folder / "house/authz").mkdir(parents=True, exist_ok=True)
-            (folder / "house/authz" / f"{name}.cedar").write_text(content)
-        return ["--organization", str(folder), "--organization-digest", digest_pack(read_pack(str(folder), None))]
-
-    def gate(self, arn: str, *options: str, to: str = "Production", enforce: bool = True) -> Done:
-        runs = self.folder / "runs"
-        command = [str(SCRIPT), "gate", arn, "--to", to, "--runs", str(runs), "--retries", "1", *options]
-        done = subprocess.run(
-            [*command, *(["--enforce"] if enforce else [])],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def runs(self) -> list[Run]:
-        files = sorted((self.folder / "runs").rglob("*.json")) if (self.folder / "runs").exists() else []
-        return [Run.from_json(json.loads(file.read_text())) for file in files]
-
-    def house(self, options: list[str], monkeypatch: pytest.MonkeyPatch) -> gate.House:
-        """For tests that must act between judging and writing."""
-        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
-            monkeypatch.delenv(name)
-        for name, value in self.environment.items():
-            monkeypatch.setenv(name, value)
-        return gate.load_house(gate.Sources(organization=options[1], organization_digest=options[3]), {})
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
-    cells = running.world.cells
-    before = copy.deepcopy({place: cell.packages for place, cell in cells.items()})
-    yield Registry(running, tmp_path)
-    running.gateway.faults.clear()
-    for place, packages in before.items():
-        cells[place].packages = packages
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:

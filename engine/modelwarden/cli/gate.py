@@ -38,6 +38,11 @@ from modelwarden.run import Run, write
 @click.option(
     "--enforce", is_flag=True, help="Write the decision back to the registry: approval status and description."
 )
+@click.option(
+    "--rollback",
+    is_flag=True,
+    help="Return to what the organization's records say was allowed once: what fails flags, for those who may.",
+)
 @click.pass_context
 def gate(context: click.Context, /, **options: Any) -> None:
     """Decide whether TARGET may be promoted to a stage.
@@ -46,8 +51,14 @@ def gate(context: click.Context, /, **options: Any) -> None:
     """
     outputs = [_output(text) for text in options["outputs"]]
     question = question_from(options)
-    if options["enforce"]:
-        _refuse_unproven(question)
+    for flag in ("enforce", "rollback"):
+        if options[flag]:
+            _refuse_unproven(question, f"--{flag}")
+    if options["enforce"] and question.moment != "approve":
+        raise UserError(
+            f"--enforce refuses --at {question.moment}: the approval status answers the moment approve",
+            "leave out --at, or leave out --enforce",
+        )
     house = gating.load_house(sources_from(options), os.environ)
     started = now()
     observed = gating.observe(house, question)
@@ -58,8 +69,9 @@ def gate(context: click.Context, /, **options: Any) -> None:
     for format_, file in outputs:
         write_text(file, render(run, format_))
     print(f"run {run.id} recorded in {path}", file=sys.stderr)
+    kept = _keep(house, run)
     if options["enforce"]:
-        _enforce(house, run)
+        _enforce(house, run, kept)
     context.exit(gating.exit_code(run.decision.verdict))
 
 
@@ -75,6 +87,7 @@ def question_from(options: dict[str, Any]) -> Question:
         as_of=time_of(options["as_of"]),
         record=options["record"],
         replay=options["replay"],
+        rollback=options.get("rollback", False),
     )
 
 
@@ -108,13 +121,8 @@ def _color() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
-def _refuse_unproven(question: Question) -> None:
-    """What was only asserted may inform a person; it must not change a registry."""
-    if question.moment != "approve":
-        raise UserError(
-            f"--enforce refuses --at {question.moment}: the approval status answers the moment approve",
-            "leave out --at, or leave out --enforce",
-        )
+def _refuse_unproven(question: Question, flag: str) -> None:
+    """What was only asserted may inform a person; it must neither change a registry nor loosen a decision."""
     named = {
         "an evidence file": not gating.is_arn(question.target),
         "--principal": question.principal is not None,
@@ -123,13 +131,23 @@ def _refuse_unproven(question: Question) -> None:
     }
     for name, given in named.items():
         if given:
-            raise UserError(
-                f"--enforce refuses {name}: it is asserted, not proven", "leave it out, or leave out --enforce"
-            )
+            raise UserError(f"{flag} refuses {name}: it is asserted, not proven", f"leave it out, or leave out {flag}")
 
 
-def _enforce(house: House, run: Run) -> None:
+def _keep(house: House, run: Run) -> bool:
+    """False where it should be kept and could not be: the decision stands, and its run lies in the folder of runs."""
+    try:
+        where = gating.keep(house, run)
+    except UserError as error:
+        print(f"warning: the run counts for no later decision: {error}\n  help: {error.help}", file=sys.stderr)
+        return False
+    if where is not None:
+        print(f"run {run.id} kept in {where}", file=sys.stderr)
+    return True
+
+
+def _enforce(house: House, run: Run, kept: bool) -> None:
     """What could not be written is exit 2 whatever was decided: by then the decision is printed and recorded."""
     from modelwarden.enforce import enforce
 
-    print(enforce(house, run), file=sys.stderr)
+    print(enforce(house, run, kept=kept), file=sys.stderr)

@@ -88,11 +88,15 @@ class Aws:
         with self._entering:
             if self._identity is not None:
                 return self._identity
-            home = self._sessions.home(region)
+            home = self.home(region)
             send = partial(self._send, OWN, home, "sts", "GetCallerIdentity", {})
             answer = self._record("sts:GetCallerIdentity", OWN, GLOBAL, {}, send)
             self._identity = answer if isinstance(answer, Answer) else None
         return answer
+
+    def home(self, region: str) -> str:
+        """The caller's own region; `region` where none is configured."""
+        return self._sessions.home(region)
 
     def enter(self, account: str, region: str) -> Failure | None:
         """Make sure that calls to the account can be made; the AssumeRole error is told here and not by the first call."""

@@ -59,6 +59,7 @@ def document(run: Run) -> dict[str, Any]:
         "advisory": decision["advisory"],
         "asserted": decision["asserted"],
         "off": decision["off"],
+        "rollback": decision["rollback"],
         "digests": decision["digests"],
         "coverage": coverage,
         "versions": run.versions,

@@ -165,6 +165,11 @@ class Settings(Struct, frozen=True, dict=True):
         return self.sources.runs
 
     @property
+    def records(self) -> str | None:
+        """Where runs are kept that count as precedents; only a pinned organization layer names it."""
+        return self.layers[0].records
+
+    @property
     def profile(self) -> str:
         """The strictest profile that a layer names."""
         return next(layer.profile for layer in reversed(self.layers) if layer.profile)

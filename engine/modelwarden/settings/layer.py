@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from msgspec import Struct, field
@@ -24,8 +26,10 @@ AUTHORITY: Final = {
     "accounts": "only the organization layer says which unit an account belongs to",
     "stages": "only the organization layer maps stages",
     "delegated_parameters": "only the organization layer delegates parameters",
+    "records": "only the organization layer says where decisions are kept that count",
 }
 """Settings of the first layer -> what a layer below is told."""
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
 COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds")
 ENFORCE: Final = ("role", "external_id")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
@@ -62,6 +66,8 @@ class Layer(Struct, frozen=True):
     delegated: tuple[str, ...] = ()
     """Parameters without a value that the layer below may set."""
     waivers: tuple[Waiver, ...] = ()
+    records: str | None = None
+    """Where runs are kept that count as precedents: `s3://bucket/prefix`, or a folder by its whole path."""
 
     @property
     def name(self) -> LayerName:
@@ -119,6 +125,7 @@ def parse_layer(
         },
         delegated=_delegated(document.get("delegated_parameters", []), where, declarations),
         waivers=parse_waivers(source.waivers, control_ids),
+        records=_records(source),
     )
 
 
@@ -140,6 +147,21 @@ def _profile(source: Source, *, first: bool) -> str | None:
     if source.name == "default":
         return "observe"
     return "recommended" if first else None
+
+
+def _records(source: Source) -> str | None:
+    """INVARIANT: only a pinned layer names it. Whoever names the records could bring an approval of his own making."""
+    if "records" not in source.document:
+        return None
+    where = f"{source.path}: `records`"
+    if source.name != "organization":
+        raise SettingsError(f"{where}: {AUTHORITY['records']}", "move it to a policy pack, and pin that")
+    location = toml.text(source.document["records"], where)
+    if not (_BUCKET.match(location) or Path(location).is_absolute()):
+        raise SettingsError(
+            f"{where}: {quoted(location)} is neither a bucket nor a whole path", "write it as s3://bucket/prefix"
+        )
+    return location
 
 
 def _accounts(value: Any, where: str) -> dict[str, str]:

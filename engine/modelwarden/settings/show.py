@@ -50,6 +50,7 @@ def rows(settings: Settings) -> list[Row]:
     found += [Row(f"accounts.{id_}.unit", unit, first.label) for id_, unit in first.accounts.items()]
     found += [Row(f"stages.{name}", stage, first.label) for name, stage in first.stages.items()]
     found += [Row("delegated_parameters", list(first.delegated), first.label)] if first.delegated else []
+    found += [Row("records", first.records, first.label)] if first.records else []
     for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
         documents = [(one.source.document.get(table, {}), one.label) for one in layers]
         said = [

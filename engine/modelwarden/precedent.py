@@ -1,0 +1,73 @@
+"""Precedents: what an earlier decision, recorded where the organization keeps them, proves about a package today.
+
+Only what was proven then counts: a run under a pinned organization layer, by a principal whom AWS named, of which
+nothing was asserted. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from modelwarden.evidence import Evidence, Fact, Present, Source
+from modelwarden.finding import Decision, Rollback
+from modelwarden.material import material_digest
+from modelwarden.request import Principal, Stage
+from modelwarden.run import Run
+
+_SOURCE: Final = "records"
+
+
+def counts(run: Run) -> bool:
+    """Whether a recorded run may prove anything."""
+    decision = run.decision
+    who = decision.request.principal
+    proven = isinstance(who, Principal) and who.state == "proven"
+    return proven and not decision.advisory and not decision.asserted and not run.evidence.asserted
+
+
+def approves(run: Run) -> bool:
+    """Whether a run decided about an approval, whichever way: the newest one that did is what holds."""
+    return counts(run) and run.decision.request.moment == "approve"
+
+
+def rollback_to(run: Run, stage: Stage, material: str) -> Rollback | None:
+    """What a rollback returns to: a run that allowed this very material for a stage, by the rules and not by a rollback."""
+    decision = run.decision
+    who, verdict = decision.request.principal, decision.verdict
+    same = decision.request.stage == stage and decision.digests.material == material != ""
+    if not (same and counts(run) and isinstance(who, Principal)) or decision.rollback is not None:
+        return None
+    if verdict not in ("allow", "flag"):
+        return None
+    moment = decision.request.moment
+    return Rollback(run.id, verdict, moment, run.finished_at, who.principal, decision.digests.bundle)
+
+
+def approver(run: Run, evidence: Evidence, stage: Stage) -> dict[str, Fact]:
+    """Facts of who approved, by the newest run that decided about it; empty where it does not prove the approval.
+
+    It does where the registry says Approved and names that run, which allowed what the package is now for this stage.
+    """
+    decision = run.decision
+    status, said = evidence.get("/approval/status"), evidence.get("/approval/description")
+    named = isinstance(said, Present) and names_run(str(said.value), decision, run.id)
+    approved = isinstance(status, Present) and status.value == "Approved"
+    fits = decision.request.stage == stage and decision.verdict in ("allow", "flag")
+    same = decision.digests.material == material_digest(evidence) != ""
+    who = decision.request.principal
+    if not (named and approved and fits and same and approves(run) and isinstance(who, Principal)):
+        return {}
+    source = Source(_SOURCE, run.finished_at, run.id)
+    return {**who.facts("/approver", source), "/approver/approved_at": Present(run.finished_at, source)}
+
+
+def names_run(said: str, decision: Decision, run_id: str) -> bool:
+    """Whether a description, as `enforce.description` writes it, is of this run, stage and material."""
+    head, *rest = said.split("; ")
+    stage = f" for {decision.request.stage} by " in head
+    return stage and f"run {run_id}" in rest and binding(decision) in rest
+
+
+def binding(decision: Decision) -> str:
+    """The words of a description that say what an approval is for."""
+    return f"material {decision.digests.material or 'not fully read'}"

@@ -1,0 +1,124 @@
+"""Places that hold documents by name: a folder, or a bucket in S3 below a prefix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from modelwarden.collect.aws import OWN, Answer, Aws, Failure
+from modelwarden.errors import UserError
+from modelwarden.evidence import Source, Unknown
+from modelwarden.run import MAX_BYTES, write_new
+
+_HOME: Final = "us-east-1"
+"""Asked where the caller has no region of its own; S3 redirects to where the bucket is."""
+_PAGES: Final = 50
+"""Of one listing; a thousand names each."""
+
+
+class NotKept(UserError):
+    """A document that was not written."""
+
+    help = "let whoever gates write below `records`, and gate again"
+
+
+class Place(Protocol):
+    """Documents by name, `a/b/c.json`. What cannot be read is unknown and never missing."""
+
+    def names(self, folder: str) -> list[str] | Unknown:
+        """Names right below a folder, sorted; none where there is no such folder."""
+        ...
+
+    def read(self, name: str) -> bytes | Unknown: ...
+
+    def write(self, name: str, data: bytes) -> str:
+        """Write a new document, whole or not at all; where it is now.
+
+        Raises:
+            NotKept: it could not be written, or there is one of this name.
+        """
+        ...
+
+
+class Folder(Struct, frozen=True):
+    """Files below a folder."""
+
+    path: Path
+
+    def names(self, folder: str) -> list[str] | Unknown:
+        try:
+            return sorted(f"{folder}/{one.name}" for one in (self.path / folder).iterdir())
+        except FileNotFoundError as error:
+            # Nobody wrote about this package yet; but a folder that is not there says nothing about any package.
+            return [] if self.path.is_dir() else self._unknown(error)
+        except OSError as error:
+            return self._unknown(error)
+
+    def read(self, name: str) -> bytes | Unknown:
+        try:
+            with (self.path / name).open("rb") as file:
+                return file.read(MAX_BYTES + 1)
+        except OSError as error:
+            return self._unknown(error)
+
+    def write(self, name: str, data: bytes) -> str:
+        path = self.path / name
+        try:
+            # A folder that is not there may be a share that is not mounted: nobody would look for the run below it.
+            self.path.stat()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_new(path, data)
+        except OSError as error:
+            raise NotKept(f"{path}: cannot be written: {error.strerror}") from error
+        return str(path)
+
+    def _unknown(self, error: OSError) -> Unknown:
+        return Unknown("not readable", Source("records"), f"{self.path}: {error.strerror}")
+
+
+class Bucket(Struct, frozen=True):
+    """Objects in S3, with the caller's own credentials."""
+
+    aws: Aws
+    bucket: str
+    prefix: str
+    """Ends with a slash, or is empty."""
+
+    def names(self, folder: str) -> list[str] | Unknown:
+        found: list[str] = []
+        token: dict[str, str] = {}
+        for _ in range(_PAGES):
+            answer = self._call("ListObjectsV2", Prefix=f"{self.prefix}{folder}/", **token)
+            if isinstance(answer, Failure):
+                return answer.unknown()
+            entries = answer.data.get("Contents", [])
+            if len(entries) != answer.data["KeyCount"]:
+                return Unknown("incomplete", answer.source, "the listing holds fewer objects than it counts")
+            found += [entry["Key"].removeprefix(self.prefix) for entry in entries]
+            if not answer.data["IsTruncated"]:
+                return sorted(found)
+            following = answer.data.get("NextContinuationToken")
+            if not following or token.get("ContinuationToken") == following:
+                break
+            token = {"ContinuationToken": following}
+        return Unknown("incomplete", answer.source, "the listing does not end")
+
+    def read(self, name: str) -> bytes | Unknown:
+        answer = self._call("GetObject", Key=self.prefix + name, MaxBytes=MAX_BYTES)
+        return answer.unknown() if isinstance(answer, Failure) else bytes(answer.data["Body"])
+
+    def write(self, name: str, data: bytes) -> str:
+        where = f"s3://{self.bucket}/{self.prefix}{name}"
+        answer = self._call("PutObject", Key=self.prefix + name, Body=data, IfNoneMatch="*")
+        # An answer that was lost on its way back is asked for again, and finds what the first attempt wrote.
+        if isinstance(answer, Failure) and not (answer.code == "PreconditionFailed" and self.read(name) == data):
+            raise NotKept(f"{where}: cannot be written: {answer.source.api}: {answer.code}: {answer.message}")
+        return where
+
+    def _call(self, operation: str, **parameters: Any) -> Answer | Failure:
+        own = self.aws.own_account(_HOME)
+        if isinstance(own, Failure):
+            return own
+        return self.aws.call(OWN, self.aws.home(_HOME), "s3", operation, Bucket=self.bucket, **parameters)
