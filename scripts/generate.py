@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts import pages, readme, schemas  # noqa: E402
 
+from modelwarden import compiled  # noqa: E402
 from modelwarden.catalog import load_bundle  # noqa: E402
 
 COMMANDS = [
@@ -42,7 +43,9 @@ def generated() -> dict[str, str]:
     """Path below the repository -> text."""
     bundle = load_bundle()
     levels = tomllib.loads((ROOT / "policies/levels.toml").read_text())["recommended"]
+    shipped = {file.path: file.text for file in bundle.files}
     return {
+        "engine/modelwarden/builtin/compiled.json": _json(compiled.table(shipped)),
         "policies/modelwarden.cedarschema": bundle.schema(),
         "reports/schemas/evidence.schema.json": _json(schemas.evidence_schema()),
         "reports/schemas/decision.schema.json": _json(schemas.decision_schema()),

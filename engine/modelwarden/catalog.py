@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from modelwarden import builtin, cedar
+from modelwarden import builtin, cedar, compiled
 from modelwarden.attributes import schema_text
 from modelwarden.bundle_file import BundleFile, builtin_files, user_files
 from modelwarden.cedar import Authorizer, PolicyJson
@@ -190,7 +190,7 @@ class _Reader:
             lines: dict[str, int] = {}
             for statement in statements(file.text):
                 try:
-                    (policy,) = cedar.parse(statement.text)
+                    (policy,) = compiled.parse_policy(statement.text)
                 except (cedar.CedarError, ValueError) as error:
                     self._tell("syntax", file, statement.line_of(""), str(error))
                     continue

@@ -211,7 +211,9 @@ def _actions() -> cedarpy.Entities:
 
 
 def _set_json(policies: Mapping[str, PolicyJson]) -> str:
-    return msgspec.json.encode({"staticPolicies": dict(policies), "templates": {}, "templateLinks": []}).decode()
+    """A policy set keyed by id. Annotations judge nothing, and reading them back takes Cedar a third of the time."""
+    policies = {id_: {**policy, "annotations": {}} for id_, policy in policies.items()}
+    return msgspec.json.encode({"staticPolicies": policies, "templates": {}, "templateLinks": []}).decode()
 
 
 def _split_error(text: str) -> tuple[str, str]:

@@ -283,7 +283,7 @@ def judge(
     effective = house.settings.effective(
         subject(observed.evidence, observed.reference, request),
         request,
-        partial(refused_waiver, house.bundle.authorizer),
+        lambda waiver, rules: refused_waiver(house.bundle.authorizer, waiver, rules),
     )
     findings: tuple[Finding, ...] = evaluate(house.bundle, effective, observed.evidence, observed.reference, request)
     digests = digests_of(

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
-from modelwarden import toml
+from modelwarden import compiled, toml
 from modelwarden.control import ControlError, ParameterValue
 from modelwarden.toml import SettingsError, quoted
 
@@ -103,7 +103,7 @@ def load_declarations(toml_text: str, path: str) -> dict[str, ParameterDeclarati
         ControlError: no TOML, a name or type that does not exist, a default of another type.
     """
     try:
-        document = toml.parse(toml_text, path)
+        document = compiled.parse_toml(toml_text, path)
         return {name: _declaration(name, entry, f"{path}: {quoted(name)}") for name, entry in document.items()}
     except SettingsError as error:
         raise ControlError(str(error), error.help) from error

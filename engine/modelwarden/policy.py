@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from modelwarden import cedar, syntax
+from modelwarden import cedar, compiled, syntax
 from modelwarden.attributes import PARAMETERS_PATH, Attribute, Path, approver_pointer, attributes, camel, records
 from modelwarden.cedar import PolicyJson
 from modelwarden.control import complaints, split_reads
@@ -105,7 +105,7 @@ def _read(
     statement: Statement, path: str, origin: Literal["built-in", "user"], declared: Mapping[str, str], thorough: bool
 ) -> tuple[CedarPolicy | None, list[Complaint]]:
     try:
-        policies = cedar.parse(statement.text)
+        policies = compiled.parse_policy(statement.text)
     except cedar.CedarError as error:
         return None, [Complaint("syntax", "", str(error), "docs/writing-controls.md shows the form of a control")]
     if len(policies) != 1:

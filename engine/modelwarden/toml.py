@@ -5,7 +5,6 @@ Every function that takes `where` puts it in front of its message: the file, or 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -54,6 +53,8 @@ def parse(data: bytes | str, where: str) -> Table:
     Raises:
         SettingsError: wrong encoding, no TOML, duplicate keys, nested too deeply.
     """
+    import tomllib  # only where there is TOML to read: a gate with built-in settings has none
+
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         document = tomllib.loads(text, parse_float=Decimal)

@@ -19,7 +19,7 @@ def names(folder: str) -> list[str]:
 
 
 def read(folder: str, name: str) -> bytes:
-    """The bytes of one file; raises OSError where there is none."""
+    """The bytes of one file, of this folder itself where `folder` is empty; raises OSError where there is none."""
     package = _package(folder)
     loader = package.__spec__.loader if package.__spec__ else None
     assert loader is not None
@@ -28,4 +28,4 @@ def read(folder: str, name: str) -> bytes:
 
 
 def _package(folder: str) -> ModuleType:
-    return import_module(f"modelwarden.builtin.{folder}")
+    return import_module(f"modelwarden.builtin.{folder}" if folder else "modelwarden.builtin")

@@ -6,6 +6,7 @@ Exit codes, the same for every command and format: 0 may be promoted, 1 blocked,
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -65,6 +66,7 @@ def main() -> None:
 def entry() -> None:
     """The console script: every way out of the program passes here and has a code of the table."""
     # Started with a closed descriptor (`>&-`): what would have been said is dropped, and the exit code stands.
+    gc.set_threshold(100_000)  # most commands end before there is any garbage worth looking for
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.exit(run(sys.argv[1:]))
