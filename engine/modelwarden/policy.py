@@ -86,7 +86,7 @@ def read_file(
     """The controls of one `.cedar` file, and everything that is wrong with it; `declared` is parameter -> type.
 
     A control without usable metadata, or one that names what does not exist, is only in the problems. `thorough`
-    checks the idiom as well, which what ships needs only once.
+    checks the idiom and what is declared as well, which what ships needs only once.
     """
     policies: list[CedarPolicy] = []
     problems: list[Problem] = []
@@ -141,9 +141,11 @@ def _compile(
         undecidable_without=tuple(annotations.get("undecidable_without", "").split()),
     )
     missing = {complaint.place for complaint in found if complaint.rule in ("missing-annotation", "action")}
-    found += [complaint for complaint in complaints(info) if complaint.place not in missing]
     compiled, unresolved = _with_reads(info, policy, declared)
-    found += unresolved or _read_complaints(compiled, declared)
+    if thorough:
+        found += [complaint for complaint in complaints(info) if complaint.place not in missing]
+        found += () if unresolved else _read_complaints(compiled, declared)
+    found += unresolved
     usable = not unresolved and not missing and info.moments
     return (compiled if usable else None), found
 

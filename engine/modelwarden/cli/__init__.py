@@ -69,7 +69,9 @@ def entry() -> None:
     gc.set_threshold(100_000)  # most commands end before there is any garbage worth looking for
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # nor does the interpreter look for any on its way out, which would take longer than judging
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
