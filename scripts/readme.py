@@ -30,7 +30,7 @@ CONFIG = ROOT / "engine/modelwarden/sandbox/demo/modelwarden.toml"
 _BLOCK = re.compile(r"(<!-- output of: (?P<command>.+?) -->\n```\w*\n)(?P<text>.*?)(```\n)", re.DOTALL)
 _SCRUB = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z"), "2026-11-20T06:00Z"),
-    (re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}"), "20261120T060000Z-1f0c9a2e"),
+    (re.compile(r"\d{8}T\d{6,12}Z-[0-9a-f]{8}"), "20261120T060000Z-1f0c9a2e"),
     (re.compile(re.escape(str(CONFIG))), "modelwarden.toml"),
 )
 

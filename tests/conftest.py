@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # for `scripts`
 
 _SCRUBBED = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"), "@@NOW@@"),
-    (re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}"), "@@RUN@@"),
+    (re.compile(r"\d{8}T\d{6,12}Z-[0-9a-f]{8}"), "@@RUN@@"),
 )
 
 

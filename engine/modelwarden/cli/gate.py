@@ -62,7 +62,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
     house = gating.load_house(sources_from(options), os.environ)
     started = now()
     observed = gating.observe(house, question)
-    run = gating.judge(house, question, observed, now=started, run_id=run_id(started), finished=now())
+    run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
     path = write(run, house.settings.runs or Path(".modelwarden/runs"))
     # The answer first: a file that cannot be written must not hide it.
     click.echo(render(run, options["format_"], color=_color()), nl=False)

@@ -139,6 +139,6 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def run_id(at: str) -> str:
-    """Ids sort by time; the suffix keeps two runs of one second apart."""
-    return f"{re.sub('[^0-9TZ]', '', at)}-{os.urandom(4).hex()}"
+def run_id() -> str:
+    """Ids sort by time, to the microsecond; the suffix keeps apart what began at once."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.urandom(4).hex()}"
