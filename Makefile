@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 dev: $(STAMP) ## create the environment in .venv
 
-demo: $(STAMP) ## gate every package of the simulated organization and write one page
+demo: $(STAMP) ## gate and scan the simulated organization, and write the pages
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## everything: format, lint, types, controls, tests

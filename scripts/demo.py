@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The demo: gate every package of the simulated organization as a pipeline would, and write one page over the runs.
+"""The demo: gate every package of the simulated organization as a pipeline would, scan it as every night, write the pages.
 
 Each package is gated by its own `modelwarden gate` process over HTTP; the exit codes are compared with what the scenario
-planned. Everything lands in `demo-out/`.
+planned. The scan reads all accounts, of which one cannot be entered, so its exit code is 3. All lands in `demo-out/`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from modelwarden.sandbox.server import Sandbox
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "engine/modelwarden/sandbox/demo"
 OUT = ROOT / "demo-out"
+MODELWARDEN = str(Path(sys.executable).with_name("modelwarden"))
 
 
 def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tuple[dict[str, Any], int, str, str]:
@@ -29,7 +30,7 @@ def gate(package: dict[str, Any], clock: str, environment: dict[str, str]) -> tu
     planned = package["planned"]
     arn = package["describe"]["ModelPackageArn"]
     command = [
-        str(Path(sys.executable).with_name("modelwarden")),
+        MODELWARDEN,
         "gate",
         arn,
         "--to",
@@ -75,26 +76,32 @@ def main() -> int:
             )
             if not fine:
                 print(f"    planned {planned['verdict']} (exit {planned['exit']}), got exit {code}: {said[-500:]}")
-    print(
-        f"\n{sum(counts.values())} packages: "
-        + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-    )
-    page = OUT / "index.html"
-    command = [
-        str(Path(sys.executable).with_name("modelwarden")),
-        "report",
-        str(OUT / "runs"),
-        "--title",
-        "Demo organization",
-        "-o",
-        str(page),
-    ]
-    subprocess.run(command, check=True)
-    if wrong:
-        print(f"error: {wrong} packages were judged otherwise than planned", file=sys.stderr)
+        print(
+            f"\n{sum(counts.values())} packages: "
+            + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+        )
+        print("\nThe nightly scan of the same organization:\n", flush=True)
+        code = scan(scenario["clock"], environment)
+    pages = OUT / "decisions.html", OUT / "index.html"
+    report(OUT / "runs", pages[0], "--title", "Demo organization")
+    (scanned,) = (OUT / "scans").iterdir()
+    report(scanned, pages[1], "--title", "Demo organization: scan")
+    if wrong or code != 3:
+        said = f"{wrong} packages were judged otherwise than planned; the scan ended with {code}, planned 3"
+        print(f"error: {said}", file=sys.stderr)
         return 1
-    print(f"every exit code is as planned; the page over all runs: {page}")
+    print(f"every exit code is as planned; the page over all gates: {pages[0]}\nthe page of the scan: {pages[1]}")
     return 0
+
+
+def scan(clock: str, environment: dict[str, str]) -> int:
+    """The whole organization; its exit code."""
+    config = ["--config", str(DEMO / "modelwarden.toml"), "--as-of", clock, "--runs", str(OUT / "scans")]
+    return subprocess.run([MODELWARDEN, "scan", *config], env=environment, timeout=300, check=False).returncode
+
+
+def report(runs: Path, page: Path, *options: str) -> None:
+    subprocess.run([MODELWARDEN, "report", str(runs), *options, "-o", str(page)], check=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from modelwarden.catalog import load_bundle  # noqa: E402
 
 COMMANDS = [
     "gate",
+    "scan",
     "evidence",
     "explain",
     "report",

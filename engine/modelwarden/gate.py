@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field, structs
 
@@ -20,7 +20,7 @@ from modelwarden.document import read_document
 from modelwarden.errors import UserError
 from modelwarden.evaluate import evaluate, subject
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
-from modelwarden.finding import EXIT_CODES, Finding, Rollback, Verdict
+from modelwarden.finding import EXIT_CODES, ControlInfo, Decision, Finding, Rollback, Verdict
 from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
 from modelwarden.material import material_digest
@@ -173,9 +173,9 @@ def collect(collector: Collector, house: House, question: Question) -> Observed:
     if principal is None and (question.rollback or any(pattern.startswith(_PRINCIPAL) for pattern in reads)):
         principal = collector.caller()
     with ThreadPoolExecutor(2) as beside:
-        approval = beside.submit(_newest_approval, collector, house, question, package)
+        approval = beside.submit(newest_approval, collector, house, question, package)
         evidence, reference = _read(collector, house, question, package, reads, beside)
-        evidence = _with_approver(evidence, approval.result(), question)
+        evidence = with_approver(evidence, approval.result(), question)
     precedent = _precedent(collector, house, question, evidence) if question.rollback else None
     return Observed(evidence, reference, principal or Unknown("not asked for"), collector.ledger, precedent)
 
@@ -187,10 +187,10 @@ def _read(
     it, and again if it did."""
     if not any(pattern.startswith("/reference/") for pattern in reads):
         return collector.package(question.target, package), {}
-    expected = _base_images(house, Evidence(question.target, parse_arn(question.target).facts()), question)
+    expected = base_images(house, Evidence(question.target, parse_arn(question.target).facts()), question)
     early = beside.submit(collector.reference, expected)
     evidence = collector.package(question.target, package)
-    images = _base_images(house, evidence, question)
+    images = base_images(house, evidence, question)
     return evidence, early.result() if images == expected else collector.reference(images)
 
 
@@ -200,9 +200,7 @@ def _records(collector: Collector, house: House) -> Records | None:
     return records_at(house.settings.records, collector.aws) if house.settings.records else None
 
 
-def _newest_approval(
-    collector: Collector, house: House, question: Question, package: list[str]
-) -> Run | Unknown | None:
+def newest_approval(collector: Collector, house: House, question: Question, package: list[str]) -> Run | Unknown | None:
     """The organization's own record of the approval, where anything asks who approved."""
     from modelwarden import precedent
 
@@ -211,7 +209,7 @@ def _newest_approval(
     return records.newest(question.target, precedent.approves) if records else None
 
 
-def _with_approver(evidence: Evidence, approval: Run | Unknown | None, question: Question) -> Evidence:
+def with_approver(evidence: Evidence, approval: Run | Unknown | None, question: Question) -> Evidence:
     """A record that proves who approved comes before CloudTrail; one that does not leaves it as it is."""
     from modelwarden import precedent
 
@@ -253,7 +251,7 @@ def needed_facts(house: House, question: Question) -> list[str]:
     return list(reads)
 
 
-def _base_images(house: House, evidence: Evidence, question: Question) -> tuple[str, ...]:
+def base_images(house: House, evidence: Evidence, question: Question) -> tuple[str, ...]:
     request = Request(question.stage, question.moment, "1970-01-01T00:00:00Z")
     value = house.settings.effective(subject(evidence, {}, request), request).parameters.get("approved_base_images", ())
     return value if isinstance(value, tuple) else ()
@@ -273,6 +271,24 @@ def judge(
     house: House, question: Question, observed: Observed, *, now: str, run_id: str, finished: str | None = None
 ) -> Run:
     """Evaluate and decide what was observed, as a run that stands for itself. Pure."""
+    return Run(
+        id=run_id,
+        kind="gate",
+        started_at=now,
+        finished_at=finished or now,
+        versions=versions(),
+        decision=decision_on(house, question, observed, now=now),
+        evidence=observed.evidence,
+        reference=dict(observed.reference),
+        ledger=tuple(observed.ledger),
+        controls=controls_of(house),
+        bundle=bundle_of(house),
+        settings=house.settings.to_json(),
+    )
+
+
+def decision_on(house: House, question: Question, observed: Observed, *, now: str) -> Decision:
+    """Evaluate and decide what was observed. Pure."""
     request = Request(
         question.stage,
         question.moment,
@@ -295,7 +311,7 @@ def judge(
     )
     judged = {finding.control for finding in findings}
     rollback, rollback_notice = _roll_back(house, question, observed, findings, effective)
-    decision = decide(
+    return decide(
         findings,
         effective,
         request,
@@ -307,23 +323,17 @@ def judge(
         notices=[*rollback_notice, *effective.notices],
         rollback=rollback,
     )
-    return Run(
-        id=run_id,
-        kind="gate",
-        started_at=now,
-        finished_at=finished or now,
-        versions=versions(),
-        decision=decision,
-        evidence=observed.evidence,
-        reference=dict(observed.reference),
-        ledger=tuple(observed.ledger),
-        controls={id_: control.info for id_, control in house.bundle.controls.items()},
-        bundle={
-            "digest": house.bundle.digest,
-            "files": [{"path": file.path, "sha256": file.sha256, "text": file.text} for file in house.bundle.files],
-        },
-        settings=house.settings.to_json(),
-    )
+
+
+def controls_of(house: House) -> dict[str, ControlInfo]:
+    """What a reader of findings needs to know of the controls, by id."""
+    return {id_: control.info for id_, control in house.bundle.controls.items()}
+
+
+def bundle_of(house: House) -> dict[str, Any]:
+    """The bundle as runs keep it: its digest, and path, sha256 and text of each file."""
+    files = [{"path": file.path, "sha256": file.sha256, "text": file.text} for file in house.bundle.files]
+    return {"digest": house.bundle.digest, "files": files}
 
 
 def _roll_back(

@@ -60,7 +60,7 @@ class Run(Struct, frozen=True):
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "versions": self.versions,
-            "decision": _decision_to_json(self.decision),
+            "decision": decision_to_json(self.decision),
             "evidence": {**self.evidence.to_json(), "asserted": self.evidence.asserted},
             "reference": facts_to_json(self.reference),
             "ledger": [asdict(row) for row in self.ledger],
@@ -91,7 +91,7 @@ class Run(Struct, frozen=True):
                 started_at=document["started_at"],
                 finished_at=document["finished_at"],
                 versions=document["versions"],
-                decision=_decision_from_json(document["decision"]),
+                decision=decision_from_json(document["decision"]),
                 evidence=evidence,
                 reference=facts_from_json(
                     document["reference"]["facts"], document["reference"]["sources"], ("/reference/",)
@@ -186,7 +186,8 @@ def parse(data: bytes, where: str) -> Run:
         raise RunError(f"{where}: {error}") from error
 
 
-def _decision_to_json(decision: Decision) -> dict[str, Any]:
+def decision_to_json(decision: Decision) -> dict[str, Any]:
+    """The law: `decision_from_json(decision_to_json(decision)) == decision`."""
     return {
         "package": decision.package,
         "request": _request_to_json(decision.request),
@@ -201,7 +202,8 @@ def _decision_to_json(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _decision_from_json(raw: Mapping[str, Any]) -> Decision:
+def decision_from_json(raw: Mapping[str, Any]) -> Decision:
+    """Raises KeyError or TypeError for another shape."""
     return Decision(
         package=raw["package"],
         request=_request_from_json(raw["request"]),

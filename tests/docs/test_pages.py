@@ -49,6 +49,19 @@ def test_the_settings_that_the_page_shows_are_settings(tmp_path: Path) -> None:
     assert {"ACME-01", "ACME-02"} < set(bundle.controls)
 
 
+def test_what_a_scan_expects_is_a_setting(tmp_path: Path) -> None:
+    (shown,) = blocks("docs/scan.md", "toml")
+    (tmp_path / "modelwarden.toml").write_text(shown)
+    read = read_sources(config=tmp_path / "modelwarden.toml", environment={}, flags={})
+    bundle = load_bundle(read.bundle_paths)
+    found = Settings.of(read, bundle.declarations, bundle.controls).scan
+    assert (found.units, found.tags, found.regions) == (
+        ("Workloads/Finance",),
+        {"ml": "yes"},
+        ("eu-west-1", "us-east-1"),
+    )
+
+
 def test_the_controls_that_the_page_shows_pass_their_cases(tmp_path: Path) -> None:
     write_controls(tmp_path / "our-controls")
     done = subprocess.run(

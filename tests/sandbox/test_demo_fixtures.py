@@ -133,6 +133,41 @@ def test_no_account_outside_of_the_organization_is_named(scenario: dict[str, Any
     assert named <= {account["id"] for account in scenario["organization"]["accounts"]}
 
 
+def test_endpoints_run_what_their_place_in_the_demo_says(scenario: dict[str, Any]) -> None:
+    """In the order of `serving.endpoints`; a package by the name that the scenario gives it."""
+    status = {
+        package["describe"]["ModelPackageArn"]: package["describe"].get("ModelApprovalStatus")
+        for package in scenario["packages"]
+    }
+    found = {
+        (one["name"], variant["name"]): status[package] if package else "image" if "image" in variant else "deleted"
+        for one in scenario["endpoints"]
+        for variant in one["variants"]
+        for package in [_arn(one, variant.get("package"))]
+    }
+    assert found == {
+        ("credit-decision", "AllTraffic"): "Approved",
+        ("credit-preview", "AllTraffic"): "Rejected",
+        ("mailroom-sorter", "AllTraffic"): "Approved",
+        ("claims-mailroom", "AllTraffic"): "Approved",
+        ("churn-live", "champion"): "Approved",
+        ("churn-live", "challenger"): "PendingManualApproval",
+        ("campaign-experiment", "AllTraffic"): "image",
+        ("claims-fraud-score", "AllTraffic"): "deleted",
+    }
+    hub = f"arn:aws:sagemaker:{estate.IRELAND}:{estate.HUB}:model-package/mailroom"
+    assert [variant["package"] for one in scenario["endpoints"][2:4] for variant in one["variants"]] == [
+        "mailroom/5",
+        f"{hub}/6",
+    ]
+
+
+def _arn(endpoint: dict[str, Any], package: str | None) -> str | None:
+    if package is None or package.startswith("arn:"):
+        return package
+    return f"arn:aws:sagemaker:{endpoint['region']}:{endpoint['account']}:model-package/{package}"
+
+
 def test_packages_have_the_shape_of_describe_model_package(packages: list[dict[str, Any]]) -> None:
     model = botocore.session.get_session().get_service_model("sagemaker")
     shape = model.operation_model("DescribeModelPackage").output_shape

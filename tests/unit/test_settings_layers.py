@@ -162,7 +162,7 @@ def test_loosening_names_the_setting_both_values_and_both_layers(repository: str
         ),
         (
             "[accounts.111122223333]\nunit='A'",
-            "modelwarden.toml: only the organization layer says which unit an account belongs to: `accounts` loosens it",
+            "modelwarden.toml: only the organization layer says which unit and stage an account belongs to: `accounts` loosens it",
         ),
         (
             "[stages]\nlive='Development'",

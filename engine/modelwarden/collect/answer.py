@@ -73,7 +73,7 @@ _ABSENT: Final = (
     "RepositoryNotFoundException",
     "NotFoundException",
 )
-_NOT_THERE: Final = re.compile(r"does not exist|not found|cannot find", re.IGNORECASE)
+_NOT_THERE: Final = re.compile(r"does not exist|not found|cannot find|could not find", re.IGNORECASE)
 """SageMaker answers a missing package, job, card or group policy with a ValidationException; only its words tell."""
 
 

@@ -31,9 +31,15 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "s3:ListObjectsV2": ("KeyCount", "IsTruncated"),
     "sts:GetCallerIdentity": ("Arn", "Account"),
     "sagemaker:DescribeModelPackage": ("ModelPackageArn", "ModelPackageStatus"),
+    "sagemaker:ListModelPackages": ("ModelPackageSummaryList",),
+    "sagemaker:Search": ("Results",),
     "sagemaker:UpdateModelPackage": ("ModelPackageArn",),
     "sagemaker:DescribeModelCard": ("ModelCardArn",),
     "sagemaker:DescribeTrainingJob": ("TrainingJobArn",),
+    "sagemaker:ListEndpoints": ("Endpoints",),
+    "sagemaker:DescribeEndpoint": ("EndpointArn", "EndpointStatus", "LastModifiedTime"),
+    "sagemaker:DescribeEndpointConfig": ("EndpointConfigName", "ProductionVariants", "CreationTime"),
+    "sagemaker:DescribeModel": ("ModelName", "CreationTime"),
     "sagemaker:ListTags": ("Tags",),
     "sagemaker:GetModelPackageGroupPolicy": ("ResourcePolicy",),
     "ecr:BatchGetImage": ("images",),
@@ -43,6 +49,12 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "kms:DescribeKey": ("KeyMetadata",),
     "kms:GetKeyRotationStatus": ("KeyRotationEnabled",),
     "cloudtrail:LookupEvents": ("Events",),
+    "organizations:ListAccounts": ("Accounts",),
+    "organizations:ListRoots": ("Roots",),
+    "organizations:ListOrganizationalUnitsForParent": ("OrganizationalUnits",),
+    "organizations:ListAccountsForParent": ("Accounts",),
+    "organizations:ListTagsForResource": ("Tags",),
+    "ec2:DescribeRegions": ("Regions",),
 }
 """What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded."""
 
@@ -53,13 +65,19 @@ class _Row(Struct):
     seconds: float = 0.0
     error: str = ""
     request_id: str = ""
+    covered_by: str = ""
 
 
 class Aws:
     """Calls with the credentials of accounts, recorded or replayed, and the ledger of them."""
 
-    def __init__(self, access: Access, tape: Tape, session: Session | None = None) -> None:
-        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too."""
+    def __init__(
+        self, access: Access, tape: Tape, session: Session | None = None, identity: Answer | None = None
+    ) -> None:
+        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too.
+
+        `identity`: what sts:GetCallerIdentity answered before, where it was asked.
+        """
         self.access = access
         self.tape = tape
         self._sessions = Sessions(access, session or get_session())
@@ -67,7 +85,18 @@ class Aws:
         self._lock = threading.Lock()
         self._entering = threading.RLock()
         self._entered: set[str] = set()
-        self._identity: Answer | None = None
+        self._identity = identity
+
+    def member(self, account: str) -> Aws:
+        """The same caller with sessions, clients and a ledger of its own: for one account, and dropped with it."""
+        found = Aws(self.access, self.tape, self._sessions.sibling(), self._identity)
+        if found._sessions.inherit(self._sessions, account):
+            found._entered.add(account)
+        return found
+
+    def adopt(self, member: Aws, account: str) -> None:
+        """Keep what a member assumed in its account for the next one; clients and ledger are the member's alone."""
+        self._sessions.inherit(member._sessions, account)
 
     @property
     def replaying(self) -> bool:
@@ -137,9 +166,22 @@ class Aws:
                 round(row.seconds, 3),
                 row.error,
                 row.request_id,
+                row.covered_by,
             )
             for (account, region, api), row in rows
         )
+
+    def take_ledger(self) -> tuple[LedgerRow, ...]:
+        """The rows since it was taken last; what follows is counted anew."""
+        rows = self.ledger()
+        with self._lock:
+            self._rows.clear()
+        return rows
+
+    def cover(self, account: str, region: str, api: str, by: str) -> None:
+        """Note in a row that another API gave the same facts."""
+        with self._lock:
+            self._rows[account, region, api].covered_by = by
 
     @property
     def _own(self) -> str | None:

@@ -31,8 +31,10 @@ class Spread(Protocol):
 class Lookups:
     """Calls of all packages of one collector."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, above: Lookups | None = None) -> None:
+        """`above` keeps the answers that do not depend on who asks."""
         self.aws = aws
+        self._above = above
         self._known: dict[tuple[str, ...], Future[Answer | Failure]] = {}
         self._lock = threading.Lock()
 
@@ -44,13 +46,17 @@ class Lookups:
         `whoever`: the answer does not depend on who asks, so that other accounts take it too.
         """
         key = ("" if whoever else account, region, service, operation, json.dumps(parameters, sort_keys=True))
+        keeper = self._above if whoever and self._above is not None else self
+        return keeper._shared(key, lambda: self.aws.call(account, region, service, operation, **parameters))
+
+    def _shared(self, key: tuple[str, ...], ask: Callable[[], Answer | Failure]) -> Answer | Failure:
         with self._lock:
             future = self._known.get(key)
             mine = future is None
             if future is None:
                 future = self._known[key] = Future()
         if mine:
-            self._answer(future, key, lambda: self.aws.call(account, region, service, operation, **parameters))
+            self._answer(future, key, ask)
         return future.result()
 
     def _answer(

@@ -58,6 +58,13 @@ class Collector:
         self.aws = Aws(Access(role, external_id, attempts, timeout_seconds), Tape(record, replay), session)
         self._lookups = Lookups(self.aws)
 
+    def member(self, account: str) -> Collector:
+        """A collector for the packages of one account: what it looks up is dropped with it, images by digest are shared."""
+        found = Collector.__new__(Collector)
+        found.aws = self.aws.member(account)
+        found._lookups = Lookups(found.aws, self._lookups)
+        return found
+
     @property
     def ledger(self) -> tuple[LedgerRow, ...]:
         """A row for each account, region and API so far."""

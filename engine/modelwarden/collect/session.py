@@ -59,6 +59,27 @@ class Sessions:
         configured: str | None = self.own.get_config_variable("region")
         return configured or region
 
+    def sibling(self) -> Session:
+        """A session of the same caller, which shares what is loaded of the services' models and nothing that can change."""
+        with self._lock:
+            credentials = self.own.get_credentials()
+            found = Session(profile=self.own.profile)
+            found.register_component("data_loader", self.own.get_component("data_loader"))
+        if credentials is not None:
+            found.register_component("credential_provider", _Held(credentials))
+        return found
+
+    def inherit(self, other: Sessions, account: str) -> bool:
+        """Take over what another one assumed in an account, so that nobody asks twice; whether there was anything."""
+        with other._lock:
+            assumed = other._assumed.get(account)
+            credentials = assumed.get_credentials() if assumed is not None else None
+        if credentials is None:
+            return False
+        with self._lock:
+            self._assumed[account] = self._session(credentials)
+        return True
+
     def client(self, holder: str, region: str, service: str) -> Any:
         """The client of a service, made once."""
         with self._lock:
@@ -89,13 +110,17 @@ class Sessions:
         )
         credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
         credentials.get_frozen_credentials()
-        session = Session()
-        session.register_component("data_loader", self.own.get_component("data_loader"))
-        session.register_component("credential_provider", _Held(credentials))
         with self._lock:
-            self._assumed[account] = session
+            self._assumed[account] = self._session(credentials)
             self._clients = {key: client for key, client in self._clients.items() if key[0] != account}
         return {"Account": account}
+
+    def _session(self, credentials: Any) -> Session:
+        """A session of its own, which shares what is loaded of the services' models."""
+        found = Session()
+        found.register_component("data_loader", self.own.get_component("data_loader"))
+        found.register_component("credential_provider", _Held(credentials))
+        return found
 
     def renew(self, holder: str, region: str, used: Any) -> None:
         """Assume the role again because a client's session expired before its time; once for all threads that meet it."""

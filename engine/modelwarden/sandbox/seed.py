@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from modelwarden.sandbox import ecr, kms, s3
+from modelwarden.sandbox import ecr, endpoints, kms, s3
 from modelwarden.sandbox.moto_module import moto
 from modelwarden.sandbox.organizations import backend as organizations_backend
 from modelwarden.sandbox.scenario import Scenario, ScenarioError, moment, typed
@@ -38,6 +38,7 @@ def seed(scenario: Scenario) -> World:
     _packages(world, scenario)
     _jobs(world, scenario)
     _cards(world, scenario)
+    endpoints.seed(world, scenario)
     for _, entry in scenario.each("trail"):
         world.cell(entry["account"], entry["region"]).trail.append(entry["event"])
     world.denials = [Denial(one["op"], one.get("account"), one.get("region")) for _, one in scenario.each("denied")]

@@ -64,6 +64,12 @@ class Cell:
     """Name -> DescribeModelCard answers, oldest version first."""
     jobs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     """(`training-job`, name) -> Describe answer."""
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> DescribeEndpoint answer."""
+    endpoint_configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> DescribeEndpointConfig answer; an endpoint may name one that is not there any more."""
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> DescribeModel answer; the same holds."""
     trail: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -14,21 +14,23 @@ from msgspec import Struct, field
 from modelwarden import toml
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import recommended
+from modelwarden.estate import Scan
 from modelwarden.evidence import Evidence, digest
 from modelwarden.finding import AppliedWaiver, Finding, Level
 from modelwarden.parameter import ParameterDeclaration
-from modelwarden.request import STAGES, Request
+from modelwarden.request import STAGES, Request, Stage
 from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import REDACTED, SECRET, Layer, Source
 from modelwarden.settings.reading import Collect, Enforce, collect_of, enforce_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
+from modelwarden.settings.scan import scan_of
 from modelwarden.settings.sources import Sources
 from modelwarden.toml import SettingsError, Table
 from modelwarden.waiver import LONGEST, Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
-_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "waiver")
+_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "scan", "waiver")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
@@ -147,7 +149,7 @@ class Settings(Struct, frozen=True, dict=True):
         """
         ids = tuple(sorted(control_ids))
         settings = Settings(sources, sources.parse(declarations, ids), declarations, ids)
-        _ = settings.collect, settings.enforce
+        _ = settings.collect, settings.enforce, settings.scan
         return settings
 
     @property
@@ -185,6 +187,11 @@ class Settings(Struct, frozen=True, dict=True):
         return self.layers[0].accounts
 
     @cached_property
+    def account_stages(self) -> Mapping[str, Stage]:
+        """Account id -> the stage of packages there that claim none in their life cycle."""
+        return self.layers[0].account_stages
+
+    @cached_property
     def stages(self) -> Mapping[str, str]:
         """Stage as ModelLifeCycle names it -> ours; ours stand for themselves."""
         return MappingProxyType({**{stage: stage for stage in STAGES}, **self.layers[0].stages})
@@ -202,6 +209,15 @@ class Settings(Struct, frozen=True, dict=True):
     def enforce(self) -> Enforce:
         """Layers as for `collect`, with the same errors."""
         return enforce_of(self.layers)
+
+    @cached_property
+    def scan(self) -> Scan:
+        """Which accounts and regions the scan is to read; only the first layer says it.
+
+        Raises:
+            SettingsError: a mistyped value, or one without an effect beside another.
+        """
+        return scan_of(self.layers)
 
     @cached_property
     def digest(self) -> str:

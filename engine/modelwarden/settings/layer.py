@@ -13,7 +13,7 @@ from modelwarden import toml
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import PROFILES, Enforcement, parse_enforcement
 from modelwarden.parameter import ParameterDeclaration
-from modelwarden.request import STAGES
+from modelwarden.request import STAGES, Stage
 from modelwarden.scope import ACCOUNT, Scope, parse_parameters, parse_scope
 from modelwarden.toml import SettingsError, Table, quoted
 from modelwarden.waiver import Waiver, parse_waivers
@@ -23,15 +23,17 @@ LayerName = Literal["default", "organization", "repository", "environment", "fla
 
 AUTHORITY: Final = {
     "waiver": "waivers count only from the organization layer",
-    "accounts": "only the organization layer says which unit an account belongs to",
+    "accounts": "only the organization layer says which unit and stage an account belongs to",
     "stages": "only the organization layer maps stages",
     "delegated_parameters": "only the organization layer delegates parameters",
     "records": "only the organization layer says where decisions are kept that count",
+    "scan": "only the organization layer says which accounts and regions are scanned",
 }
 """Settings of the first layer -> what a layer below is told."""
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
 COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds")
 ENFORCE: Final = ("role", "external_id")
+SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
 """Shared with the accounts and nobody else: neither shown nor recorded."""
 REDACTED: Final = "(not shown)"
@@ -61,6 +63,8 @@ class Layer(Struct, frozen=True):
     scopes: tuple[Scope, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Account id -> path of units."""
+    account_stages: Mapping[str, Stage] = field(default_factory=dict)
+    """Account id -> the stage of packages there that claim none."""
     stages: Mapping[str, str] = field(default_factory=dict)
     """Stage as ModelLifeCycle names it -> ours."""
     delegated: tuple[str, ...] = ()
@@ -109,6 +113,7 @@ def parse_layer(
         for key, reason in AUTHORITY.items():
             if key in document or (key == "waiver" and source.waivers):
                 raise SettingsError(f"{where}: {reason}: `{key}` loosens it", "move it to the organization layer")
+    units, account_stages = _accounts(document.get("accounts", {}), f"{where}: `accounts`")
     return Layer(
         source,
         profile=_profile(source, first=first),
@@ -118,7 +123,8 @@ def parse_layer(
             parse_scope(entry, index, where, declarations, control_ids)
             for index, entry in enumerate(toml.tables(document.get("scope", []), f"{where}: scope"), start=1)
         ),
-        accounts=_accounts(document.get("accounts", {}), f"{where}: `accounts`"),
+        accounts=units,
+        account_stages=account_stages,
         stages={
             name: toml.one_of(stage, STAGES, f"{where}: `stages.{toml.printable(name)}`", "stage")
             for name, stage in toml.table(document.get("stages", {}), f"{where}: `stages`").items()
@@ -139,6 +145,7 @@ def check_keys(document: Table, where: str) -> None:
     toml.table(document, where, KEYS)
     toml.table(document.get("collect", {}), f"{where}: `collect`", COLLECT)
     toml.table(document.get("enforce", {}), f"{where}: `enforce`", ENFORCE)
+    toml.table(document.get("scan", {}), f"{where}: `scan`", SCAN)
 
 
 def _profile(source: Source, *, first: bool) -> str | None:
@@ -164,15 +171,20 @@ def _records(source: Source) -> str | None:
     return location
 
 
-def _accounts(value: Any, where: str) -> dict[str, str]:
-    found = {}
+def _accounts(value: Any, where: str) -> tuple[dict[str, str], dict[str, Stage]]:
+    """Account id -> path of units, and account id -> stage of packages there that claim none."""
+    units: dict[str, str] = {}
+    stages: dict[str, Stage] = {}
     for account, entry in toml.table(value, where).items():
         if not ACCOUNT.fullmatch(account):
             raise SettingsError(f"{where}: {quoted(account)} is not an account id", "write 12 digits in quotes")
         here = toml.inside(where, account)
-        unit = toml.table(entry, here, ("unit",)).get("unit")
-        found[account] = toml.text(unit, toml.inside(here, "unit")).strip("/")
-    return found
+        said = toml.table(entry, here, ("unit", "stage"))
+        if "unit" in said or not said:
+            units[account] = toml.text(said.get("unit"), toml.inside(here, "unit")).strip("/")
+        if "stage" in said:
+            stages[account] = toml.one_of(said["stage"], STAGES, toml.inside(here, "stage"), "stage")  # type: ignore[assignment]
+    return units, stages
 
 
 def _delegated(value: Any, where: str, declarations: Mapping[str, ParameterDeclaration]) -> tuple[str, ...]:

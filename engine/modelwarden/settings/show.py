@@ -11,7 +11,7 @@ from modelwarden import toml
 from modelwarden.enforcement import Enforcement, Setting, of_profile
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
-from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SECRET, Layer
+from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SCAN, SECRET, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
 
 
@@ -48,9 +48,12 @@ def rows(settings: Settings) -> list[Row]:
         found += _scope_rows(layer)
     first = layers[0]
     found += [Row(f"accounts.{id_}.unit", unit, first.label) for id_, unit in first.accounts.items()]
+    found += [Row(f"accounts.{id_}.stage", stage, first.label) for id_, stage in first.account_stages.items()]
     found += [Row(f"stages.{name}", stage, first.label) for name, stage in first.stages.items()]
     found += [Row("delegated_parameters", list(first.delegated), first.label)] if first.delegated else []
     found += [Row("records", first.records, first.label)] if first.records else []
+    scan = [(key, getattr(settings.scan, key)) for key in SCAN]
+    found += [Row(f"scan.{key}", toml.plain(value), first.label) for key, value in scan if value]
     for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
         documents = [(one.source.document.get(table, {}), one.label) for one in layers]
         said = [

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelwarden.sandbox.demo import catalogue, defects, draft, estate, oracle, settings
+from modelwarden.sandbox.demo import catalogue, defects, draft, estate, oracle, serving, settings
 
 Json = dict[str, Any]
 
@@ -100,6 +100,7 @@ def scenario() -> Json:
         "groups": _groups(),
         "training_jobs": [package.job for _, package in made],
         "model_cards": [card for _, package in made for card in package.standalone],
+        "endpoints": serving.endpoints(),
         "trail": [event for _, package in made for event in package.trail],
         "packages": [_package(case, package) for case, package in made],
         "denied": [{"op": "ecr:BatchGetImage", "account": estate.CLAIMS, "region": estate.VIRGINIA}],

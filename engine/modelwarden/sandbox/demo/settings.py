@@ -30,6 +30,9 @@ Production = "Production"
 [collect]
 role = "ModelwardenReader"
 
+[scan]
+regions = {regions}
+
 # Protected attributes of single groups. An empty list is a statement: no person is judged by the model.
 """
 
@@ -55,5 +58,6 @@ def text() -> str:
         sources=_listed(estate.approved_sources()),
         bases=_listed(estate.approved_bases()),
         keys=_listed(estate.approved_keys()),
+        regions=json.dumps(list(estate.REGIONS)),
     )
     return head + "\n".join(scopes)

@@ -1,0 +1,139 @@
+"""`modelwarden scan`: every package of the organization, judged; and what could not be read, said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from modelwarden import gate as gating
+from modelwarden.cli.gate import sources_from
+from modelwarden.cli.options import house_options, run_id, time_of
+from modelwarden.cli.output import write_text
+from modelwarden.errors import UserError
+from modelwarden.gate import House
+
+
+@click.command()
+@house_options
+@click.option("--role", metavar="NAME", help="Role to assume in each account; `{account}` is replaced.")
+@click.option("--external-id", metavar="ID", help="ExternalId for that role.")
+@click.option("--retries", type=click.IntRange(0, 20), help="Attempts after the first, of one call (default: 7).")
+@click.option("--as-of", "as_of", metavar="TIME", help="Judge as of this UTC time, asserted (default: now).")
+@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the record (default: .modelwarden/runs).")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Go on with a scan that did not come to its end.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be read, and read nothing else.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the summary to a file too."
+)
+@click.pass_context
+def scan(context: click.Context, /, **options: Any) -> None:
+    """Judge the model packages of every account and region, and keep a record of it.
+
+    Approved and deployed packages are judged at the moment serve, the newest of each group at approve. Exit code 3
+    where anything that was expected could not be read, 1 where a package is blocked.
+    """
+    from modelwarden.scan import run as scanning
+    from modelwarden.scan.folder import Folder
+
+    if options["resume"] and options["as_of"]:
+        raise UserError("--resume refuses --as-of: a scan goes on as of the time it began", "leave it out")
+    house = gating.load_house(sources_from(options), os.environ)
+    collector = gating.collector_of(house)
+    if options["resume"]:
+        folder, plan = scanning.resumed(options["resume"], house)
+    else:
+        plan = scanning.plan_of(house, collector, time_of(options["as_of"]))
+        folder = Folder((house.settings.runs or Path(".modelwarden/runs")) / run_id())
+    if not plan.estate.cells and not plan.estate.unread:
+        raise UserError("no account is expected", "correct [scan] in the settings; `modelwarden config show` prints it")
+    if options["dry_run"]:
+        click.echo(_dry(plan))
+        return
+    if not options["resume"]:
+        scanning.begin(folder, plan, house)
+    outcome = scanning.work(folder, plan, house, collector, _teller(folder, plan), _stoppable)
+    _say(outcome, house, options)
+    if outcome.broken:
+        raise outcome.broken[0]
+    context.exit(3 if outcome.stopped else outcome.summary.code())
+
+
+def _say(outcome: Any, house: House, options: dict[str, Any]) -> None:
+    from modelwarden.render import scan as rendering
+    from modelwarden.render.json import dump
+    from modelwarden.scan.folder import Folder
+
+    folder: Folder = outcome.folder
+    manifest, plan = folder.manifest(), folder.plan()
+    names = {account.id: account.name for account in outcome.plan.estate.accounts}
+    shown = dump(manifest) if options["format_"] == "json" else rendering.text(manifest, plan["controls"], names)
+    click.echo(shown, nl=False)
+    if options["output"]:
+        write_text(options["output"], shown)
+    print(f"scan {folder.id} recorded in {folder.path}", file=sys.stderr)
+    if outcome.stopped:
+        print(f"stopped: go on with `modelwarden scan --resume {folder.path}`", file=sys.stderr)
+
+
+def _dry(plan: Any) -> str:
+    estate = plan.estate
+    lines = [f"{account}/{region}" for account, region in estate.cells]
+    lines += [f"{row.account}  skipped: {row.error}" for row in estate.skipped]
+    lines += [f"{row.account}/{row.region}  {row.api}: {row.state}: {row.error}" for row in estate.unread]
+    accounts = len({account for account, _ in estate.cells})
+    calls = accounts + 2 * len(estate.cells)
+    lines.append(
+        f"{len(estate.cells)} account-regions of {accounts} accounts would be read: at least {calls} calls to list"
+        " their packages, and about 12 for each package that is judged"
+    )
+    return "\n".join(lines)
+
+
+def _teller(folder: Any, plan: Any) -> Any:
+    """One line to stderr for each cell that has ended."""
+    from modelwarden.render.text import printable
+
+    total = len(plan.estate.cells)
+    done = [total - len(_left(folder, plan))]
+    lock = threading.Lock()
+
+    def told(end: Any) -> None:
+        with lock:
+            done[0] += 1
+            what = f"NOT READ: {end.unread}" if end.unread else f"{end.records} packages"
+            failed = sum(row.state not in ("read", "skipped", "disabled") for row in end.ledger)
+            more = f", {failed} APIs failed" if failed and not end.unread else ""
+            print(printable(f"{done[0]}/{total}  {end.account}/{end.region}  {what}{more}"), file=sys.stderr)
+
+    return told
+
+
+def _left(folder: Any, plan: Any) -> list[tuple[str, str]]:
+    from modelwarden.scan.run import left
+
+    return left(folder, plan)
+
+
+def _stoppable(worker: Any) -> None:
+    """Ctrl-C and SIGTERM end the scan with what was read kept; a second one ends it at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        worker.stopped.set()
+        signal.signal(number, signal.SIG_DFL)
+        print("stopping: packages that are being read come to their end", file=sys.stderr)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

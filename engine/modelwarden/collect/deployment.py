@@ -1,0 +1,226 @@
+"""What runs: the model packages behind the endpoints of an account and region, and what runs without one.
+
+ListEndpoints names the endpoints. Each names a configuration, whose variants name models, whose containers name a model
+package or an image. A step that cannot be read leaves a deployment with a problem, and never one less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from modelwarden.arn import ArnError, parse_arn
+from modelwarden.collect.aws import Answer, Aws, Failure
+from modelwarden.collect.describe import dig
+from modelwarden.collect.text import whole
+from modelwarden.evidence import Unknown
+
+_PAGES: Final = 10_000
+_ROUNDS: Final = 2
+"""A token that is refused or comes back again starts the list anew, once."""
+
+Ask = Callable[..., "Answer | Failure"]
+"""One operation of the cell, by name; the same question is asked once."""
+
+
+class Deployment(Struct, frozen=True):
+    """One container of one variant of an endpoint, or why that cannot be told."""
+
+    endpoint: str
+    """ARN."""
+    status: str
+    """EndpointStatus: InService, ..."""
+    variant: str
+    """Empty where nobody could read which variants there are."""
+    model: str
+    """Name; empty where the variant names none."""
+    package: str | None
+    """ARN of the model package that it runs; None where it runs none, or where there is a problem."""
+    image: str
+    """URI of the container's image where it runs no package, else empty."""
+    problem: str = ""
+    """Why it could not be told what it runs; then neither package nor image says anything."""
+
+
+class Deployments(Struct, frozen=True):
+    """What runs in a cell."""
+
+    found: tuple[Deployment, ...]
+    """Sorted by endpoint and variant; what is listed twice stands here once."""
+    unread: Unknown | None
+    """Why endpoints may be missing; None where the list was read to its end."""
+
+
+class _Held(Struct, frozen=True):
+    """A model or none: what a variant holds, or why that cannot be told."""
+
+    model: str = ""
+    package: str | None = None
+    image: str = ""
+    problem: str = ""
+
+
+class _Endpoint(Struct, frozen=True):
+    """An endpoint as the list shows it, or as its description does."""
+
+    name: str
+    arn: str
+    status: str
+    changed: datetime | None = None
+
+    @property
+    def packages(self) -> str:
+        """What the ARN of a package of the same account and region begins with."""
+        return f"{self.arn.rpartition(':')[0]}:model-package/"
+
+
+def deployments(aws: Aws, account: str, region: str) -> Deployments:
+    """Everything that the endpoints of an account run in a region. The account has been entered before."""
+    listed: dict[str, _Endpoint] = {}
+    unread: Unknown | None = None
+    for _ in range(_ROUNDS):
+        unread = _list(aws, account, region, listed)
+        if unread is None or unread.reason not in ("malformed", "ValidationException"):
+            break
+    ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))
+    found = {one for endpoint in listed.values() for one in _of_endpoint(ask, endpoint)}
+    return Deployments(tuple(sorted(found, key=_order)), unread)
+
+
+def _order(one: Deployment) -> tuple[str, ...]:
+    return one.endpoint, one.variant, one.model, one.package or "", one.image, one.problem, one.status
+
+
+def _list(aws: Aws, account: str, region: str, listed: dict[str, _Endpoint]) -> Unknown | None:
+    """Every page of ListEndpoints into `listed`, by ARN; why it did not come to its end."""
+    token: dict[str, str] = {}
+    seen: set[str] = set()
+    for _ in range(_PAGES):
+        order = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
+        answer = aws.call(account, region, "sagemaker", "ListEndpoints", **order, **token)
+        if isinstance(answer, Failure):
+            return answer.unknown()
+        entries = answer.data["Endpoints"]
+        for entry in entries:
+            if entry.get("EndpointArn") and entry.get("EndpointName"):
+                listed[whole(entry["EndpointArn"])] = _summary(entry)
+        if not all(entry.get("EndpointArn") and entry.get("EndpointName") for entry in entries):
+            return Unknown("malformed", answer.source, "an entry of the list names no endpoint")
+        following = answer.data.get("NextToken")
+        if not following:
+            return None
+        if following in seen:
+            return Unknown("malformed", answer.source, "the list comes back to a page that was read")
+        seen.add(following)
+        token = {"NextToken": following}
+    return Unknown("incomplete", answer.source, f"more than {_PAGES} pages")
+
+
+def _summary(entry: Mapping[str, Any]) -> _Endpoint:
+    arn, status = whole(entry["EndpointArn"]), whole(entry.get("EndpointStatus") or "")
+    return _Endpoint(entry["EndpointName"], arn, status)
+
+
+def _of_endpoint(ask: Ask, listed: _Endpoint) -> Iterator[Deployment]:
+    """Nothing only where AWS says that the endpoint is not there any more."""
+    told = ask("DescribeEndpoint", EndpointName=listed.name)
+    if isinstance(told, Failure) and told.state == "read":
+        return
+    wrong = _wrong(told, "EndpointArn", listed.arn)
+    if isinstance(told, Failure) or wrong:
+        yield _deployment(listed, "", _Held(problem=wrong))
+        return
+    endpoint = replace(listed, status=whole(told.data["EndpointStatus"]), changed=told.data["LastModifiedTime"])
+    named = [told.data.get("EndpointConfigName"), dig(told.data, "PendingDeploymentSummary", "EndpointConfigName")]
+    configurations = [name for name in named if name]
+    if not configurations:
+        yield _deployment(endpoint, "", _Held(problem="the endpoint names no configuration"))
+    for name in configurations:
+        for variant, held in _configured(ask, endpoint, name, _variants(told.data)):
+            yield _deployment(endpoint, variant, held)
+
+
+def _deployment(endpoint: _Endpoint, variant: str, held: _Held) -> Deployment:
+    return Deployment(
+        endpoint.arn, endpoint.status, variant, held.model, held.package, held.image, problem=held.problem
+    )
+
+
+def _variants(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A shadow variant runs as well, on a copy of what is asked of the others."""
+    return [*(data.get("ProductionVariants") or ()), *(data.get("ShadowProductionVariants") or ())]
+
+
+def _configured(
+    ask: Ask, endpoint: _Endpoint, name: str, running: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, _Held]]:
+    """(variant, what it holds) by a configuration; where that cannot be read, a problem of each running variant."""
+    told = ask("DescribeEndpointConfig", EndpointConfigName=name)
+    wrong = _wrong(told, "EndpointConfigName", name, endpoint.changed)
+    if isinstance(told, Failure) or wrong:
+        known = [whole(variant.get("VariantName") or "") for variant in running]
+        yield from ((variant, _Held(problem=wrong)) for variant in known or [""])
+        return
+    variants = _variants(told.data)
+    if not variants:
+        yield "", _Held(problem="the configuration has no variant")
+    for variant in variants:
+        named = [
+            variant.get("ModelName"),
+            *(pool.get("ModelNameOverride") for pool in variant.get("InstancePools") or ()),
+        ]
+        models = [model for model in named if model]
+        if not models:
+            nobody = "the variant names no model, and inference components are not read"
+            yield whole(variant.get("VariantName") or ""), _Held(problem=nobody)
+        for model in models:
+            for held in _of_model(ask, endpoint, model):
+                yield whole(variant.get("VariantName") or ""), held
+
+
+def _of_model(ask: Ask, endpoint: _Endpoint, name: str) -> Iterator[_Held]:
+    """What each container of a model is."""
+    told = ask("DescribeModel", ModelName=name)
+    wrong = _wrong(told, "ModelName", name, endpoint.changed)
+    if isinstance(told, Failure) or wrong:
+        yield _Held(whole(name), problem=wrong)
+        return
+    primary = told.data.get("PrimaryContainer")
+    containers = [*([primary] if primary else []), *(told.data.get("Containers") or ())]
+    if not containers:
+        yield _Held(whole(name), problem="the model has no container")
+    for container in containers:
+        yield _of_container(whole(name), endpoint, container)
+
+
+def _of_container(model: str, endpoint: _Endpoint, container: Mapping[str, Any]) -> _Held:
+    """A package goes before the image that it brings with it."""
+    package, image = whole(container.get("ModelPackageName") or ""), whole(container.get("Image") or "")
+    if not package:
+        return _Held(model, image=image, problem="" if image else "a container names neither package nor image")
+    arn = package if package.startswith("arn:") else endpoint.packages + package
+    try:
+        parse_arn(arn)
+    except ArnError:
+        return _Held(model, problem="a container names a package that has no name of one")
+    return _Held(model, arn)
+
+
+def _wrong(told: Answer | Failure, member: str, expected: str, until: datetime | None = None) -> str:
+    """Why an answer does not say what runs; empty where it does.
+
+    `until`: when the endpoint was last changed. A configuration or model that is younger was made anew under the name
+    of the one that runs, and says nothing about it.
+    """
+    if isinstance(told, Failure):
+        return f"{told.source.api}: {'it was deleted' if told.state == 'read' else told.code}"
+    if str(told.data.get(member)).casefold() != expected.casefold():
+        return f"{told.source.api}: the description of another one"
+    if until is not None and told.data["CreationTime"] > until:
+        return f"{told.source.api}: made anew after the endpoint was last changed"
+    return ""

@@ -1,0 +1,112 @@
+"""Records: what a scan keeps of each package and of each cell, as one line of JSON each."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from modelwarden.errors import UserError
+from modelwarden.evidence import Evidence
+from modelwarden.finding import Decision
+from modelwarden.run import decision_from_json, decision_to_json
+from modelwarden.snapshot import LedgerRow
+
+
+class ScanError(UserError):
+    """A run of a scan that cannot be read or written."""
+
+    help = "name a folder that `modelwarden scan` wrote"
+
+
+class Record(Struct, frozen=True):
+    """One package of a scan."""
+
+    package: str
+    role: Literal["judged", "unmapped", "inventory", "gone"]
+    """`gone`: deleted after it was listed."""
+    why: str
+    approval: str = ""
+    claimed: str = ""
+    """The stage that it claims in its life cycle."""
+    created: str = ""
+    endpoints: tuple[str, ...] = ()
+    """ARNs of the endpoints that run it."""
+    decision: Decision | None = None
+    """Set where it was judged."""
+    evidence: Evidence | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The law: `Record.from_json(record.to_json()) == record`."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        evidence = {**self.evidence.to_json(), "asserted": self.evidence.asserted} if self.evidence else None
+        decision = decision_to_json(self.decision) if self.decision else None
+        return {**plain, "endpoints": list(self.endpoints), "decision": decision, "evidence": evidence}
+
+    @staticmethod
+    def from_json(raw: dict[str, Any], *, with_evidence: bool = True) -> Record:
+        """Read a record.
+
+        Raises:
+            KeyError, TypeError, AttributeError, EvidenceError: another shape.
+        """
+        decision, evidence = raw["decision"], raw["evidence"] if with_evidence else None
+        return Record(
+            **{name: raw[name] for name in _PLAIN},
+            endpoints=tuple(raw["endpoints"]),
+            decision=decision_from_json(decision) if decision else None,
+            evidence=Evidence.from_json(
+                {name: value for name, value in evidence.items() if name != "asserted"}, asserted=evidence["asserted"]
+            )
+            if evidence
+            else None,
+        )
+
+
+_PLAIN = ("package", "role", "why", "approval", "claimed", "created")
+
+
+class Endpoint(Struct, frozen=True):
+    """One container that an endpoint runs, as `collect.deployment.Deployment` tells it."""
+
+    endpoint: str
+    status: str
+    variant: str
+    model: str
+    package: str | None
+    image: str
+    problem: str = ""
+
+
+class Running(Struct, frozen=True):
+    """What the endpoints of a cell run."""
+
+    endpoints: tuple[Endpoint, ...]
+    unread: str
+    """Why endpoints may be missing; empty where none can be."""
+    ledger: tuple[LedgerRow, ...]
+
+
+class CellEnd(Struct, frozen=True):
+    """The last line of a cell: that it was read to its end, or what kept it from that."""
+
+    account: str
+    region: str
+    records: int
+    unread: str
+    """Why packages may be missing; empty where none can be."""
+    ledger: tuple[LedgerRow, ...]
+    digest: str
+    """Over the decisions and evidence digests of the records, in order: two readings of the same facts have the same."""
+    sha256: str
+    """Over the bytes of the records."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"end": {**asdict(self), "ledger": [asdict(row) for row in self.ledger]}}
+
+    @staticmethod
+    def from_json(raw: dict[str, Any]) -> CellEnd:
+        """Raises KeyError or TypeError for another shape."""
+        told = raw["end"]
+        return CellEnd(**{**told, "ledger": tuple(LedgerRow(**row) for row in told["ledger"])})

@@ -1,0 +1,200 @@
+"""The summary of a scan: what was read of what was expected, and what came of it. It is counted record by record.
+
+INVARIANT: what was expected and was not read is in it, whatever else is: a hole is never compliant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
+
+from modelwarden.estate import Estate
+from modelwarden.evidence import digest
+from modelwarden.finding import ControlInfo, Decision
+from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import CellEnd, Record, Running
+from modelwarden.snapshot import LedgerRow
+
+MOST: Final = 1_000
+"""Packages of one kind that are named; all of them are counted, and all are in the records."""
+FINE: Final = ("read", "disabled", "skipped")
+"""States of rows that leave no hole."""
+
+
+class Named(Struct, frozen=True):
+    """One package that somebody must look at."""
+
+    package: str
+    verdict: str
+    stage: str
+    moment: str
+    why: str
+    """Why it was judged, or why it was not."""
+    controls: tuple[str, ...] = ()
+    """Those that block or leave it undecided."""
+
+
+class Stray(Struct, frozen=True):
+    """An endpoint of which no judged package stands behind a container."""
+
+    endpoint: str
+    variant: str
+    kind: Literal["unregistered", "not told", "not judged"]
+    what: str
+    """The image that it runs, why it could not be told, or the package."""
+
+
+class Summary(Struct):
+    """What a scan found."""
+
+    expected: int = 0
+    """Cells."""
+    read: int = 0
+    """Cells of which nothing is missing."""
+    unread: list[tuple[str, str, str]] = field(default_factory=list)
+    """(account, region, why) of each expected cell whose packages may not all be known."""
+    partly: list[LedgerRow] = field(default_factory=list)
+    """Rows of APIs that failed, and that nothing else covers."""
+    skipped: list[LedgerRow] = field(default_factory=list)
+    roles: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    accounts: dict[str, Counter[str]] = field(default_factory=dict)
+    """Account -> verdicts, and `unmapped` and `inventory`."""
+    controls: dict[str, Counter[str]] = field(default_factory=dict)
+    """Control -> outcomes."""
+    named: list[Named] = field(default_factory=list)
+    """Packages that are blocked, undecided or unmapped."""
+    endpoints: Counter[str] = field(default_factory=Counter)
+    """Containers behind endpoints: `judged`, and the kinds of `Stray`."""
+    strays: list[Stray] = field(default_factory=list)
+    digest: str = ""
+    """Over all cells: two scans that saw and decided the same have the same."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was expected was read."""
+        return not self.unread and not self.partly
+
+    def code(self) -> int:
+        """The exit code: holes before blocks, since what was not read may be worse."""
+        if not self.complete:
+            return 3
+        if self.verdicts["block"]:
+            return 1
+        unjudged = self.roles["unmapped"] or self.endpoints["not told"] or self.endpoints["not judged"]
+        return 3 if self.verdicts["undecided"] or unjudged else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of the manifest."""
+        return {
+            "complete": self.complete,
+            "coverage": {
+                "expected": self.expected,
+                "read": self.read,
+                "unread": [{"account": one, "region": two, "why": why} for one, two, why in self.unread],
+                "failed": [asdict(row) for row in self.partly],
+                "skipped": [asdict(row) for row in self.skipped],
+            },
+            "packages": dict(self.roles),
+            "verdicts": dict(self.verdicts),
+            "accounts": {account: dict(counts) for account, counts in sorted(self.accounts.items())},
+            "controls": {id_: dict(counts) for id_, counts in sorted(self.controls.items())},
+            "named": [{**asdict(one), "controls": list(one.controls)} for one in self.named],
+            "endpoints": dict(self.endpoints),
+            "strays": [asdict(one) for one in self.strays],
+            "digest": self.digest,
+        }
+
+
+def summarize(folder: Folder, estate: Estate) -> Summary:
+    """Count what the cells of a folder hold, against what was expected.
+
+    Raises:
+        ScanError: a file of it was changed.
+    """
+    found = Summary(expected=len(estate.cells), skipped=list(estate.skipped), partly=list(estate.unread))
+    digests: list[Any] = []
+    judged: set[str] = set()
+    for account, region in estate.cells:
+        end = folder.end(account, region)
+        if end is None:
+            found.unread.append((account, region, "not read: the scan ended before"))
+            continue
+        _cell(found, end)
+        digests.append([account, region, end.digest, end.unread != ""])
+        for record in folder.records(account, region, with_evidence=False):
+            _record(found, account, record)
+            if record.endpoints and record.decision is not None:
+                judged.add(record.package.casefold())
+    for cell in estate.cells:
+        running = folder.running(*cell)
+        if running is not None:
+            _running(found, running, judged)
+    found.partly = list(dict.fromkeys(found.partly))
+    found.digest = digest(digests)
+    return found
+
+
+def _cell(found: Summary, end: CellEnd) -> None:
+    failed = [row for row in end.ledger if row.state not in FINE and not row.covered_by]
+    if end.unread:
+        found.unread.append((end.account, end.region, end.unread))
+    found.partly += failed
+    found.read += not end.unread and not failed
+
+
+def _running(found: Summary, running: Running, judged: Collection[str]) -> None:
+    """What runs without a package that was judged. INVARIANT: an endpoint is in the counts once for each container."""
+    found.partly += [row for row in running.ledger if row.state not in FINE and not row.covered_by]
+    for one in running.endpoints:
+        if (one.package or "").casefold() in judged:
+            found.endpoints["judged"] += 1
+            continue
+        stray = Stray(one.endpoint, one.variant, "not judged", one.package or "")
+        if one.problem:
+            stray = Stray(one.endpoint, one.variant, "not told", one.problem)
+        elif one.package is None:
+            stray = Stray(one.endpoint, one.variant, "unregistered", one.image or "nothing that has a name")
+        found.endpoints[stray.kind] += 1
+        if len(found.strays) < MOST:
+            found.strays.append(stray)
+
+
+def _record(found: Summary, account: str, record: Record) -> None:
+    found.roles[record.role] += 1
+    mine = found.accounts.setdefault(account, Counter())
+    decision = record.decision
+    if decision is None:
+        mine[record.role] += 1
+        if record.role == "unmapped":
+            _name(found, Named(record.package, "unmapped", "", "", record.why))
+        return
+    mine[decision.verdict] += 1
+    found.verdicts[decision.verdict] += 1
+    for ruling in decision.rulings:
+        found.controls.setdefault(ruling.finding.control, Counter())[ruling.finding.outcome] += 1
+    if decision.verdict in ("block", "undecided"):
+        _name(found, _of(decision, record.why))
+
+
+def _of(decision: Decision, why: str) -> Named:
+    stopping = tuple(ruling.finding.control for ruling in decision.rulings if ruling.effect in ("blocks", "undecides"))
+    request = decision.request
+    return Named(decision.package, decision.verdict, request.stage, request.moment, why, stopping)
+
+
+def _name(found: Summary, one: Named) -> None:
+    if len(found.named) < MOST:
+        found.named.append(one)
+
+
+def severities(controls: Mapping[str, ControlInfo], outcomes: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    """Severity -> number of failed findings."""
+    counts: Counter[str] = Counter()
+    for id_, told in outcomes.items():
+        counts[controls[id_].severity] += told.get("fail", 0)
+    return counts

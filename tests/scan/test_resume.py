@@ -1,0 +1,171 @@
+"""A scan that is stopped or killed goes on where it was, and comes to the same as one that nobody disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwarden.sandbox.server import Sandbox
+from modelwarden.scan import run as scanning
+from tests.organization import CLOCK, ask
+
+from .conftest import REGIONS, house, records, scan, settings
+
+SCRIPT = Path(sys.executable).with_name("modelwarden")
+ACCOUNTS = ("222222222222", "555566667777", "666677778888", "777788889999")
+SCANNED = f"regions = {list(REGIONS)}\naccounts = {list(ACCOUNTS)}"
+KILLS = int(os.environ.get("MODELWARDEN_TEST_KILLS", "6"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(organization: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> scanning.Outcome:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return scan(house(folder, SCANNED), folder / "run")
+
+
+def start(folder: Path, sandbox: Sandbox, *options: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
+    return subprocess.Popen(
+        [str(SCRIPT), "scan", "--config", str(settings(folder, SCANNED)), "--retries", "1", *options],
+        cwd=folder,
+        env=kept | sandbox.environment() | {"AWS_CONFIG_FILE": "/nonexistent"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def begun(folder: Path) -> list[Path]:
+    """Folders of scans that have a plan."""
+    return sorted(path.parent for path in (folder / "runs").glob("*/plan.json"))
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found
+
+
+def wait(folder: Path, process: subprocess.Popen[str]) -> Path:
+    """The folder of the scan that began; fails where the process ends before."""
+    for _ in range(300):
+        if begun(folder):
+            return begun(folder)[0]
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError("the scan did not begin")
+
+
+def test_killed_again_and_again_it_comes_to_the_same(
+    organization: Sandbox, undisturbed: scanning.Outcome, tmp_path: Path
+) -> None:
+    chance = random.Random(7)
+    process = start(tmp_path, organization, "--as-of", CLOCK, "--runs", str(tmp_path / "runs"))
+    run = wait(tmp_path, process)
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.0, 0.9))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        process = start(tmp_path, organization, "--resume", str(run))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode in (1, 3), said
+    assert begun(tmp_path) == [run]
+    told = manifest(run)
+    assert told["digest"] == undisturbed.summary.digest
+    assert told["packages"] == undisturbed.summary.to_json()["packages"]
+    assert told["verdicts"] == undisturbed.summary.to_json()["verdicts"]
+    listed = [json.loads(line) for file in (run / "cells").glob("*.jsonl") for line in file.open()]
+    packages = sorted(one["package"] for one in listed if "package" in one)
+    assert packages == sorted(records(undisturbed))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_stops_it_keeps_what_was_read(
+    organization: Sandbox, undisturbed: scanning.Outcome, tmp_path: Path, number: signal.Signals
+) -> None:
+    ask(organization, "POST", "faults", [{"kind": "latency", "ms": 300, "account": "555566667777"}])
+    try:
+        process = start(tmp_path, organization, "--as-of", CLOCK, "--runs", str(tmp_path / "runs"))
+        run = wait(tmp_path, process)
+        while not list((run / "cells").glob("[0-9]*.jsonl")):
+            time.sleep(0.02)
+        process.send_signal(number)
+        out, said = process.communicate(timeout=60)
+    finally:
+        ask(organization, "DELETE", "faults")
+    assert process.returncode == 3, said
+    assert f"stopped: go on with `modelwarden scan --resume {run}`" in said
+    assert "NOT COMPLETE" in out
+    assert "Traceback" not in said
+    told = manifest(run)
+    assert told["complete"] is False
+    kept = {path.name for path in (run / "cells").glob("[0-9]*.jsonl")}
+    assert 0 < len(kept) < told["coverage"]["expected"]
+    before = {path: (run / "cells" / path).stat().st_mtime_ns for path in kept}
+    again = start(tmp_path, organization, "--resume", str(run))
+    _, said = again.communicate(timeout=120)
+    assert again.returncode in (1, 3), said
+    assert manifest(run)["digest"] == undisturbed.summary.digest
+    assert {path: (run / "cells" / path).stat().st_mtime_ns for path in kept} == before, (
+        "finished cells are not read again"
+    )
+
+
+def test_nobody_goes_on_by_other_rules(organization: Sandbox, tmp_path: Path) -> None:
+    process = start(tmp_path, organization, "--as-of", CLOCK, "--runs", str(tmp_path / "runs"))
+    run = wait(tmp_path, process)
+    process.communicate(timeout=60)
+    done = subprocess.run(
+        [
+            str(SCRIPT),
+            "scan",
+            "--resume",
+            str(run),
+            "--profile",
+            "strict",
+            "--config",
+            str(tmp_path / "modelwarden.toml"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, **organization.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "was begun with other controls or settings" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "text"), [("plan.json", "{"), ("plan.json", "{}"), ("plan.json", None)])
+def test_a_folder_that_is_no_scan_is_refused(
+    organization: Sandbox, tmp_path: Path, name: str, text: str | None
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if text is not None:
+        (folder / name).write_text(text)
+    process = start(tmp_path, organization, "--resume", str(folder))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"error: {folder / name}" in said
+    assert "name a folder that `modelwarden scan` wrote" in said
+
+
+def test_a_cell_that_was_changed_is_not_believed(organization: Sandbox, tmp_path: Path) -> None:
+    outcome = scan(house(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]'), tmp_path / "run")
+    (file,) = (outcome.folder.path / "cells").glob("*.jsonl")
+    file.write_bytes(
+        file.read_bytes().replace(b'"verdict":"block"', b'"verdict":"allow"').replace(b'"allow"', b'"flag"')
+    )
+    process = start(tmp_path, organization, "--resume", str(outcome.folder.path))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert "was changed after it was written" in said
