@@ -20,7 +20,7 @@ from modelwarden.estate import Account, Estate
 from modelwarden.finding import Decision
 from modelwarden.render import scan_page
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import Record, ScanError
+from modelwarden.scan.record import Endpoint, Record, Running, ScanError
 from modelwarden.scan.run import estate_to_json
 from modelwarden.scan.summary import summarize
 from modelwarden.snapshot import LedgerRow
@@ -93,6 +93,10 @@ def scan(
             writer.add(_hostile(record, run.decision, text) if text else record)
         ledger = (replace(DENIED, error=text or DENIED.error),) if dark and account == TWO else ()
         writer.close((text or "sts:AssumeRole: AccessDenied: not allowed") if account == DARK else "", ledger)
+    live = f"arn:aws:sagemaker:eu-west-1:{ONE}:endpoint/{text or 'live'}"
+    running = Endpoint(live, "InService", text or "main", text or "model", arn(ONE, "churn/7" + text), "")
+    bare = replace(running, variant=text or "shadow", package=None, image=text or "docker.io/somebody/model:1")
+    folder.write_running(ONE, "eu-west-1", Running((running, bare), "", ()))
     if manifest:
         clock = {"started_at": runs.CLOCK, "finished_at": runs.CLOCK, "as_of": runs.CLOCK, "as_of_asserted": True}
         said = {"id": folder.id, "kind": "scan", **clock, "advisory": True, "source": "organization"}
@@ -116,6 +120,12 @@ def plain(page: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
+def test_an_endpoint_without_a_package_is_on_the_page(tmp_path: Path) -> None:
+    seen = plain(page(scan(tmp_path)))
+    assert "1 of 2 containers behind endpoints run a package that was judged." in seen
+    assert "endpoint/live shadow unregistered docker.io/somebody/model:1" in seen
+
+
 def test_an_incomplete_scan_says_so_before_anything_else(tmp_path: Path) -> None:
     written = page(scan(tmp_path))
     seen = plain(written[written.index("<body>") :])
@@ -130,7 +140,7 @@ def test_an_incomplete_scan_says_so_before_anything_else(tmp_path: Path) -> None
 
 def test_what_was_read_comes_first(tmp_path: Path) -> None:
     written = page(scan(tmp_path))
-    assert re.findall(r'<h2 id="(\w+)"', written) == ["coverage", "verdicts", "controls", "packages", "made"]
+    assert re.findall(r'<h2 id="(\w+)"', written) == ["coverage", "verdicts", "controls", "endpoints", "packages", "made"]
 
 
 def test_a_complete_scan_raises_no_alarm(tmp_path: Path) -> None:

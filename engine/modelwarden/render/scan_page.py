@@ -18,6 +18,7 @@ from modelwarden.render.html import ORDER, fill, finding, severity
 from modelwarden.render.text import cut, printable, short
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record, ScanError
+from modelwarden.scan.summary import Stray
 from modelwarden.snapshot import LedgerRow
 
 MAX_PACKAGES: Final = 500
@@ -62,6 +63,8 @@ class _Manifest(Struct, frozen=True):
     verdicts: dict[str, int]
     accounts: dict[str, dict[str, int]]
     controls: dict[str, dict[str, int]]
+    endpoints: dict[str, int]
+    strays: tuple[Stray, ...]
     digest: str
 
 
@@ -129,6 +132,18 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         empty=empty,
         controls=_controls(manifest, plan, folder),
         heat=_heat(seen.failed, accounts),
+        strays=[
+            {
+                "kind": one.kind,
+                "name": short(one.endpoint),
+                "variant": printable(one.variant),
+                "what": printable(one.what),
+            }
+            for one in manifest.strays[:MAX_PACKAGES]
+        ],
+        more_strays=sum(manifest.endpoints.values())
+        - manifest.endpoints.get("judged", 0)
+        - len(manifest.strays[:MAX_PACKAGES]),
         packages=_packages(seen, rows),
         hidden=_hidden(seen, totals),
         waivers=[
