@@ -1,7 +1,8 @@
-"""The published JSON Schemas of our own documents: evidence, decision and run."""
+"""The published JSON Schemas of our own documents: evidence, decision, run and scan."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from modelwarden import evidence, run
@@ -9,6 +10,8 @@ from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
 from modelwarden.render import json as decision_json
 from modelwarden.request import MOMENTS, STAGES
+from modelwarden.scan.folder import MANIFEST
+from modelwarden.scan.record import Role
 from modelwarden.snapshot import RowState
 
 Schema = dict[str, Any]
@@ -18,6 +21,7 @@ _TEXT: Schema = {"type": "string"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _DIGEST: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _TIME: Schema = {"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$"}
+ROLES = get_args(Role)
 _VALUES: dict[str, Schema] = {
     "string": _TEXT,
     "time": _TEXT,
@@ -162,7 +166,7 @@ def _digests() -> Schema:
     )
 
 
-def _ledger() -> Schema:
+def _ledger(**more: Schema) -> Schema:
     texts = dict.fromkeys(("account", "region", "api", "error", "request_id", "covered_by"), _TEXT)
     return {
         "type": "array",
@@ -172,6 +176,7 @@ def _ledger() -> Schema:
                 "state": {"enum": list(get_args(RowState))},
                 "calls": {"type": "integer"},
                 "seconds": {"type": "number"},
+                **more,
             }
         ),
     }
@@ -209,6 +214,57 @@ def decision_schema() -> Schema:
             "coverage": _ledger(),
             "versions": {"type": "object", "additionalProperties": _TEXT},
         }
+    )
+
+
+def _counts(names: Iterable[str]) -> Schema:
+    """Numbers by name; a name that counts nothing may be left out."""
+    count = {"type": "integer", "minimum": 0}
+    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(names, count)}
+
+
+def scan_schema() -> Schema:
+    """What `modelwarden scan --format json` writes, and its folder holds as `manifest.json`."""
+    verdicts = list(get_args(Verdict))
+    number = {"type": "integer", "minimum": 0}
+    hole = _record(dict.fromkeys(("account", "region", "why"), _TEXT))
+    coverage = {
+        "expected": number,
+        "read": number,
+        "unread": {"type": "array", "items": hole},
+        "failed": _ledger(),
+        "skipped": _ledger(),
+        "accepted": _ledger(owner=_TEXT, reason=_TEXT, expires=_TEXT),
+    }
+    named = {
+        **dict.fromkeys(("package", "stage", "moment", "why"), _TEXT),
+        "verdict": {"enum": [*verdicts, "unmapped"]},
+        "controls": _TEXTS,
+    }
+    kinds = ["unregistered", "not told", "not judged"]
+    stray = {**dict.fromkeys(("endpoint", "variant", "what"), _TEXT), "kind": {"enum": kinds}}
+    outcomes = _counts(get_args(Outcome))
+    head = {"$schema": _DRAFT, "title": "modelwarden scan"}
+    return head | _record(
+        {
+            "schema": {"const": MANIFEST},
+            "id": _TEXT,
+            "kind": {"const": "scan"},
+            **dict.fromkeys(("started_at", "finished_at", "as_of"), _TIME),
+            **{name: {"type": "boolean"} for name in ("as_of_asserted", "advisory", "complete")},
+            "source": {"enum": ["organization", "settings"]},
+            "coverage": _record(coverage),
+            "packages": _counts(ROLES),
+            "verdicts": _counts(verdicts),
+            "accounts": {"type": "object", "additionalProperties": _counts([*verdicts, *ROLES])},
+            "controls": {"type": "object", "additionalProperties": outcomes},
+            "named": {"type": "array", "items": _record(named)},
+            "endpoints": _counts(["judged", *kinds]),
+            "strays": {"type": "array", "items": _record(stray)},
+            "digest": _DIGEST,
+            "checksum": {**_DIGEST, "description": "over all else; only in the file"},
+        },
+        ("checksum",),
     )
 
 

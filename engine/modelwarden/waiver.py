@@ -137,7 +137,7 @@ def _waiver(entry: Any, path: str, control_ids: Collection[str]) -> Waiver:
     break_glass = toml.flag(raw.get("break_glass", False), f"{where}: `break_glass`")
     owner, approvers = _people(raw, where, break_glass)
     granted = _instant(raw["granted"], f"{where}: `granted`") if "granted" in raw else None
-    ends = _end(raw["expires"], f"{where}: `expires`")
+    ends = end_of(raw["expires"], f"{where}: `expires`")
     _check_length(granted, ends, break_glass, where)
     return Waiver(
         id=toml.text(raw["id"], f"{where}: `id`"),
@@ -201,8 +201,12 @@ def _check_length(granted: datetime | None, ends: datetime, break_glass: bool, w
         raise SettingsError(f"{where}: lasts longer than {LONGEST.days} days", "shorten it and review it then")
 
 
-def _end(value: Any, where: str) -> datetime:
-    """A date counts to its end."""
+def end_of(value: Any, where: str) -> datetime:
+    """The first moment after a date, which counts to its end, or after a time.
+
+    Raises:
+        SettingsError: it is neither.
+    """
     instant = _moment_or_day(value, where)
     if isinstance(instant, datetime):
         return instant

@@ -50,11 +50,12 @@ def test_the_settings_that_the_page_shows_are_settings(tmp_path: Path) -> None:
 
 
 def test_what_a_scan_expects_is_a_setting(tmp_path: Path) -> None:
-    (shown,) = blocks("docs/scan.md", "toml")
-    (tmp_path / "modelwarden.toml").write_text(shown)
+    (tmp_path / "modelwarden.toml").write_text("".join(blocks("docs/scan.md", "toml")))
     read = read_sources(config=tmp_path / "modelwarden.toml", environment={}, flags={})
     bundle = load_bundle(read.bundle_paths)
-    found = Settings.of(read, bundle.declarations, bundle.controls).scan
+    settings = Settings.of(read, bundle.declarations, bundle.controls)
+    assert [one.account for one in settings.gaps] == ["121212121212"]
+    found = settings.scan
     assert (found.units, found.tags, found.regions) == (
         ("Workloads/Finance",),
         {"ml": "yes"},

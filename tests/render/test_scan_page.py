@@ -140,7 +140,14 @@ def test_an_incomplete_scan_says_so_before_anything_else(tmp_path: Path) -> None
 
 def test_what_was_read_comes_first(tmp_path: Path) -> None:
     written = page(scan(tmp_path))
-    assert re.findall(r'<h2 id="(\w+)"', written) == ["coverage", "verdicts", "controls", "endpoints", "packages", "made"]
+    assert re.findall(r'<h2 id="(\w+)"', written) == [
+        "coverage",
+        "verdicts",
+        "controls",
+        "endpoints",
+        "packages",
+        "made",
+    ]
 
 
 def test_a_complete_scan_raises_no_alarm(tmp_path: Path) -> None:

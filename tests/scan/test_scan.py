@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from modelwarden import gate
+from modelwarden import builtin, gate
 from modelwarden.arn import parse_arn
 from modelwarden.finding import Decision
 from modelwarden.gate import Question
@@ -241,3 +242,71 @@ def test_without_a_role_the_callers_packages_do_not_pass_for_those_of_another_ac
     assert outcome.summary.code() == 3
     assert all("no role to assume" in why for _, _, why in outcome.summary.unread)
     assert records(outcome) == {}
+
+
+def gap(account: str, api: str, expires: str = "2026-12-31") -> str:
+    return (
+        f'[[gap]]\naccount = "{account}"\napi = "{api}"\nowner = "platform team"\n'
+        f'reason = "no reader role before the audit"\nexpires = {expires}\n'
+    )
+
+
+def test_an_accepted_gap_is_shown_and_does_not_make_every_night_incomplete(
+    organization: Sandbox, tmp_path: Path
+) -> None:
+    table = f'accounts = ["{GOOD}", "{WITHOUT_ROLE}"]\nregions = {list(REGIONS)}'
+    done = command(tmp_path, organization, "--config", str(settings(tmp_path, table, gap(WITHOUT_ROLE, "sts:*"))))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "coverage 50 %: 2 of 4 account-regions were read whole" in done.stdout
+    assert (
+        "accepted  121212121212/eu-west-1  sts:AssumeRole: denied: until 2026-12-31, platform team: no reader role"
+        in done.stdout
+    )
+    assert "NOT COMPLETE" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "accepted",
+    [gap(WITHOUT_ROLE, "kms:DescribeKey"), gap(GOOD, "*"), gap(WITHOUT_ROLE, "sts:*", "2026-11-19")],
+    ids=["another API", "another account", "expired"],
+)
+def test_a_gap_that_is_about_something_else_accepts_nothing(
+    organization: Sandbox, tmp_path: Path, accepted: str
+) -> None:
+    outcome = scan(
+        house(tmp_path, f'accounts = ["{WITHOUT_ROLE}"]\nregions = ["eu-west-1"]', accepted), tmp_path / "run"
+    )
+    assert not outcome.summary.complete
+    assert outcome.summary.code() == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (gap("12", "*"), "gap 1: `12` is not an account id"),
+        (gap(GOOD, "*").replace("owner", "boss"), "gap 1: unknown"),
+        (gap(GOOD, "*").replace('owner = "platform team"\n', ""), "gap 1: `owner` is missing"),
+        (gap(GOOD, "*", '"soon"'), "gap 1: `expires`"),
+    ],
+)
+def test_a_gap_that_is_none_is_refused(organization: Sandbox, tmp_path: Path, written: str, says: str) -> None:
+    done = command(tmp_path, organization, "--config", str(settings(tmp_path, 'regions = ["eu-west-1"]', written)))
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+SCHEMA = Draft202012Validator(json.loads(builtin.read("reports.schemas", "scan.schema.json")))
+
+
+def test_the_manifest_matches_the_published_schema(
+    whole: scanning.Outcome, organization: Sandbox, tmp_path: Path
+) -> None:
+    assert list(SCHEMA.iter_errors(json.loads((whole.folder.path / "manifest.json").read_text()))) == []
+    done = command(
+        tmp_path, organization, "--config", str(settings(tmp_path, more=gap(WITHOUT_ROLE, "*"))), "--format", "json"
+    )
+    document = json.loads(done.stdout)
+    assert list(SCHEMA.iter_errors(document)) == []
+    assert document["coverage"]["accepted"][0]["owner"] == "platform team"
+    wrong = {error.validator for error in SCHEMA.iter_errors({**document, "complete": "yes", "more": 1})}
+    assert wrong == {"additionalProperties", "type"}

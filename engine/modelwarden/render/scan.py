@@ -55,8 +55,12 @@ def _coverage(coverage: Mapping[str, Any], complete: bool) -> list[str]:
         for row in coverage["failed"]
         if not any((row["account"], row["region"]) == (one["account"], one["region"]) for one in coverage["unread"])
     ]
+    accepted = [
+        f"{row['account']}/{row['region']}  {row['api']}: {row['state']}: until {row['expires']}, {row['owner']}: {row['reason']}"
+        for row in coverage["accepted"]
+    ]
     skipped = [f"{row['account']}  {row['error']}" for row in coverage["skipped"]]
-    for title, rows in (("not read", unread), ("partly", failed), ("skipped", skipped)):
+    for title, rows in (("not read", unread), ("partly", failed), ("accepted", accepted), ("skipped", skipped)):
         lines += _listed(title, rows)
     return [*lines, ""]
 

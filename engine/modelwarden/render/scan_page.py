@@ -39,12 +39,21 @@ class _Hole(Struct, frozen=True):
     why: str
 
 
+class _Accepted(LedgerRow, frozen=True, kw_only=True):
+    """A row that failed, as its gap accepts it."""
+
+    owner: str
+    reason: str
+    expires: str
+
+
 class _Coverage(Struct, frozen=True):
     expected: int
     read: int
     unread: tuple[_Hole, ...]
     failed: tuple[LedgerRow, ...]
     skipped: tuple[LedgerRow, ...]
+    accepted: tuple[_Accepted, ...]
 
 
 class _Manifest(Struct, frozen=True):
@@ -245,6 +254,16 @@ def _coverage(manifest: _Manifest, accounts: Mapping[str, Account]) -> dict[str,
             {"account": row.account, **_who(row.account, accounts), "region": row.region, "api": printable(row.api)}
             | {"state": row.state, "error": cut(printable(row.error), _MAX_ERROR)}
             for row in failed
+        ],
+        "accepted": [
+            {
+                "account": row.account,
+                **_who(row.account, accounts),
+                "region": printable(row.region),
+                "api": printable(row.api),
+                "why": printable(f"until {row.expires}, {row.owner}: {row.reason}"),
+            }
+            for row in told.accepted
         ],
         "skipped": [
             {"account": row.account, **_who(row.account, accounts), "why": cut(printable(row.error), _MAX_ERROR)}

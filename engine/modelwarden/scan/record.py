@@ -20,11 +20,14 @@ class ScanError(UserError):
     help = "name a folder that `modelwarden scan` wrote"
 
 
+Role = Literal["judged", "unmapped", "inventory", "gone"]
+
+
 class Record(Struct, frozen=True):
     """One package of a scan."""
 
     package: str
-    role: Literal["judged", "unmapped", "inventory", "gone"]
+    role: Role
     """`gone`: deleted after it was listed."""
     why: str
     approval: str = ""

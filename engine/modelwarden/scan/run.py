@@ -20,6 +20,7 @@ from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import CellEnd, ScanError
 from modelwarden.scan.summary import Summary, summarize
 from modelwarden.scan.work import Order, Worker
+from modelwarden.settings.effective import instant
 from modelwarden.snapshot import LedgerRow
 
 
@@ -116,7 +117,7 @@ def work(
     for error in worker.broken:
         if isinstance(error, UserError):
             raise error
-    summary = summarize(folder, plan.estate)
+    summary = summarize(folder, plan.estate, house.settings.gaps, instant(plan.as_of))
     stopped = worker.stopped.is_set() and not worker.broken
     folder.write_manifest(
         {

@@ -6,7 +6,8 @@ INVARIANT: what was expected and was not read is in it, whatever else is: a hole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from msgspec import Struct, field
@@ -15,6 +16,7 @@ from msgspec.structs import asdict
 from modelwarden.estate import Estate
 from modelwarden.evidence import digest
 from modelwarden.finding import ControlInfo, Decision
+from modelwarden.gap import Gap
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import CellEnd, Record, Running
 from modelwarden.snapshot import LedgerRow
@@ -60,6 +62,8 @@ class Summary(Struct):
     partly: list[LedgerRow] = field(default_factory=list)
     """Rows of APIs that failed, and that nothing else covers."""
     skipped: list[LedgerRow] = field(default_factory=list)
+    accepted: list[tuple[LedgerRow, Gap]] = field(default_factory=list)
+    """Rows that failed, and the gap by which the organization accepts it."""
     roles: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     accounts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -76,7 +80,7 @@ class Summary(Struct):
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was expected was read."""
+        """Whether everything that was expected was read, but for what the organization accepts."""
         return not self.unread and not self.partly
 
     def code(self) -> int:
@@ -98,6 +102,7 @@ class Summary(Struct):
                 "unread": [{"account": one, "region": two, "why": why} for one, two, why in self.unread],
                 "failed": [asdict(row) for row in self.partly],
                 "skipped": [asdict(row) for row in self.skipped],
+                "accepted": [{**asdict(row), **gap.to_json()} for row, gap in self.accepted],
             },
             "packages": dict(self.roles),
             "verdicts": dict(self.verdicts),
@@ -110,13 +115,32 @@ class Summary(Struct):
         }
 
 
-def summarize(folder: Folder, estate: Estate) -> Summary:
-    """Count what the cells of a folder hold, against what was expected.
+class _Gaps(Struct, frozen=True):
+    """The gaps that count as of a time."""
+
+    gaps: tuple[Gap, ...]
+    as_of: datetime | None
+
+    def of(self, row: LedgerRow) -> Gap | None:
+        covering = (one for one in self.gaps if one.covers(row.account, row.region, row.api, self.as_of))
+        return next(covering, None)
+
+    def split(self, rows: Iterable[LedgerRow]) -> tuple[list[LedgerRow], list[tuple[LedgerRow, Gap]]]:
+        """(rows that leave a hole, rows whose hole is accepted)."""
+        failed = [row for row in rows if row.state not in FINE and not row.covered_by]
+        pairs = [(row, self.of(row)) for row in failed]
+        return [row for row, gap in pairs if gap is None], [(row, gap) for row, gap in pairs if gap is not None]
+
+
+def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of: datetime | None = None) -> Summary:
+    """Count what the cells of a folder hold, against what was expected. `gaps` are accepted where they count at `as_of`.
 
     Raises:
         ScanError: a file of it was changed.
     """
-    found = Summary(expected=len(estate.cells), skipped=list(estate.skipped), partly=list(estate.unread))
+    accepting = _Gaps(gaps, as_of)
+    found = Summary(expected=len(estate.cells), skipped=list(estate.skipped))
+    found.partly, found.accepted = accepting.split(estate.unread)
     digests: list[Any] = []
     judged: set[str] = set()
     for account, region in estate.cells:
@@ -124,7 +148,7 @@ def summarize(folder: Folder, estate: Estate) -> Summary:
         if end is None:
             found.unread.append((account, region, "not read: the scan ended before"))
             continue
-        _cell(found, end)
+        _cell(found, end, accepting)
         digests.append([account, region, end.digest, end.unread != ""])
         for record in folder.records(account, region, with_evidence=False):
             _record(found, account, record)
@@ -133,23 +157,26 @@ def summarize(folder: Folder, estate: Estate) -> Summary:
     for cell in estate.cells:
         running = folder.running(*cell)
         if running is not None:
-            _running(found, running, judged)
-    found.partly = list(dict.fromkeys(found.partly))
+            _running(found, running, judged, accepting)
+    found.partly, found.accepted = list(dict.fromkeys(found.partly)), list(dict.fromkeys(found.accepted))
     found.digest = digest(digests)
     return found
 
 
-def _cell(found: Summary, end: CellEnd) -> None:
-    failed = [row for row in end.ledger if row.state not in FINE and not row.covered_by]
-    if end.unread:
+def _cell(found: Summary, end: CellEnd, accepting: _Gaps) -> None:
+    failed, accepted = accepting.split(end.ledger)
+    if end.unread and (failed or not accepted):
         found.unread.append((end.account, end.region, end.unread))
     found.partly += failed
-    found.read += not end.unread and not failed
+    found.accepted += accepted
+    found.read += not end.unread and not failed and not accepted
 
 
-def _running(found: Summary, running: Running, judged: Collection[str]) -> None:
+def _running(found: Summary, running: Running, judged: Collection[str], accepting: _Gaps) -> None:
     """What runs without a package that was judged. INVARIANT: an endpoint is in the counts once for each container."""
-    found.partly += [row for row in running.ledger if row.state not in FINE and not row.covered_by]
+    failed, accepted = accepting.split(running.ledger)
+    found.partly += failed
+    found.accepted += accepted
     for one in running.endpoints:
         if (one.package or "").casefold() in judged:
             found.endpoints["judged"] += 1

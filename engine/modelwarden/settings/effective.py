@@ -17,6 +17,7 @@ from modelwarden.enforcement import recommended
 from modelwarden.estate import Scan
 from modelwarden.evidence import Evidence, digest
 from modelwarden.finding import AppliedWaiver, Finding, Level
+from modelwarden.gap import Gap
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Request, Stage
 from modelwarden.scope import Subject, subject_of
@@ -165,6 +166,11 @@ class Settings(Struct, frozen=True, dict=True):
     def runs(self) -> Path | None:
         """The folder for runs; None where nobody named one."""
         return self.sources.runs
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What the organization accepts not to be read, expired or not."""
+        return self.layers[0].gaps
 
     @property
     def records(self) -> str | None:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from modelwarden import toml
 from modelwarden.control import ParameterValue
 from modelwarden.enforcement import PROFILES, Enforcement, parse_enforcement
+from modelwarden.gap import Gap, parse_gaps
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Stage
 from modelwarden.scope import ACCOUNT, Scope, parse_parameters, parse_scope
@@ -26,6 +27,7 @@ AUTHORITY: Final = {
     "accounts": "only the organization layer says which unit and stage an account belongs to",
     "stages": "only the organization layer maps stages",
     "delegated_parameters": "only the organization layer delegates parameters",
+    "gap": "only the organization layer accepts that something is not read",
     "records": "only the organization layer says where decisions are kept that count",
     "scan": "only the organization layer says which accounts and regions are scanned",
 }
@@ -70,6 +72,7 @@ class Layer(Struct, frozen=True):
     delegated: tuple[str, ...] = ()
     """Parameters without a value that the layer below may set."""
     waivers: tuple[Waiver, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     records: str | None = None
     """Where runs are kept that count as precedents: `s3://bucket/prefix`, or a folder by its whole path."""
 
@@ -132,6 +135,7 @@ def parse_layer(
         delegated=_delegated(document.get("delegated_parameters", []), where, declarations),
         waivers=parse_waivers(source.waivers, control_ids),
         records=_records(source),
+        gaps=parse_gaps(toml.tables(document.get("gap", []), f"{where}: gap"), where),
     )
 
 

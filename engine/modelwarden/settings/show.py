@@ -61,6 +61,10 @@ def rows(settings: Settings) -> list[Row]:
         ]
         found += [_row(f"{table}.{key}", said)] if said else []
     found += [Row("bundle", str(path), "all layers") for path in settings.bundle_paths]
+    found += [
+        Row(f"gap.{one.account}.{one.region}", f"{one.api} until {one.expires}, owned by {one.owner}", first.label)
+        for one in first.gaps
+    ]
     return found + [
         Row(f"waiver.{one.id}", f"{', '.join(one.controls)} for {one.target[1]} until {one.expires}", first.label)
         for one in settings.waivers
