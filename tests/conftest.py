@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests/golden"
 
-sys.path.insert(0, str(ROOT))  # for `scripts`
+sys.path.insert(0, str(ROOT))  # for `scripts` and `tests`
+
+from modelwarden.sandbox.server import Sandbox  # noqa: E402
+from tests.organization import demo  # noqa: E402
 
 _SCRUBBED = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"), "@@NOW@@"),
@@ -24,6 +27,13 @@ _SCRUBBED = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     about = "rewrite the files of tests/golden; what a test says of outcomes stands in the test and is never rewritten"
     parser.addoption("--update-goldens", action="store_true", help=about)
+
+
+@pytest.fixture(scope="session")
+def demo_sandbox() -> Iterator[Sandbox]:
+    """The demo organization, one for all folders: each would put itself into the environment of the process."""
+    with demo() as sandbox:
+        yield sandbox
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -17,7 +17,7 @@ from modelwarden.collect.collector import read_package
 from modelwarden.collect.reading import Wants
 from modelwarden.evidence import Evidence, Fact, Source
 from modelwarden.sandbox.server import Sandbox
-from tests.organization import PACKAGES, arn_of, ask, demo
+from tests.organization import PACKAGES, arn_of, ask
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/churn/7"
@@ -87,9 +87,8 @@ class Organization:
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Organization]:
-    with demo() as sandbox:
-        yield Organization(sandbox)
+def running(demo_sandbox: Sandbox) -> Organization:
+    return Organization(demo_sandbox)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from modelwarden.collect import Collector
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
 from tests.demo.registry import Registry, restored
-from tests.organization import CLOCK, DEMO, PACKAGES, arn_of, ask, demo
+from tests.organization import CLOCK, DEMO, PACKAGES, arn_of, ask
 
 
 def name_of(package: dict[str, Any]) -> str:
@@ -54,9 +54,9 @@ class Organization:
 
 
 @pytest.fixture(scope="session")
-def organization() -> Iterator[Organization]:
-    with demo() as sandbox:
-        yield Organization(sandbox, gate.load_house(gate.Sources(config=DEMO / "modelwarden.toml"), {}), get_session())
+def organization(demo_sandbox: Sandbox) -> Organization:
+    rules = gate.load_house(gate.Sources(config=DEMO / "modelwarden.toml"), {})
+    return Organization(demo_sandbox, rules, get_session())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ from modelwarden.sandbox.server import Sandbox
 from tests.cli.conftest import SCRIPT, Done, clean_environment
 from tests.organization import CLOCK, DEMO, PACKAGES, ask
 from tests.organization import arn_of as any_arn
-from tests.organization import demo as running_demo
 
 SETTINGS = DEMO / "modelwarden.toml"
 ARNS = list(map(any_arn, PACKAGES))
@@ -49,9 +48,8 @@ class Organization:
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[Organization]:
-    with running_demo() as sandbox:
-        yield Organization(sandbox)
+def demo(demo_sandbox: Sandbox) -> Organization:
+    return Organization(demo_sandbox)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record
-from tests.organization import CLOCK, DEMO, demo
+from tests.organization import CLOCK, DEMO
 
 REGIONS = ("eu-west-1", "us-east-1")
 WITHOUT_ROLE, SUSPENDED = "121212121212", "999900001111"
@@ -52,9 +51,8 @@ def records(outcome: scanning.Outcome) -> dict[str, Record]:
 
 
 @pytest.fixture(scope="session")
-def organization() -> Iterator[Sandbox]:
-    with demo() as sandbox:
-        yield sandbox
+def organization(demo_sandbox: Sandbox) -> Sandbox:
+    return demo_sandbox
 
 
 @pytest.fixture(scope="session")
