@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,14 @@ from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import house_options, run_id, time_of
 from modelwarden.cli.output import write_text
 from modelwarden.errors import UserError
-from modelwarden.gate import House
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelwarden.scan.folder import Folder
+    from modelwarden.scan.record import CellEnd
+    from modelwarden.scan.run import Outcome, Plan
+    from modelwarden.scan.work import Worker
 
 
 @click.command()
@@ -65,18 +72,17 @@ def scan(context: click.Context, /, **options: Any) -> None:
     if not options["resume"]:
         scanning.begin(folder, plan, house)
     outcome = scanning.work(folder, plan, house, collector, _teller(folder, plan), _stoppable)
-    _say(outcome, house, options)
+    _say(outcome, options)
     if outcome.broken:
         raise outcome.broken[0]
     context.exit(3 if outcome.stopped else outcome.summary.code())
 
 
-def _say(outcome: Any, house: House, options: dict[str, Any]) -> None:
+def _say(outcome: Outcome, options: dict[str, Any]) -> None:
     from modelwarden.render import scan as rendering
     from modelwarden.render.json import dump
-    from modelwarden.scan.folder import Folder
 
-    folder: Folder = outcome.folder
+    folder = outcome.folder
     manifest, plan = folder.manifest(), folder.plan()
     names = {account.id: account.name for account in outcome.plan.estate.accounts}
     shown = dump(manifest) if options["format_"] == "json" else rendering.text(manifest, plan["controls"], names)
@@ -88,7 +94,7 @@ def _say(outcome: Any, house: House, options: dict[str, Any]) -> None:
         print(f"stopped: go on with `modelwarden scan --resume {folder.path}`", file=sys.stderr)
 
 
-def _dry(plan: Any) -> str:
+def _dry(plan: Plan) -> str:
     estate = plan.estate
     lines = [f"{account}/{region}" for account, region in estate.cells]
     lines += [f"{row.account}  skipped: {row.error}" for row in estate.skipped]
@@ -102,15 +108,16 @@ def _dry(plan: Any) -> str:
     return "\n".join(lines)
 
 
-def _teller(folder: Any, plan: Any) -> Any:
+def _teller(folder: Folder, plan: Plan) -> Callable[[CellEnd], None]:
     """One line to stderr for each cell that has ended."""
     from modelwarden.render.text import printable
+    from modelwarden.scan.run import left
 
     total = len(plan.estate.cells)
-    done = [total - len(_left(folder, plan))]
+    done = [total - len(left(folder, plan))]
     lock = threading.Lock()
 
-    def told(end: Any) -> None:
+    def told(end: CellEnd) -> None:
         with lock:
             done[0] += 1
             what = f"NOT READ: {end.unread}" if end.unread else f"{end.records} packages"
@@ -121,13 +128,7 @@ def _teller(folder: Any, plan: Any) -> Any:
     return told
 
 
-def _left(folder: Any, plan: Any) -> list[tuple[str, str]]:
-    from modelwarden.scan.run import left
-
-    return left(folder, plan)
-
-
-def _stoppable(worker: Any) -> None:
+def _stoppable(worker: Worker) -> None:
     """Ctrl-C and SIGTERM end the scan with what was read kept; a second one ends it at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:

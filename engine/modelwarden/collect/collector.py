@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ class Collector:
 
     def member(self, account: str) -> Collector:
         """A collector for the packages of one account: what it looks up is dropped with it, images by digest are shared."""
-        found = Collector.__new__(Collector)
+        found = copy(self)
         found.aws = self.aws.member(account)
         found._lookups = Lookups(found.aws, self._lookups)
         return found

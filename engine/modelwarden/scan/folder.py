@@ -107,8 +107,9 @@ class Folder(Struct, frozen=True):
         path = self.path / "cells" / f"{account}.{region}.jsonl"
         if not path.exists():
             return None
-        *_, last = _lines(path)
-        return _end(path, last)
+        for sha256, line in _lines(path):
+            before, last = sha256, line
+        return _whole(path, _decoded(path, last), before)
 
     def cells(self) -> list[tuple[str, str]]:
         """(account, region) of every cell that was read to its end, sorted."""
@@ -122,13 +123,16 @@ class Folder(Struct, frozen=True):
             ScanError: its file was changed.
         """
         path = self.path / "cells" / f"{account}.{region}.jsonl"
-        for raw in _lines(path):
+        for sha256, line in _lines(path):
+            raw = _decoded(path, line)
             if "end" in raw:
+                _whole(path, raw, sha256)
                 return
             try:
                 yield Record.from_json(raw, with_evidence=with_evidence)
             except (KeyError, TypeError, AttributeError, EvidenceError) as error:
                 raise ScanError(f"{path}: not a record of this version: {' '.join(str(error).split())}") from error
+        raise ScanError(f"{path}: its last line does not say how the reading ended")
 
     def _write(self, name: str, document: dict[str, Any]) -> None:
         with _told(self.path):
@@ -200,30 +204,39 @@ class CellWriter:
         self._part.unlink(missing_ok=True)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Every line; the last one only if those before it are the ones that were written."""
-    sha256 = hashlib.sha256()
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(SHA-256 of all lines before it, line) of each line; there is one at least."""
+    sha256, line = hashlib.sha256(), b""
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                raw = msgspec.json.decode(line)
-                if not isinstance(raw, dict):
-                    raise ScanError(f"{path}:{number}: not a record")
-                if "end" in raw and raw["end"].get("sha256") != sha256.hexdigest():
-                    raise ScanError(f"{path}: was changed after it was written", "restore it, or scan anew")
+            for line in file:
+                yield sha256.hexdigest(), line
                 sha256.update(line)
-                yield raw
     except OSError as error:
         raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
+    if not line:
+        raise ScanError(f"{path}: is empty")
+
+
+def _decoded(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        raw = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ScanError(f"{path}: not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise ScanError(f"{path}: holds a line that is no record")
+    return raw
 
 
-def _end(path: Path, raw: dict[str, Any]) -> CellEnd:
+def _whole(path: Path, raw: dict[str, Any], sha256: str) -> CellEnd:
+    """The last line of a cell, if what stands before it is what was written."""
     try:
-        return CellEnd.from_json(raw)
+        end = CellEnd.from_json(raw)
     except (KeyError, TypeError) as error:
         raise ScanError(f"{path}: its last line does not say how the reading ended") from error
+    if end.sha256 != sha256:
+        raise ScanError(f"{path}: was changed after it was written", "restore it, or scan anew")
+    return end
 
 
 @contextlib.contextmanager
