@@ -181,7 +181,7 @@ def collect(collector: Collector, house: House, question: Question) -> Observed:
 
 
 def _read(
-    collector: Collector, house: House, question: Question, package: list[str], reads: list[str], beside: Executor
+    collector: Collector, house: House, question: Question, package: Sequence[str], reads: list[str], beside: Executor
 ) -> tuple[Evidence, Mapping[str, Fact]]:
     """Evidence and reference. Which base images count may depend on the package, but seldom does: they are read beside
     it, and again if it did."""
@@ -200,7 +200,9 @@ def _records(collector: Collector, house: House) -> Records | None:
     return records_at(house.settings.records, collector.aws) if house.settings.records else None
 
 
-def newest_approval(collector: Collector, house: House, question: Question, package: list[str]) -> Run | Unknown | None:
+def newest_approval(
+    collector: Collector, house: House, question: Question, package: Sequence[str]
+) -> Run | Unknown | None:
     """The organization's own record of the approval, where anything asks who approved."""
     from modelwarden import precedent
 

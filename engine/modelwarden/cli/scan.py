@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from modelwarden.scan.record import CellEnd
     from modelwarden.scan.run import Outcome, Plan
     from modelwarden.scan.work import Worker
+
+
+_THRESHOLD: Final = (2_000, 10, 10)
+"""Of the garbage collector: a scan drops the clients of each account, which hold each other."""
 
 
 @click.command()
@@ -54,6 +59,8 @@ def scan(context: click.Context, /, **options: Any) -> None:
     """
     from modelwarden.scan import run as scanning
     from modelwarden.scan.folder import Folder
+
+    gc.set_threshold(*_THRESHOLD)
 
     if options["resume"] and options["as_of"]:
         raise UserError("--resume refuses --as-of: a scan goes on as of the time it began", "leave it out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 from botocore import xform_name
@@ -71,25 +71,22 @@ class _Row(Struct):
 class Aws:
     """Calls with the credentials of accounts, recorded or replayed, and the ledger of them."""
 
-    def __init__(
-        self, access: Access, tape: Tape, session: Session | None = None, identity: Answer | None = None
-    ) -> None:
-        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too.
-
-        `identity`: what sts:GetCallerIdentity answered before, where it was asked.
-        """
+    def __init__(self, access: Access, tape: Tape, session: Session | None = None) -> None:
+        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too."""
         self.access = access
         self.tape = tape
         self._sessions = Sessions(access, session or get_session())
+        self._shapes = Shapes(self._sessions.own)
         self._rows: dict[tuple[str, str, str], _Row] = {}
         self._lock = threading.Lock()
         self._entering = threading.RLock()
         self._entered: set[str] = set()
-        self._identity = identity
+        self._identity: Answer | None = None
 
     def member(self, account: str) -> Aws:
         """The same caller with sessions, clients and a ledger of its own: for one account, and dropped with it."""
-        found = Aws(self.access, self.tape, self._sessions.sibling(), self._identity)
+        found = Aws(self.access, self.tape, self._sessions.own)
+        found._sessions, found._shapes, found._identity = self._sessions.sibling(), self._shapes, self._identity
         if found._sessions.inherit(self._sessions, account):
             found._entered.add(account)
         return found
@@ -246,7 +243,7 @@ class Aws:
         missing = [name for name in NEEDED.get(api, ()) if data.get(name) is None]
         if missing:
             return f"no {missing[0]}"
-        return misfit(_output(self._sessions.own, *api.split(":")), data)
+        return misfit(self._shapes.output(*api.split(":")), data)
 
 
 def _invoke(client: Any, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,7 +262,18 @@ def _invoke(client: Any, operation: str, given: Mapping[str, Any]) -> dict[str, 
     return answer
 
 
-@cache
-def _output(session: Session, service: str, operation: str) -> Any:
-    """The shape of an operation's answer."""
-    return session.get_service_model(service).operation_model(operation).output_shape
+class Shapes:
+    """Shapes of answers, from one session's models: they are the same for every account, and large."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def output(self, service: str, operation: str) -> Any:
+        """The shape of an operation's answer."""
+        with self._lock:
+            if (service, operation) not in self._known:
+                model = self._session.get_service_model(service)
+                self._known[service, operation] = model.operation_model(operation).output_shape
+            return self._known[service, operation]

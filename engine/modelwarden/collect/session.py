@@ -41,8 +41,10 @@ class Access(Struct, frozen=True):
 class Sessions:
     """Clients are shared among threads; sessions are not thread-safe and make clients under a lock."""
 
-    def __init__(self, access: Access, own: Session) -> None:
+    def __init__(self, access: Access, own: Session, above: Sessions | None = None) -> None:
+        """`above` lives longer: it makes the clients by which roles are assumed, so that credentials outlive a sibling."""
         self._access = access
+        self._above = above or self
         self.own = own
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": access.attempts},
@@ -51,7 +53,10 @@ class Sessions:
             read_timeout=access.timeout_seconds or READ_SECONDS,
         )
         self._lock = threading.RLock()
+        self._credentials: dict[str, Any] = {}
+        """Account -> what was assumed there; it refreshes itself."""
         self._assumed: dict[str, Session] = {}
+        """Account -> the session that makes its clients, made when one is needed."""
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     def home(self, region: str) -> str:
@@ -59,33 +64,29 @@ class Sessions:
         configured: str | None = self.own.get_config_variable("region")
         return configured or region
 
-    def sibling(self) -> Session:
-        """A session of the same caller, which shares what is loaded of the services' models and nothing that can change."""
+    def sibling(self) -> Sessions:
+        """Those of the same caller, which share what is loaded of the services' models and nothing that can change."""
         with self._lock:
             credentials = self.own.get_credentials()
             found = Session(profile=self.own.profile)
             found.register_component("data_loader", self.own.get_component("data_loader"))
         if credentials is not None:
             found.register_component("credential_provider", _Held(credentials))
-        return found
+        return Sessions(self._access, found, self._above)
 
     def inherit(self, other: Sessions, account: str) -> bool:
         """Take over what another one assumed in an account, so that nobody asks twice; whether there was anything."""
-        with other._lock:
-            assumed = other._assumed.get(account)
-            credentials = assumed.get_credentials() if assumed is not None else None
-        if credentials is None:
-            return False
-        with self._lock:
-            self._assumed[account] = self._session(credentials)
-        return True
+        credentials = other._credentials.get(account)
+        if credentials is not None:
+            self._credentials[account] = credentials
+        return credentials is not None
 
     def client(self, holder: str, region: str, service: str) -> Any:
         """The client of a service, made once."""
         with self._lock:
             key = (holder, region, service)
             if key not in self._clients:
-                session = self.own if holder == OWN else self._assumed[holder]
+                session = self.own if holder == OWN else self._session(holder)
                 self._clients[key] = client = session.create_client(service, region_name=region, config=self._config)
                 if service in _GUARDED:
                     client.meta.events.register(f"before-parse.{service}", _guard)
@@ -103,7 +104,7 @@ class Sessions:
             raise NoCredentialsError
         extra = {"RoleSessionName": "modelwarden", "DurationSeconds": 3600}
         fetcher = AssumeRoleCredentialFetcher(
-            partial(self.own.create_client, region_name=home, config=self._config),
+            partial(self._above._create_client, region_name=home, config=self._config),
             own,
             f"arn:{self.own.get_partition_for_region(region)}:iam::{account}:role/{role}",
             extra_args=extra | ({"ExternalId": self._access.external_id} if self._access.external_id else {}),
@@ -111,16 +112,22 @@ class Sessions:
         credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
         credentials.get_frozen_credentials()
         with self._lock:
-            self._assumed[account] = self._session(credentials)
+            self._credentials[account] = credentials
+            self._assumed.pop(account, None)
             self._clients = {key: client for key, client in self._clients.items() if key[0] != account}
         return {"Account": account}
 
-    def _session(self, credentials: Any) -> Session:
-        """A session of its own, which shares what is loaded of the services' models."""
-        found = Session()
-        found.register_component("data_loader", self.own.get_component("data_loader"))
-        found.register_component("credential_provider", _Held(credentials))
-        return found
+    def _create_client(self, *given: Any, **named: Any) -> Any:
+        with self._lock:
+            return self.own.create_client(*given, **named)
+
+    def _session(self, account: str) -> Session:
+        """The session of an account, which shares what is loaded of the services' models."""
+        if account not in self._assumed:
+            self._assumed[account] = found = Session()
+            found.register_component("data_loader", self.own.get_component("data_loader"))
+            found.register_component("credential_provider", _Held(self._credentials[account]))
+        return self._assumed[account]
 
     def renew(self, holder: str, region: str, used: Any) -> None:
         """Assume the role again because a client's session expired before its time; once for all threads that meet it."""

@@ -56,7 +56,9 @@ class Worker:
         self._collector = collector
         self._told = told
         self._references: dict[tuple[str, ...], Mapping[str, Fact]] = {}
-        self._reads: dict[tuple[str, str, str], list[str]] = {}
+        self._reads: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        self._lists: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Each list of reads once: there are few, however many groups."""
         self._deployed: Mapping[str, tuple[str, ...]] = {}
         """ARN of a package, in small letters -> ARNs of the endpoints that run it, in whichever account."""
         self._lock = threading.Lock()
@@ -172,13 +174,14 @@ class Worker:
         decision = gate.decision_on(order.house, question, observed, now=order.as_of)
         return structs.replace(record, decision=decision, evidence=evidence)
 
-    def _needed(self, question: Question) -> list[str]:
+    def _needed(self, question: Question) -> tuple[str, ...]:
         """Patterns of the facts that the controls of this package read; they depend on its group and no more."""
         key = (question.target.rpartition("/")[0], question.stage, question.moment)
         found = self._reads.get(key)
         if found is None:
             reads = gate.needed_facts(self._order.house, question)
-            self._reads[key] = found = [one for one in reads if not one.startswith(("/request/", "/reference/"))]
+            wanted = tuple(one for one in reads if not one.startswith(("/request/", "/reference/")))
+            self._reads[key] = found = self._lists.setdefault(wanted, wanted)
         return found
 
     def _reference(self, evidence: Evidence, question: Question) -> Mapping[str, Fact]:
