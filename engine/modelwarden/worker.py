@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ class Workers:
         """Control id -> the file that defines it."""
         self._process: subprocess.Popen[bytes] | None = None
         self._answers = -1
+        self._lock = threading.Lock()
+        """One question at a time: a scan judges many packages at once, and there is one process."""
 
     def load(self, file: Path) -> list[ControlInfo]:
         """The metadata of every control that a file defines.
@@ -92,6 +95,10 @@ class Workers:
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """One question, one answer; `{"error": ...}` when the process exits, crashes or takes too long."""
+        with self._lock:
+            return self._asked(question)
+
+    def _asked(self, question: dict[str, Any]) -> dict[str, Any]:
         number = os.urandom(8).hex()
         try:
             process = self._running()

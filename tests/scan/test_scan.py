@@ -19,6 +19,7 @@ from modelwarden.gate import Question
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
 from tests.organization import CLOCK, PACKAGES, arn_of, ask
+from tests.user_bundle.conftest import python
 
 from .conftest import REGIONS, SUSPENDED, WITHOUT_ROLE, house, records, scan, settings
 
@@ -310,3 +311,22 @@ def test_the_manifest_matches_the_published_schema(
     assert document["coverage"]["accepted"][0]["owner"] == "platform team"
     wrong = {error.validator for error in SCHEMA.iter_errors({**document, "complete": "yes", "more": 1})}
     assert wrong == {"additionalProperties", "type"}
+
+
+def test_many_packages_at_once_before_a_users_controls(organization: Sandbox, tmp_path: Path) -> None:
+    """There is one process for a user's Python, and every package has its own answer from it."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/own.py").write_text(
+        python(
+            "ACME-02",
+            'return Fail("nothing", ["/package/arn"], str(evidence.value("/package/arn")))',
+            reads='"/package/arn"',
+        )
+    )
+    rules = gate.load_house(gate.Sources(config=settings(tmp_path), flags={"bundle": [str(tmp_path / "ours")]}), {})
+    found = [one for one in records(scan(rules, tmp_path / "run")).values() if one.decision]
+    assert len(found) > 10
+    for record in found:
+        assert record.decision is not None
+        (ruling,) = [one for one in record.decision.rulings if one.finding.control == "ACME-02"]
+        assert (ruling.finding.outcome, ruling.finding.reason) == ("fail", record.package)

@@ -302,11 +302,13 @@ class Settings(Struct, frozen=True, dict=True):
         """Levels and parameters; packages for which the same scopes hold share one."""
         answers = {id(scope): scope.match.holds(subject) for layer in self.layers for scope in layer.scopes}
         key = (request.stage, request.moment, day, tuple(map(str, answers.values())))
-        if key not in self._cache:
+        found = self._cache.get(key)
+        if found is None:
             if len(self._cache) >= _KEPT:
                 self._cache.clear()
-            self._cache[key] = self._resolve(lambda scope: answers[id(scope)], request, day)
-        return self._cache[key]
+            # Another thread may clear what this one has just put there.
+            self._cache[key] = found = self._resolve(lambda scope: answers[id(scope)], request, day)
+        return found
 
     def _resolve(self, holds: Holds, request: Request, day: date | None) -> Resolved:
         parameters: dict[str, ParameterValue] = {}
