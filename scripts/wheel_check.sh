@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The wheel must carry every control: build it, install it into a fresh environment and ask from an empty folder.
+# The wheel must carry every control and template: build it, install it into a fresh environment and ask from an empty folder.
 set -euo pipefail
 python="$1"
 root="$PWD"
@@ -18,4 +18,13 @@ if ! diff "$work/repository.json" "$work/wheel.json"; then
   exit 1
 fi
 cd "$work/empty" && "$work/venv/bin/modelwarden" test > "$work/test.log" || { cat "$work/test.log"; exit 1; }
+# Nothing was read of this package, so the gate says 3; the page needs the templates and the schemas that ship.
+record='{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7", "facts": {}}'
+code=0
+"$work/venv/bin/modelwarden" gate - --to Staging --runs runs <<< "$record" > "$work/gate.log" 2>&1 || code=$?
+if [ "$code" != 3 ] || ! "$work/venv/bin/modelwarden" report runs -o page.html 2>> "$work/gate.log"; then
+  cat "$work/gate.log"
+  echo "error: the wheel's gate ended with $code, or wrote no page" >&2
+  exit 1
+fi
 echo "wheel check: $(grep -c '"id"' "$work/wheel.json") controls, the same in the wheel; $(tail -n 1 "$work/test.log")"
