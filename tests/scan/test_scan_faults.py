@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelwarden import gate
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
 from modelwarden.scan.record import Record
@@ -149,3 +150,56 @@ def test_an_organization_that_cannot_be_listed_is_no_empty_one(
     assert outcome.summary.code() == 3
     assert not outcome.summary.complete
     assert outcome.summary.partly
+
+
+def test_a_gap_for_one_api_does_not_accept_that_packages_are_missing(organization: Sandbox, tmp_path: Path) -> None:
+    """The key of this account is denied, and accepted; that its list of packages breaks off is not."""
+    table = 'accounts = ["444455556666"]\nregions = ["eu-west-1"]'
+    gap = '[[gap]]\naccount = "444455556666"\napi = "kms:*"\nowner = "a"\nreason = "b"\nexpires = 2026-12-31\n'
+    rules = house(tmp_path, table, gap)
+    assert scan(rules, tmp_path / "whole").summary.complete
+    ask(organization, "POST", "faults", [{"kind": "cut", "op": "sagemaker:ListModelPackages"}])
+    summary = scan(rules, tmp_path / "run").summary
+    assert [account for account, _, _ in summary.unread] == ["444455556666"]
+    assert not summary.complete
+    assert summary.code() == 3
+
+
+def test_base_images_that_nobody_could_read_are_a_hole_of_the_scan(organization: Sandbox, tmp_path: Path) -> None:
+    """They belong to no account-region that is expected, and are read with the caller's own credentials."""
+    rules = house(tmp_path, SCANNED)
+    ask(organization, "POST", "faults", [{"kind": "deny", "op": "ecr:BatchGetImage", "account": "111111111111"}])
+    outcome = scan(rules, tmp_path / "run")
+    assert {(row.account, row.api) for row in outcome.summary.partly} == {("111111111111", "ecr:BatchGetImage")}
+    assert outcome.summary.code() == 3
+    ask(organization, "DELETE", "faults")
+    again = scanning.work(outcome.folder, outcome.plan, rules, gate.collector_of(rules), lambda end: None)
+    assert again.summary.code() == 3, "going on with it reads finished cells not again, and forgets no hole"
+
+
+def test_a_cell_whose_endpoints_were_not_read_is_not_read_whole(organization: Sandbox, tmp_path: Path) -> None:
+    rules = house(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]')
+    ask(organization, "POST", "faults", [{"kind": "deny", "op": "sagemaker:ListEndpoints"}])
+    summary = scan(rules, tmp_path / "run").summary
+    assert (summary.expected, summary.read) == (1, 0)
+
+
+def test_a_defect_in_one_package_costs_no_other(
+    organization: Sandbox, undisturbed: dict[str, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = gate.decision_on
+    victim = next(arn for arn, one in undisturbed.items() if one.decision)
+
+    def broken(rules: Any, question: gate.Question, *given: Any, **more: Any) -> Any:
+        if question.target == victim:
+            raise ZeroDivisionError("ours")
+        return judge(rules, question, *given, **more)
+
+    monkeypatch.setattr(gate, "decision_on", broken)
+    outcome = scan(house(tmp_path, SCANNED), tmp_path / "run")
+    found = records(outcome)
+    assert found.keys() == undisturbed.keys()
+    assert (found[victim].role, found[victim].decision) == ("unmapped", None)
+    assert found[victim].why == "internal error: ZeroDivisionError: ours"
+    assert [type(error) for error in outcome.broken] == [ZeroDivisionError]
+    assert sum(one.decision is not None for one in found.values()) == outcome.summary.roles["judged"]

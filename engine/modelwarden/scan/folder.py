@@ -23,7 +23,8 @@ from msgspec import Struct
 
 from modelwarden.evidence import EvidenceError, digest
 from modelwarden.run import write_new
-from modelwarden.scan.record import CellEnd, Record, Running, ScanError
+from modelwarden.scan.record import CellEnd, Record, Reference, Running, ScanError
+from modelwarden.snapshot import LedgerRow
 
 PLAN: Final = "modelwarden.plan/1"
 MANIFEST: Final = "modelwarden.scan/1"
@@ -59,13 +60,27 @@ class Folder(Struct, frozen=True):
         """Raises ScanError where there is none, or it was changed."""
         return self._read("manifest.json", MANIFEST)
 
-    def write_reference(self, name: str, facts: dict[str, Any]) -> None:
+    def write_reference(self, name: str, reference: Reference) -> None:
         """Facts by their digest; a file that is there already holds the same."""
         path = self.path / "references" / f"{name.removeprefix('sha256:')}.json"
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
-                write_new(path, msgspec.json.encode(facts))
+                write_new(path, msgspec.json.encode(reference))
+
+    def references(self) -> Iterator[Reference]:
+        """Everything that belongs to no package.
+
+        Raises:
+            ScanError: a file of it cannot be read.
+        """
+        for path in sorted((self.path / "references").glob("*.json")):
+            try:
+                yield msgspec.json.decode(path.read_bytes(), type=Reference)
+            except OSError as error:
+                raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
+            except msgspec.MsgspecError as error:
+                raise ScanError(f"{path}: holds no reference facts: {error}") from error
 
     def write_running(self, account: str, region: str, running: Running) -> None:
         """What runs in a cell; an earlier answer is replaced.
@@ -182,14 +197,16 @@ class CellWriter:
             [record.package, record.role, said and [said.verdict, said.digests.evidence, said.request.moment]]
         )
 
-    def close(self, unread: str, ledger: tuple[Any, ...]) -> CellEnd:
+    def close(self, unread: str, ledger: tuple[LedgerRow, ...], unread_by: tuple[str, ...] = ()) -> CellEnd:
         """The cell has ended; a file of an earlier, unfinished reading is replaced.
 
         Raises:
             ScanError: the disk refuses.
         """
         sha256 = self._sha256.hexdigest()
-        end = CellEnd(self._account, self._region, self._count, unread, ledger, digest(self._digests), sha256)
+        end = CellEnd(
+            self._account, self._region, self._count, unread, ledger, digest(self._digests), sha256, unread_by
+        )
         with _told(self._path):
             self._file.write(self._encoder.encode(end.to_json()) + b"\n")
             self._file.flush()

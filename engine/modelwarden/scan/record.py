@@ -89,6 +89,16 @@ class Running(Struct, frozen=True):
     unread: str
     """Why endpoints may be missing; empty where none can be."""
     ledger: tuple[LedgerRow, ...]
+    unread_by: tuple[str, ...] = ()
+    """The APIs for want of which they may."""
+
+
+class Reference(Struct, frozen=True):
+    """Facts that belong to no package, and the calls by which they were read."""
+
+    facts: dict[str, Any]
+    """As `evidence.facts_to_json` writes them."""
+    ledger: tuple[LedgerRow, ...]
 
 
 class CellEnd(Struct, frozen=True):
@@ -104,12 +114,16 @@ class CellEnd(Struct, frozen=True):
     """Over the decisions and evidence digests of the records, in order: two readings of the same facts have the same."""
     sha256: str
     """Over the bytes of the records."""
+    unread_by: tuple[str, ...] = ()
+    """The APIs for want of which it is unread; none where it is for a defect of ours, which no gap accepts."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"end": {**asdict(self), "ledger": [asdict(row) for row in self.ledger]}}
+        rows = [asdict(row) for row in self.ledger]
+        return {"end": {**asdict(self), "ledger": rows, "unread_by": list(self.unread_by)}}
 
     @staticmethod
     def from_json(raw: dict[str, Any]) -> CellEnd:
         """Raises KeyError or TypeError for another shape."""
         told = raw["end"]
-        return CellEnd(**{**told, "ledger": tuple(LedgerRow(**row) for row in told["ledger"])})
+        rows = tuple(LedgerRow(**row) for row in told["ledger"])
+        return CellEnd(**{**told, "ledger": rows, "unread_by": tuple(told["unread_by"])})

@@ -65,6 +65,7 @@ def plan_of(house: House, collector: Collector, as_of: str | None) -> Plan:
     """
     started = now()
     estate = discover(collector.aws, house.settings.scan)
+    collector.aws.take_ledger()  # what of it leaves a hole is in the estate
     return Plan(started, as_of or started, as_of is not None, estate)
 
 

@@ -6,7 +6,7 @@ INVARIANT: what was expected and was not read is in it, whatever else is: a hole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -125,6 +125,10 @@ class _Gaps(Struct, frozen=True):
         covering = (one for one in self.gaps if one.covers(row.account, row.region, row.api, self.as_of))
         return next(covering, None)
 
+    def over(self, end: CellEnd, api: str) -> bool:
+        """Whether a gap accepts that an API of a cell told nothing."""
+        return any(one.covers(end.account, end.region, api, self.as_of) for one in self.gaps)
+
     def split(self, rows: Iterable[LedgerRow]) -> tuple[list[LedgerRow], list[tuple[LedgerRow, Gap]]]:
         """(rows that leave a hole, rows whose hole is accepted)."""
         failed = [row for row in rows if row.state not in FINE and not row.covered_by]
@@ -148,7 +152,8 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
         if end is None:
             found.unread.append((account, region, "not read: the scan ended before"))
             continue
-        _cell(found, end, accepting)
+        running = folder.running(account, region)
+        _cell(found, end, running.ledger if running else (), accepting)
         digests.append([account, region, end.digest, end.unread != ""])
         for record in folder.records(account, region, with_evidence=False):
             _record(found, account, record)
@@ -157,26 +162,35 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
     for cell in estate.cells:
         running = folder.running(*cell)
         if running is not None:
-            _running(found, running, judged, accepting)
+            _running(found, running, judged)
+    for reference in folder.references():
+        failed, accepted = accepting.split(reference.ledger)
+        found.partly += failed
+        found.accepted += accepted
     found.partly, found.accepted = list(dict.fromkeys(found.partly)), list(dict.fromkeys(found.accepted))
     found.digest = digest(digests)
     return found
 
 
-def _cell(found: Summary, end: CellEnd, accepting: _Gaps) -> None:
-    failed, accepted = accepting.split(end.ledger)
-    if end.unread and (failed or not accepted):
+def _cell(found: Summary, end: CellEnd, running: Sequence[LedgerRow], accepting: _Gaps) -> None:
+    """INVARIANT: a gap accepts that packages may be missing only if it names every API for want of which they may."""
+    rows = [*end.ledger, *running]
+    known = {row.api for row in rows if row.state not in FINE and not row.covered_by}
+    rows += [
+        LedgerRow(end.account, end.region, api, "incomplete", 0, 0.0, end.unread)
+        for api in end.unread_by
+        if api not in known
+    ]
+    failed, accepted = accepting.split(rows)
+    if end.unread and not (end.unread_by and all(accepting.over(end, api) for api in end.unread_by)):
         found.unread.append((end.account, end.region, end.unread))
     found.partly += failed
     found.accepted += accepted
     found.read += not end.unread and not failed and not accepted
 
 
-def _running(found: Summary, running: Running, judged: Collection[str], accepting: _Gaps) -> None:
+def _running(found: Summary, running: Running, judged: Collection[str]) -> None:
     """What runs without a package that was judged. INVARIANT: an endpoint is in the counts once for each container."""
-    failed, accepted = accepting.split(running.ledger)
-    found.partly += failed
-    found.accepted += accepted
     for one in running.endpoints:
         if (one.package or "").casefold() in judged:
             found.endpoints["judged"] += 1

@@ -24,7 +24,7 @@ from modelwarden.evidence import Evidence, Fact, Unknown, facts_to_json
 from modelwarden.gate import House, Observed, Question
 from modelwarden.request import Stage
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import CellEnd, Endpoint, Record, Running
+from modelwarden.scan.record import CellEnd, Endpoint, Record, Reference, Running
 from modelwarden.scan.select import Choice, select
 
 ACCOUNTS_AT_ONCE: Final = 8
@@ -101,8 +101,9 @@ class Worker:
             if not unread:
                 answer = deployments(collector.aws, account, region)
                 endpoints = tuple(Endpoint(**asdict(one)) for one in answer.found)
-                unread = _why(answer.unread)
-            folder.write_running(account, region, Running(endpoints, unread, collector.aws.take_ledger()))
+                unread = _why("sagemaker:ListEndpoints", answer.unread)
+            said, apis = _told(unread)
+            folder.write_running(account, region, Running(endpoints, said, collector.aws.take_ledger(), apis))
         except Exception as error:  # noqa: BLE001 - see _cell
             self._broke(error)
 
@@ -117,18 +118,18 @@ class Worker:
         """One cell, whatever happens in it."""
         writer = self._order.folder.cell(account, region)
         try:
-            unread = self._read(collector, account, region, writer.add)
+            said, apis = _told(self._read(collector, account, region, writer.add))
         except _Stopped:
             writer.drop()
             return
         except Exception as error:  # noqa: BLE001 - a defect in one cell must not cost the others
-            unread = self._broke(error)
+            said, apis = self._broke(error), ()
             if self.stopped.is_set():
                 writer.drop()
                 return
-        self._told(writer.close(unread, collector.aws.take_ledger()))
+        self._told(writer.close(said, collector.aws.take_ledger(), apis))
 
-    def _read(self, collector: Collector, account: str, region: str, add: Callable[[Record], None]) -> str:
+    def _read(self, collector: Collector, account: str, region: str, add: Callable[[Record], None]) -> _Unread:
         """The packages of a cell, judged; why they may not be all."""
         barred = _entered(collector, account, region)
         if barred:
@@ -142,11 +143,25 @@ class Worker:
                 for record in pool.map(lambda choice: self._record(collector, choice), some):
                     add(record)
         running = self._order.folder.running(account, region)
-        return "; ".join(filter(None, (_why(found.unread), running.unread if running else "endpoints were not read")))
+        if running is None:
+            raise RuntimeError("nobody read what runs here")
+        unread = _why("sagemaker:ListModelPackages", found.unread)
+        return unread | dict.fromkeys(running.unread_by, running.unread)
 
     def _record(self, collector: Collector, choice: Choice) -> Record:
+        """One package; a defect of ours in it costs the others of the cell nothing, and is exit code 4."""
         if self.stopped.is_set():
             raise _Stopped
+        try:
+            return self._judged(collector, choice)
+        except Exception as error:
+            why = self._broke(error)
+            if self.stopped.is_set():
+                raise _Stopped from error
+            listed = choice.listed
+            return Record(listed.arn, "unmapped", why, listed.approval, listed.claimed, listed.created)
+
+    def _judged(self, collector: Collector, choice: Choice) -> Record:
         listed = choice.listed
         record = Record(
             listed.arn,
@@ -191,27 +206,39 @@ class Worker:
             if images not in self._references:
                 facts = self._collector.reference(images)
                 self._references[images] = facts
-                self._order.folder.write_reference(Evidence("reference", facts).digest(), facts_to_json(facts))
+                reference = Reference(facts_to_json(facts), self._collector.aws.take_ledger())
+                self._order.folder.write_reference(Evidence("reference", facts).digest(), reference)
             return self._references[images]
 
 
-def _entered(collector: Collector, account: str, region: str) -> str:
+_Unread = dict[str, str]
+"""API -> why packages or endpoints may be missing for want of it."""
+
+
+def _told(unread: _Unread) -> tuple[str, tuple[str, ...]]:
+    """(in words, the APIs)."""
+    return "; ".join(dict.fromkeys(unread.values())), tuple(unread)
+
+
+def _entered(collector: Collector, account: str, region: str) -> _Unread:
     """Why nobody can act for the account; empty where the credentials are its own.
 
     INVARIANT: the caller's own packages must never pass for those of an account that it cannot enter.
     """
     failure = collector.aws.enter(account, region)
     if failure is not None:
-        return f"{failure.source.api}: {failure.code}: {failure.message}"
+        return {failure.source.api: f"{failure.source.api}: {failure.code}: {failure.message}"}
     if not collector.aws.acts_as(account):
-        return "no role to assume: the credentials are of another account; name it as `role` under [collect]"
-    return ""
+        why = "no role to assume: the credentials are of another account; name it as `role` under [collect]"
+        return {"sts:AssumeRole": why}
+    return {}
 
 
-def _why(unread: Unknown | None) -> str:
+def _why(api: str, unread: Unknown | None) -> _Unread:
     if unread is None:
-        return ""
-    return ": ".join(filter(None, (unread.source.api if unread.source else "", unread.reason, unread.detail)))
+        return {}
+    api = unread.source.api if unread.source else api
+    return {api: ": ".join(filter(None, (api, unread.reason, unread.detail)))}
 
 
 def _deployed(folder: Folder, cells: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
