@@ -1,4 +1,4 @@
-"""The coverage ledger: what was expected to be read, and what became of it."""
+"""What was read of an account and region besides evidence: the coverage ledger, and what runs there."""
 
 from __future__ import annotations
 
@@ -28,3 +28,22 @@ class LedgerRow(Struct, frozen=True):
     """Of that error."""
     covered_by: str = ""
     """The API that gave the same facts, where this one failed."""
+
+
+class Deployment(Struct, frozen=True):
+    """One container of one variant of an endpoint, or why that cannot be told."""
+
+    endpoint: str
+    """ARN."""
+    status: str
+    """EndpointStatus: InService, ..."""
+    variant: str
+    """Empty where nobody could read which variants there are."""
+    model: str
+    """Name; empty where the variant names none."""
+    package: str | None
+    """ARN of the model package that it runs; None where it runs none, or where there is a problem."""
+    image: str
+    """URI of the container's image where it runs no package, else empty."""
+    problem: str = ""
+    """Why it could not be told what it runs; then neither package nor image says anything."""

@@ -20,10 +20,10 @@ from modelwarden.estate import Account, Estate
 from modelwarden.finding import Decision
 from modelwarden.render import scan_page
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import Endpoint, Record, Running, ScanError
+from modelwarden.scan.record import Record, Running, ScanError
 from modelwarden.scan.run import estate_to_json
 from modelwarden.scan.summary import summarize
-from modelwarden.snapshot import LedgerRow
+from modelwarden.snapshot import Deployment, LedgerRow
 from tests.cli.conftest import clean_environment
 from tests.render import runs
 
@@ -94,7 +94,7 @@ def scan(
         ledger = (replace(DENIED, error=text or DENIED.error),) if dark and account == TWO else ()
         writer.close((text or "sts:AssumeRole: AccessDenied: not allowed") if account == DARK else "", ledger)
     live = f"arn:aws:sagemaker:eu-west-1:{ONE}:endpoint/{text or 'live'}"
-    running = Endpoint(live, "InService", text or "main", text or "model", arn(ONE, "churn/7" + text), "")
+    running = Deployment(live, "InService", text or "main", text or "model", arn(ONE, "churn/7" + text), "")
     bare = replace(running, variant=text or "shadow", package=None, image=text or "docker.io/somebody/model:1")
     folder.write_running(ONE, "eu-west-1", Running((running, bare), "", ()))
     if manifest:

@@ -19,6 +19,7 @@ from modelwarden.collect.aws import Answer, Aws, Failure
 from modelwarden.collect.describe import dig
 from modelwarden.collect.text import whole
 from modelwarden.evidence import Unknown
+from modelwarden.snapshot import Deployment
 
 _PAGES: Final = 10_000
 _ROUNDS: Final = 2
@@ -26,25 +27,6 @@ _ROUNDS: Final = 2
 
 Ask = Callable[..., "Answer | Failure"]
 """One operation of the cell, by name; the same question is asked once."""
-
-
-class Deployment(Struct, frozen=True):
-    """One container of one variant of an endpoint, or why that cannot be told."""
-
-    endpoint: str
-    """ARN."""
-    status: str
-    """EndpointStatus: InService, ..."""
-    variant: str
-    """Empty where nobody could read which variants there are."""
-    model: str
-    """Name; empty where the variant names none."""
-    package: str | None
-    """ARN of the model package that it runs; None where it runs none, or where there is a problem."""
-    image: str
-    """URI of the container's image where it runs no package, else empty."""
-    problem: str = ""
-    """Why it could not be told what it runs; then neither package nor image says anything."""
 
 
 class Deployments(Struct, frozen=True):

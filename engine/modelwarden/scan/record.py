@@ -11,7 +11,7 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence
 from modelwarden.finding import Decision
 from modelwarden.run import decision_from_json, decision_to_json
-from modelwarden.snapshot import LedgerRow
+from modelwarden.snapshot import Deployment, LedgerRow
 
 
 class ScanError(UserError):
@@ -70,22 +70,10 @@ class Record(Struct, frozen=True):
 _PLAIN = ("package", "role", "why", "approval", "claimed", "created")
 
 
-class Endpoint(Struct, frozen=True):
-    """One container that an endpoint runs, as `collect.deployment.Deployment` tells it."""
-
-    endpoint: str
-    status: str
-    variant: str
-    model: str
-    package: str | None
-    image: str
-    problem: str = ""
-
-
 class Running(Struct, frozen=True):
     """What the endpoints of a cell run."""
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Deployment, ...]
     unread: str
     """Why endpoints may be missing; empty where none can be."""
     ledger: tuple[LedgerRow, ...]

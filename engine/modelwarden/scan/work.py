@@ -13,7 +13,6 @@ from itertools import groupby, islice
 from typing import Final
 
 from msgspec import Struct, structs
-from msgspec.structs import asdict
 
 from modelwarden import gate
 from modelwarden.collect import Collector, NoSuchPackage
@@ -24,8 +23,9 @@ from modelwarden.evidence import Evidence, Fact, Unknown, facts_to_json
 from modelwarden.gate import House, Observed, Question
 from modelwarden.request import Stage
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import CellEnd, Endpoint, Record, Reference, Running
+from modelwarden.scan.record import CellEnd, Record, Reference, Running
 from modelwarden.scan.select import Choice, select
+from modelwarden.snapshot import Deployment
 
 ACCOUNTS_AT_ONCE: Final = 8
 PACKAGES_AT_ONCE: Final = 4
@@ -97,11 +97,10 @@ class Worker:
         if known is not None and not known.unread:
             return
         try:
-            unread, endpoints = _entered(collector, account, region), tuple[Endpoint, ...]()
+            unread, endpoints = _entered(collector, account, region), tuple[Deployment, ...]()
             if not unread:
                 answer = deployments(collector.aws, account, region)
-                endpoints = tuple(Endpoint(**asdict(one)) for one in answer.found)
-                unread = _why("sagemaker:ListEndpoints", answer.unread)
+                endpoints, unread = answer.found, _why("sagemaker:ListEndpoints", answer.unread)
             said, apis = _told(unread)
             folder.write_running(account, region, Running(endpoints, said, collector.aws.take_ledger(), apis))
         except Exception as error:  # noqa: BLE001 - see _cell
