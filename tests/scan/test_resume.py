@@ -169,3 +169,14 @@ def test_a_cell_that_was_changed_is_not_believed(organization: Sandbox, tmp_path
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2, said
     assert "was changed after it was written" in said
+
+
+def test_whoever_names_another_folder_for_runs_goes_on_by_the_same_rules(organization: Sandbox, tmp_path: Path) -> None:
+    config = settings(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]')
+    environment = {**os.environ, **organization.environment()}
+    given = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 60}
+    command = [str(SCRIPT), "scan", "--config", str(config)]
+    subprocess.run([*command, "--runs", "elsewhere"], **given)  # type: ignore[call-overload]
+    (run,) = (tmp_path / "elsewhere").iterdir()
+    done = subprocess.run([*command, "--resume", str(run)], **given)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr

@@ -227,11 +227,15 @@ class Settings(Struct, frozen=True, dict=True):
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:<hex>` over what all layers say, without waivers, paths and how evidence is read."""
-        said = [
-            [layer.name, {key: v for key, v in layer.source.document.items() if key not in _NOT_JUDGING}]
+        """`sha256:<hex>` over what all layers say, without waivers, paths and how evidence is read.
+
+        A layer that says nothing else counts for nothing: whoever names another folder for runs judges by the same rules.
+        """
+        judging = (
+            (layer.name, {key: v for key, v in layer.source.document.items() if key not in _NOT_JUDGING})
             for layer in self.layers
-        ]
+        )
+        said = [[name, document] for name, document in judging if document]
         return digest(toml.plain({"layers": said, "profile": self._profiles()}))
 
     @cached_property
