@@ -17,6 +17,8 @@ ACCOUNT: Final = re.compile(r"[0-9]{12}")
 REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
 """`eu-west-1`, `us-gov-east-1`; whether there is one of that name nobody can tell from its form."""
 
+RECONCILE_DAYS: Final = 7
+
 
 class Scan(Struct, frozen=True):
     """What a scan is to read. Nothing given: every account of the organization, in every region enabled there."""
@@ -30,6 +32,8 @@ class Scan(Struct, frozen=True):
     """Only accounts that have all of them."""
     regions: tuple[str, ...] = ()
     """These in every account; nobody asks which are enabled there."""
+    reconcile_days: int = RECONCILE_DAYS
+    """After these everything is read anew, also by a scan that reads only what changed."""
 
 
 class Account(Struct, frozen=True):

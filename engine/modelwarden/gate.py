@@ -27,6 +27,7 @@ from modelwarden.material import material_digest
 from modelwarden.request import Moment, Principal, Request, Stage
 from modelwarden.run import Run
 from modelwarden.settings import Settings, read_sources
+from modelwarden.settings.sources import PREFIX
 from modelwarden.snapshot import LedgerRow
 
 if TYPE_CHECKING:
@@ -44,13 +45,6 @@ LATEST: Final = "9999-12-31T00:00:00Z"
 """A time after every `block_from`."""
 
 
-class House(Struct, frozen=True):
-    """The rules of the house: what is judged, and how strictly."""
-
-    bundle: Bundle
-    settings: Settings
-
-
 class Sources(Struct, frozen=True):
     """Where the rules come from, as the command line names them."""
 
@@ -59,6 +53,27 @@ class Sources(Struct, frozen=True):
     organization_digest: str | None = None
     flags: Mapping[str, object] = field(default_factory=dict)
     """`profile`, `level` (`ID=LEVEL` strings), `bundle`, `runs`, `role`, `external_id`, `retries`: what flags may tighten or name."""
+
+
+class Recipe(Struct, frozen=True):
+    """What a house is made of: enough for another process to make the same one."""
+
+    sources: Sources
+    environment: Mapping[str, str]
+    """Those variables of it that are ours."""
+
+
+class House(Struct, frozen=True):
+    """The rules of the house: what is judged, and how strictly."""
+
+    bundle: Bundle
+    settings: Settings
+    recipe: Recipe
+
+    @property
+    def digests(self) -> tuple[str, str, str]:
+        """Of bundle, settings and waivers: two houses with the same ones judge the same."""
+        return self.bundle.digest, self.settings.digest, self.settings.waivers_digest
 
 
 class Question(Struct, frozen=True):
@@ -104,7 +119,8 @@ def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
         fetch=fetch_pack,
     )
     bundle = load_bundle(read.bundle_paths)
-    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls))
+    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls), Recipe(sources, ours))
 
 
 def fetch_pack(location: str) -> bytes:

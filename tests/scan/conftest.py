@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from modelwarden import gate
+from modelwarden.collect import Collector
 from modelwarden.sandbox.server import Sandbox
+from modelwarden.scan import executor
 from modelwarden.scan import run as scanning
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record
+from modelwarden.scan.station import Spec, Station
 from tests.organization import CLOCK, DEMO
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -32,12 +35,20 @@ def house(folder: Path, scan: str = f"regions = {list(REGIONS)}", more: str = ""
     return gate.load_house(gate.Sources(config=settings(folder, scan, more), flags=flags), {})
 
 
-def scan(house: gate.House, path: Path) -> scanning.Outcome:
+def scan(house: gate.House, path: Path, since: Folder | None = None) -> scanning.Outcome:
     collector = gate.collector_of(house)
-    plan = scanning.plan_of(house, collector, CLOCK)
+    plan = scanning.plan_of(house, collector, CLOCK, since)
     folder = Folder(path)
     scanning.begin(folder, plan, house)
-    return scanning.work(folder, plan, house, collector, lambda end: None)
+    return work(folder, plan, house, collector)
+
+
+def work(
+    folder: Folder, plan: scanning.Plan, house: gate.House, collector: Collector | None = None
+) -> scanning.Outcome:
+    station = Station(Spec(folder.path, house.recipe), house, collector=collector)
+    with executor.local(0) as pools:
+        return scanning.work(folder, plan, station, pools)
 
 
 def records(outcome: scanning.Outcome) -> dict[str, Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,10 @@ import pytest
 
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
+from modelwarden.scan.folder import Folder
 from tests.organization import CLOCK, ask
 
-from .conftest import REGIONS, house, records, scan, settings
+from .conftest import REGIONS, WITHOUT_ROLE, house, records, scan, settings
 
 SCRIPT = Path(sys.executable).with_name("modelwarden")
 ACCOUNTS = ("222222222222", "555566667777", "666677778888", "777788889999")
@@ -72,6 +74,8 @@ def test_killed_again_and_again_it_comes_to_the_same(
     run = wait(tmp_path, process)
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.0, 0.9))
+        if process.poll() is not None:
+            break
         process.send_signal(signal.SIGKILL)
         process.communicate()
         process = start(tmp_path, organization, "--resume", str(run))
@@ -82,9 +86,9 @@ def test_killed_again_and_again_it_comes_to_the_same(
     assert told["digest"] == undisturbed.summary.digest
     assert told["packages"] == undisturbed.summary.to_json()["packages"]
     assert told["verdicts"] == undisturbed.summary.to_json()["verdicts"]
-    listed = [json.loads(line) for file in (run / "cells").glob("*.jsonl") for line in file.open()]
-    packages = sorted(one["package"] for one in listed if "package" in one)
-    assert packages == sorted(records(undisturbed))
+    folder = Folder(run)
+    packages = [record.package for cell in folder.cells() for record in folder.records(*cell)]
+    assert sorted(packages) == sorted(records(undisturbed))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -109,14 +113,13 @@ def test_whoever_stops_it_keeps_what_was_read(
     assert told["complete"] is False
     kept = {path.name for path in (run / "cells").glob("[0-9]*.jsonl")}
     assert 0 < len(kept) < told["coverage"]["expected"]
-    before = {path: (run / "cells" / path).stat().st_mtime_ns for path in kept}
     again = start(tmp_path, organization, "--resume", str(run))
     _, said = again.communicate(timeout=120)
     assert again.returncode in (1, 3), said
     assert manifest(run)["digest"] == undisturbed.summary.digest
-    assert {path: (run / "cells" / path).stat().st_mtime_ns for path in kept} == before, (
-        "finished cells are not read again"
-    )
+    for name in kept:
+        account, _, region = name.removesuffix(".jsonl").partition(".")
+        assert f"{account}/{region}" not in said, "finished cells are not read again"
 
 
 def test_nobody_goes_on_by_other_rules(organization: Sandbox, tmp_path: Path) -> None:
@@ -162,9 +165,8 @@ def test_a_folder_that_is_no_scan_is_refused(
 def test_a_cell_that_was_changed_is_not_believed(organization: Sandbox, tmp_path: Path) -> None:
     outcome = scan(house(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]'), tmp_path / "run")
     (file,) = (outcome.folder.path / "cells").glob("*.jsonl")
-    file.write_bytes(
-        file.read_bytes().replace(b'"verdict":"block"', b'"verdict":"allow"').replace(b'"allow"', b'"flag"')
-    )
+    file.write_bytes(file.read_bytes().replace(b'"aws:kms"', b'"aws:KMS"'))
+    shutil.rmtree(outcome.folder.path / "judged")
     process = start(tmp_path, organization, "--resume", str(outcome.folder.path))
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2, said
@@ -172,11 +174,25 @@ def test_a_cell_that_was_changed_is_not_believed(organization: Sandbox, tmp_path
 
 
 def test_whoever_names_another_folder_for_runs_goes_on_by_the_same_rules(organization: Sandbox, tmp_path: Path) -> None:
-    config = settings(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]')
+    config = settings(tmp_path, f'accounts = ["777788889999", "{WITHOUT_ROLE}"]\nregions = ["us-east-1"]')
     environment = {**os.environ, **organization.environment()}
     given = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 60}
     command = [str(SCRIPT), "scan", "--config", str(config)]
     subprocess.run([*command, "--runs", "elsewhere"], **given)  # type: ignore[call-overload]
     (run,) = (tmp_path / "elsewhere").iterdir()
     done = subprocess.run([*command, "--resume", str(run)], **given)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
+    assert "1/2" not in done.stderr, "the cell that was read is not read again"
+
+
+def test_a_scan_that_came_to_its_end_is_not_gone_on_with(organization: Sandbox, tmp_path: Path) -> None:
+    table = 'accounts = ["777788889999"]\nregions = ["us-east-1"]'
+    config = settings(tmp_path, table)
+    given = {"cwd": tmp_path, "env": {**os.environ, **organization.environment()}, "capture_output": True, "text": True}
+    command = [str(SCRIPT), "scan", "--config", str(config), "--runs", "runs"]
+    subprocess.run(command, **given, timeout=60)  # type: ignore[call-overload]
+    (run,) = (tmp_path / "runs").iterdir()
+    assert not (run / "cells").exists(), "what is needed only to go on with it is gone"
+    done = subprocess.run([*command, "--resume", str(run)], **given, timeout=60)  # type: ignore[call-overload]
+    assert done.returncode == 2
+    assert "nothing is left to go on with" in done.stderr

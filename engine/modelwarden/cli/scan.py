@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,17 +14,17 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import house_options, run_id, time_of
+from modelwarden.cli.options import house_options, now, run_id, time_of
 from modelwarden.cli.output import write_text
 from modelwarden.errors import UserError
+from modelwarden.scan.events import Nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from modelwarden.gate import House
     from modelwarden.scan.folder import Folder
     from modelwarden.scan.record import CellEnd
     from modelwarden.scan.run import Outcome, Plan
-    from modelwarden.scan.work import Worker
+    from modelwarden.scan.station import Station
 
 
 _THRESHOLD: Final = (2_000, 10, 10)
@@ -45,6 +44,17 @@ _THRESHOLD: Final = (2_000, 10, 10)
     metavar="FOLDER",
     help="Go on with a scan that did not come to its end.",
 )
+@click.option(
+    "--since",
+    metavar="RUN",
+    help="Read what changed since an earlier scan: `last`, its id or its folder. All is judged anew.",
+)
+@click.option(
+    "--judges",
+    type=click.IntRange(0, 64),
+    metavar="N",
+    help="Processes that judge; 0: none but this one (default: CPUs).",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be read, and read nothing else.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
@@ -57,20 +67,26 @@ def scan(context: click.Context, /, **options: Any) -> None:
     Approved and deployed packages are judged at the moment serve, the newest of each group at approve. Exit code 3
     where anything that was expected could not be read, 1 where a package is blocked.
     """
+    from modelwarden.scan import executor
     from modelwarden.scan import run as scanning
     from modelwarden.scan.folder import Folder
+    from modelwarden.scan.station import Spec, Station
 
     gc.set_threshold(*_THRESHOLD)
 
-    if options["resume"] and options["as_of"]:
-        raise UserError("--resume refuses --as-of: a scan goes on as of the time it began", "leave it out")
+    for name in ("as_of", "since"):
+        if options["resume"] and options[name]:
+            said = f"--{name.replace('_', '-')}"
+            raise UserError(f"--resume refuses {said}: a scan goes on as it was begun", "leave it out")
     house = gating.load_house(sources_from(options), os.environ)
     collector = gating.collector_of(house)
+    runs = house.settings.runs or Path(".modelwarden/runs")
     if options["resume"]:
         folder, plan = scanning.resumed(options["resume"], house)
     else:
-        plan = scanning.plan_of(house, collector, time_of(options["as_of"]))
-        folder = Folder((house.settings.runs or Path(".modelwarden/runs")) / run_id())
+        since = _since(options["since"], runs, house)
+        plan = scanning.plan_of(house, collector, time_of(options["as_of"]), since)
+        folder = Folder(runs / run_id())
     if not plan.estate.cells and not plan.estate.unread:
         raise UserError("no account is expected", "correct [scan] in the settings; `modelwarden config show` prints it")
     if options["dry_run"]:
@@ -78,10 +94,15 @@ def scan(context: click.Context, /, **options: Any) -> None:
         return
     if not options["resume"]:
         scanning.begin(folder, plan, house)
-    outcome = scanning.work(folder, plan, house, collector, _teller(folder, plan), _stoppable)
+    station = Station(Spec(folder.path, house.recipe), house, collector=collector, watcher=_Teller())
+    _stoppable(station)
+    judges = options["judges"] if options["judges"] is not None else executor.judges_here()
+    with executor.local(judges) as pools:
+        outcome = scanning.work(folder, plan, station, pools)
+    scanning.tidy(outcome, runs)
     _say(outcome, options)
     if outcome.broken:
-        raise outcome.broken[0]
+        raise RuntimeError(outcome.broken[0])
     context.exit(3 if outcome.stopped else outcome.summary.code())
 
 
@@ -115,31 +136,39 @@ def _dry(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _teller(folder: Folder, plan: Plan) -> Callable[[CellEnd], None]:
+def _since(text: str | None, runs: Path, house: House) -> Folder | None:
+    """The scan to build on; says so where everything is read instead."""
+    if text is None:
+        return None
+    from modelwarden.scan.since import since_of
+
+    found = since_of(text, runs, house.settings.scan, now())
+    if found.folder is None:
+        print(f"--since {text}: {found.why}: everything is read", file=sys.stderr)
+    return found.folder
+
+
+class _Teller(Nobody):
     """One line to stderr for each cell that has ended."""
-    from modelwarden.render.text import printable
-    from modelwarden.scan.run import left
 
-    total = len(plan.estate.cells)
-    done = [total - len(left(folder, plan))]
-    lock = threading.Lock()
+    def begun(self, cells: int, already: int) -> None:
+        self._total, self._done = cells, already
 
-    def told(end: CellEnd) -> None:
-        with lock:
-            done[0] += 1
-            what = f"NOT READ: {end.unread}" if end.unread else f"{end.records} packages"
-            failed = sum(row.state not in ("read", "skipped", "disabled") for row in end.ledger)
-            more = f", {failed} APIs failed" if failed and not end.unread else ""
-            print(printable(f"{done[0]}/{total}  {end.account}/{end.region}  {what}{more}"), file=sys.stderr)
+    def ended(self, end: CellEnd) -> None:
+        from modelwarden.render.text import printable
 
-    return told
+        self._done += 1
+        what = f"NOT READ: {end.unread}" if end.unread else f"{end.records} packages"
+        failed = sum(row.state not in ("read", "skipped", "disabled") for row in end.ledger)
+        more = f", {failed} APIs failed" if failed and not end.unread else ""
+        print(printable(f"{self._done}/{self._total}  {end.account}/{end.region}  {what}{more}"), file=sys.stderr)
 
 
-def _stoppable(worker: Worker) -> None:
+def _stoppable(station: Station) -> None:
     """Ctrl-C and SIGTERM end the scan with what was read kept; a second one ends it at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        worker.stopped.set()
+        station.stopped.set()
         signal.signal(number, signal.SIG_DFL)
         print("stopping: packages that are being read come to their end", file=sys.stderr)
 

@@ -21,6 +21,7 @@ from modelwarden.collect.cell import Cell, Lookups
 from modelwarden.collect.describe import describe
 from modelwarden.collect.image import parse_image
 from modelwarden.collect.reading import Facts, Reading, Wants, run
+from modelwarden.collect.refresh import refreshed
 from modelwarden.collect.registry import Images, Wanted
 from modelwarden.collect.text import whole
 from modelwarden.errors import UserError
@@ -93,6 +94,16 @@ class Collector:
         unread = None if failure is None else package.unread(arn, failure.unknown())
         facts = unread or read_package(Cell(self._lookups, arn), Wants(needed))
         return Evidence(arn.text, facts, asserted=self.aws.replaying)
+
+    def refreshed(self, evidence: Evidence, needed: Collection[str] | None = None) -> Evidence:
+        """Evidence of a package that did not change, with what can change beside it looked up anew.
+
+        Raises:
+            NoCredentials: there is nobody to call AWS as.
+        """
+        cell = Cell(self._lookups, parse_arn(evidence.package))
+        with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
+            return refreshed(cell, evidence, Wants(needed), beside.map, pool)
 
     def reference(self, base_images: Iterable[str], *, account: str = OWN) -> Facts:
         """Layers of approved base images, read with the caller's own credentials, below `/reference`."""

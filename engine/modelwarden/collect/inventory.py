@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ class Listed(Struct, frozen=True, order=True):
     """ModelApprovalStatus; empty where it has none."""
     claimed: str = ""
     """ModelLifeCycle.Stage, the stage that the package claims; empty where it claims none."""
+    modified: str = ""
+    """LastModifiedTime, UTC; empty where it was not told: lists do not."""
 
 
 class Inventory(Struct, frozen=True):
@@ -52,6 +54,33 @@ def inventory(aws: Aws, account: str, region: str) -> Inventory:
             break
     gap = _searched(aws, account, region, found, complete=unread is None)
     return Inventory(tuple(sorted(found.values())), unread or gap)
+
+
+def searched(aws: Aws, account: str, region: str, known: Collection[str]) -> Inventory | None:
+    """The same by the search alone, with the time of each package's last change, where another reading counted before.
+
+    `known` are the ARNs of that reading: one that the search does not show is described, since an index may lag. None
+    where the search cannot be believed: it does not count, shows fewer than it counts, or was not answered.
+    """
+    found: dict[str, Listed] = {}
+    total, exact = 0, False
+    for answer in _search_pages(aws, account, region):
+        if isinstance(answer, Failure):
+            return None
+        total, exact = _hits(answer.data)
+        if not all(_add(found, entry.get("ModelPackage") or {}) for entry in answer.data["Results"]):
+            return None
+    if not exact or len(found) != total:
+        return None
+    for arn in sorted(set(known) - found.keys()):
+        answer = aws.call(
+            account, region, "sagemaker", "DescribeModelPackage", ModelPackageName=arn, IncludedData="MetadataOnly"
+        )
+        if isinstance(answer, Answer):
+            _add(found, answer.data)
+        elif answer.state != "read":
+            return None
+    return Inventory(tuple(sorted(found.values())))
 
 
 _TOKEN: Final = "repeated token"  # noqa: S105 - a reason
@@ -128,14 +157,18 @@ def _add(found: dict[str, Listed], entry: Mapping[str, Any]) -> bool:
         parse_arn(arn)
     except ArnError:
         return False
-    created = entry.get("CreationTime")
     found.setdefault(
         arn,
         Listed(
             arn,
-            time_text(created) if isinstance(created, datetime) else "",
+            _time(entry.get("CreationTime")),
             whole(entry.get("ModelApprovalStatus") or ""),
             whole(dig(entry, "ModelLifeCycle", "Stage") or ""),
+            _time(entry.get("LastModifiedTime")),
         ),
     )
     return True
+
+
+def _time(value: Any) -> str:
+    return time_text(value) if isinstance(value, datetime) else ""

@@ -44,6 +44,10 @@ class Wants(Struct, frozen=True):
         chosen = (pattern for pattern in self.patterns if pattern.startswith(prefixes))
         return any(not pattern.endswith(tuple(f"/{name}" for name in without)) for pattern in chosen)
 
+    def below(self, prefix: str) -> list[str]:
+        """Needed patterns that start with the prefix; the prefix itself where all are needed."""
+        return [prefix] if self.patterns is None else [one for one in self.patterns if one.startswith(prefix)]
+
     def exactly(self, *patterns: str) -> bool:
         return self.patterns is None or any(pattern in self.patterns for pattern in patterns)
 

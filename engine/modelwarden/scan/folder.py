@@ -1,12 +1,15 @@
-"""The folder of a scan: the plan first, each cell when it was read to its end, the manifest last.
+"""The folder of a scan: the plan first, each cell when it was read to its end, the tables and the manifest last.
 
     <id>/plan.json                       what was asked, by which rules, and which cells are expected
     <id>/running/<account>.<region>.json what the endpoints of a cell run
     <id>/references/<digest>.json        facts that belong to no package
     <id>/cells/<account>.<region>.jsonl  a line for each package, and a last one that says how the reading ended
+    <id>/judged/<account>.<region>/      the tables of a cell, and its counts
+    <id>/*.parquet, cells.jsonl          the tables of the whole scan, and how the reading of each cell ended
     <id>/manifest.json                   coverage and counts
 
-A file appears under its name when it is whole. So a scan that was killed leaves finished cells and nothing half.
+Whatever appears under its name is whole. So a scan that was killed leaves finished cells and nothing half. What lies
+below `cells` and `judged` is needed only to go on with it.
 """
 
 from __future__ import annotations
@@ -14,20 +17,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from modelwarden.evidence import EvidenceError, digest
+from modelwarden.evidence import Fact, digest, facts_from_json
 from modelwarden.run import write_new
+from modelwarden.scan.cell_file import CellWriter, read_end, read_records, told
 from modelwarden.scan.record import CellEnd, Record, Reference, Running, ScanError
-from modelwarden.snapshot import LedgerRow
+from modelwarden.scan.tally import Tally
+from modelwarden.tables import merge_tables, read_tables
 
 PLAN: Final = "modelwarden.plan/1"
 MANIFEST: Final = "modelwarden.scan/1"
+_CELLS: Final = "cells.jsonl"
+_TALLY: Final = "tally.json"
+
+T = TypeVar("T")
 
 
 class Folder(Struct, frozen=True):
@@ -63,10 +76,20 @@ class Folder(Struct, frozen=True):
     def write_reference(self, name: str, reference: Reference) -> None:
         """Facts by their digest; a file that is there already holds the same."""
         path = self.path / "references" / f"{name.removeprefix('sha256:')}.json"
-        with _told(path):
+        with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 write_new(path, msgspec.json.encode(reference))
+
+    def reference(self, name: str) -> dict[str, Fact]:
+        """Facts that belong to no package, by their digest.
+
+        Raises:
+            ScanError: its file cannot be read.
+        """
+        path = self.path / "references" / f"{name.removeprefix('sha256:')}.json"
+        found = _decoded(path, Reference).facts
+        return facts_from_json(found["facts"], found["sources"], ("/reference/",))
 
     def references(self) -> Iterator[Reference]:
         """Everything that belongs to no package.
@@ -75,12 +98,7 @@ class Folder(Struct, frozen=True):
             ScanError: a file of it cannot be read.
         """
         for path in sorted((self.path / "references").glob("*.json")):
-            try:
-                yield msgspec.json.decode(path.read_bytes(), type=Reference)
-            except OSError as error:
-                raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
-            except msgspec.MsgspecError as error:
-                raise ScanError(f"{path}: holds no reference facts: {error}") from error
+            yield _decoded(path, Reference)
 
     def write_running(self, account: str, region: str, running: Running) -> None:
         """What runs in a cell; an earlier answer is replaced.
@@ -89,7 +107,7 @@ class Folder(Struct, frozen=True):
             ScanError: the disk refuses.
         """
         path = self.path / "running" / f"{account}.{region}.json"
-        with _told(path):
+        with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             write_new(path, msgspec.json.encode(running))
@@ -101,17 +119,10 @@ class Folder(Struct, frozen=True):
             ScanError: its file cannot be read.
         """
         path = self.path / "running" / f"{account}.{region}.json"
-        if not path.exists():
-            return None
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Running)
-        except OSError as error:
-            raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
-        except msgspec.MsgspecError as error:
-            raise ScanError(f"{path}: does not say what runs: {error}") from error
+        return _decoded(path, Running) if path.exists() else None
 
     def cell(self, account: str, region: str) -> CellWriter:
-        return CellWriter(self.path / "cells" / f"{account}.{region}.jsonl", account, region)
+        return CellWriter(self._cell(account, region), account, region)
 
     def end(self, account: str, region: str) -> CellEnd | None:
         """How the reading of a cell ended; None where it was not read to its end.
@@ -119,38 +130,121 @@ class Folder(Struct, frozen=True):
         Raises:
             ScanError: its file was changed.
         """
-        path = self.path / "cells" / f"{account}.{region}.jsonl"
-        if not path.exists():
-            return None
-        for sha256, line in _lines(path):
-            before, last = sha256, line
-        return _whole(path, _decoded(path, last), before)
+        return self._ends.get((account, region)) or read_end(self._cell(account, region))
 
     def cells(self) -> list[tuple[str, str]]:
         """(account, region) of every cell that was read to its end, sorted."""
-        names = sorted(path.name.removesuffix(".jsonl") for path in (self.path / "cells").glob("*.jsonl"))
-        return [(name.partition(".")[0], name.partition(".")[2]) for name in names]
+        names = (path.name.removesuffix(".jsonl") for path in (self.path / "cells").glob("[!.]*.jsonl"))
+        found = [(name.partition(".")[0], name.partition(".")[2]) for name in names]
+        return sorted({*found, *self._ends})
+
+    def collected(self, account: str, region: str) -> Iterator[Record]:
+        """The packages of a cell that was read to its end, before they are judged.
+
+        Raises:
+            ScanError: there is none, or its file was changed.
+        """
+        return read_records(self._cell(account, region))
 
     def records(self, account: str, region: str, *, with_evidence: bool = True) -> Iterator[Record]:
-        """The packages of a cell, one by one.
+        """The packages of a cell as they were judged, in the order of their ARNs.
+
+        Raises:
+            ScanError: its tables cannot be read.
+        """
+        whole = self.path if self.sealed else self._judged(account, region)
+        return read_tables(whole, account, region, with_evidence=with_evidence)
+
+    def tally(self, account: str, region: str) -> Tally | None:
+        """The counts of a cell; None where it was not judged to its end.
 
         Raises:
             ScanError: its file was changed.
         """
-        path = self.path / "cells" / f"{account}.{region}.jsonl"
-        for sha256, line in _lines(path):
-            raw = _decoded(path, line)
-            if "end" in raw:
-                _whole(path, raw, sha256)
-                return
-            try:
-                yield Record.from_json(raw, with_evidence=with_evidence)
-            except (KeyError, TypeError, AttributeError, EvidenceError) as error:
-                raise ScanError(f"{path}: not a record of this version: {' '.join(str(error).split())}") from error
-        raise ScanError(f"{path}: its last line does not say how the reading ended")
+        path = self._judged(account, region) / _TALLY
+        return _decoded(path, Tally) if path.exists() else None
+
+    @contextlib.contextmanager
+    def judging(self, account: str, region: str) -> Iterator[tuple[Path, Tally]]:
+        """A place for the tables of a cell and its counts. They appear under their names when both are whole.
+
+        Raises:
+            ScanError: the disk refuses, or the cell was not collected to its end.
+        """
+        path, end = self._judged(account, region), read_end(self._cell(account, region))
+        if end is None:
+            raise ScanError(f"{self.path}: {account}/{region} was not collected to its end")
+        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+        tally = Tally(account, region, end.sha256)
+        with told(path):
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+        try:
+            yield part, tally
+            with told(path):
+                write_new(part / _TALLY, msgspec.json.encode(tally))
+                shutil.rmtree(path, ignore_errors=True)
+                part.replace(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the tables of the whole scan are written."""
+        return (self.path / _CELLS).exists()
+
+    def seal(self, cells: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """Write the tables of the whole scan from those of the cells that were judged; name -> SHA-256 of each file.
+
+        Raises:
+            ScanError: the disk refuses, or a file was changed.
+        """
+        ends = [end for end in (read_end(self._cell(*cell)) for cell in cells) if end is not None]
+        judged = [self._judged(end.account, end.region) for end in ends]
+        files = merge_tables([path for path in judged if path.is_dir()], self.path)
+        with told(self.path):
+            data = b"".join(msgspec.json.encode(end.to_json()) + b"\n" for end in ends)
+            write_new(self.path / _CELLS, data)
+        return {**files, _CELLS: hashlib.sha256(data).hexdigest()}
+
+    def unseal(self) -> None:
+        """Go on with the cells: what was written of the whole scan is written anew when it ends.
+
+        Raises:
+            ScanError: the cells are no longer there.
+        """
+        if self.sealed and not (self.path / "cells").is_dir():
+            raise ScanError(
+                f"{self.path}: nothing is left to go on with: the scan came to its end, or a later one did",
+                f"look at it by `modelwarden report {self.path}`, or scan anew",
+            )
+        (self.path / _CELLS).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what is needed only to go on with the scan."""
+        if self.sealed:
+            for name in ("cells", "judged"):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+
+    @property
+    def _ends(self) -> dict[tuple[str, str], CellEnd]:
+        """Of a sealed scan."""
+        path = self.path / _CELLS
+        try:
+            return _ends(path, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+            raise ScanError(f"{path}: does not say how the reading of each cell ended") from error
+
+    def _cell(self, account: str, region: str) -> Path:
+        return self.path / "cells" / f"{account}.{region}.jsonl"
+
+    def _judged(self, account: str, region: str) -> Path:
+        return self.path / "judged" / f"{account}.{region}"
 
     def _write(self, name: str, document: dict[str, Any]) -> None:
-        with _told(self.path):
+        with told(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_new(self.path / name, msgspec.json.encode({**document, "checksum": digest(document)}))
 
@@ -170,97 +264,24 @@ class Folder(Struct, frozen=True):
         return document
 
 
-class CellWriter:
-    """Writes the records of one cell beside its place, and moves them there when the cell has ended."""
-
-    def __init__(self, path: Path, account: str, region: str) -> None:
-        self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._account, self._region = account, region
-        self._encoder = msgspec.json.Encoder()
-        self._count = 0
-        self._sha256 = hashlib.sha256()
-        self._digests: list[Any] = []
-        with _told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("wb")
-
-    def add(self, record: Record) -> None:
-        """Raises ScanError where the disk refuses."""
-        line = self._encoder.encode(record.to_json()) + b"\n"
-        self._sha256.update(line)
-        with _told(self._path):
-            self._file.write(line)
-        self._count += 1
-        said = record.decision
-        self._digests.append(
-            [record.package, record.role, said and [said.verdict, said.digests.evidence, said.request.moment]]
-        )
-
-    def close(self, unread: str, ledger: tuple[LedgerRow, ...], unread_by: tuple[str, ...] = ()) -> CellEnd:
-        """The cell has ended; a file of an earlier, unfinished reading is replaced.
-
-        Raises:
-            ScanError: the disk refuses.
-        """
-        sha256 = self._sha256.hexdigest()
-        end = CellEnd(
-            self._account, self._region, self._count, unread, ledger, digest(self._digests), sha256, unread_by
-        )
-        with _told(self._path):
-            self._file.write(self._encoder.encode(end.to_json()) + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._part.replace(self._path)
-        return end
-
-    def drop(self) -> None:
-        """The cell was not read to its end: nothing of it is kept."""
-        self._file.close()
-        self._part.unlink(missing_ok=True)
-
-
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(SHA-256 of all lines before it, line) of each line; there is one at least."""
-    sha256, line = hashlib.sha256(), b""
+def _decoded(path: Path, kind: type[T]) -> T:
     try:
-        with path.open("rb") as file:
-            for line in file:
-                yield sha256.hexdigest(), line
-                sha256.update(line)
+        return msgspec.json.decode(path.read_bytes(), type=kind, dec_hook=_counter)
     except OSError as error:
         raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
-    if not line:
-        raise ScanError(f"{path}: is empty")
+    except msgspec.MsgspecError as error:
+        raise ScanError(f"{path}: not a file of this version: {error}") from error
 
 
-def _decoded(path: Path, line: bytes) -> dict[str, Any]:
-    try:
-        raw = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ScanError(f"{path}: not JSON: {error}") from error
-    if not isinstance(raw, dict):
-        raise ScanError(f"{path}: holds a line that is no record")
-    return raw
+def _counter(kind: type, value: Any) -> Any:
+    """Counts, which msgspec knows as plain objects."""
+    if getattr(kind, "__origin__", kind) is not Counter or not isinstance(value, dict):
+        raise NotImplementedError
+    return Counter(value)
 
 
-def _whole(path: Path, raw: dict[str, Any], sha256: str) -> CellEnd:
-    """The last line of a cell, if what stands before it is what was written."""
-    try:
-        end = CellEnd.from_json(raw)
-    except (KeyError, TypeError) as error:
-        raise ScanError(f"{path}: its last line does not say how the reading ended") from error
-    if end.sha256 != sha256:
-        raise ScanError(f"{path}: was changed after it was written", "restore it, or scan anew")
-    return end
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError as error:
-        raise ScanError(f"{path}: there is a scan of this name", "go on with it by --resume") from error
-    except OSError as error:
-        raise ScanError(f"{path}: cannot be written: {error.strerror}", "name a writable folder with --runs") from error
+@lru_cache(maxsize=2)
+def _ends(path: Path, _written: int) -> dict[tuple[str, str], CellEnd]:
+    """(account, region) -> how the reading ended; read once as long as nobody writes it anew."""
+    ends = [CellEnd.from_json(msgspec.json.decode(line)) for line in path.read_bytes().splitlines()]
+    return {(end.account, end.region): end for end in ends}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence
 from modelwarden.finding import Decision
+from modelwarden.request import Moment, Stage
 from modelwarden.run import decision_from_json, decision_to_json
 from modelwarden.snapshot import Deployment, LedgerRow
 
@@ -34,6 +35,17 @@ class Record(Struct, frozen=True):
     claimed: str = ""
     """The stage that it claims in its life cycle."""
     created: str = ""
+    stage: Stage | None = None
+    """For which it is judged; None where it is not."""
+    moment: Moment | None = None
+    modified: str = ""
+    """LastModifiedTime, UTC, by which the next scan tells whether it changed; empty where nobody read it."""
+    reads: str = ""
+    """Digest of the list of facts that were asked for."""
+    reference: str = ""
+    """Digest of the reference facts by which it is judged."""
+    carried: str = ""
+    """The scan that read the evidence, where it was not this one: what was read then has not changed since."""
     endpoints: tuple[str, ...] = ()
     """ARNs of the endpoints that run it."""
     decision: Decision | None = None
@@ -67,7 +79,20 @@ class Record(Struct, frozen=True):
         )
 
 
-_PLAIN = ("package", "role", "why", "approval", "claimed", "created")
+_PLAIN: Final = (
+    "package",
+    "role",
+    "why",
+    "approval",
+    "claimed",
+    "created",
+    "stage",
+    "moment",
+    "modified",
+    "reads",
+    "reference",
+    "carried",
+)
 
 
 class Running(Struct, frozen=True):
@@ -98,8 +123,6 @@ class CellEnd(Struct, frozen=True):
     unread: str
     """Why packages may be missing; empty where none can be."""
     ledger: tuple[LedgerRow, ...]
-    digest: str
-    """Over the decisions and evidence digests of the records, in order: two readings of the same facts have the same."""
     sha256: str
     """Over the bytes of the records."""
     unread_by: tuple[str, ...] = ()

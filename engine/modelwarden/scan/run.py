@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from modelwarden import gate
 from modelwarden.collect import Collector
 from modelwarden.collect.answer import now
 from modelwarden.collect.organization import discover
-from modelwarden.errors import UserError
 from modelwarden.estate import Account, Estate
 from modelwarden.gate import House
+from modelwarden.scan.drive import Drive, left
+from modelwarden.scan.executor import Pools
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import CellEnd, ScanError
+from modelwarden.scan.station import Station, check_rules, close_station, open_station
 from modelwarden.scan.summary import Summary, summarize
-from modelwarden.scan.work import Order, Worker
 from modelwarden.settings.effective import instant
 from modelwarden.snapshot import LedgerRow
 
@@ -31,6 +30,10 @@ class Plan(Struct, frozen=True):
     as_of: str
     as_of_asserted: bool
     estate: Estate
+    since: str = ""
+    """Folder of the scan whose evidence counts where nothing changed; empty where everything is read."""
+    full_at: str = ""
+    """When everything was read last; the start of this scan where it reads everything."""
 
     def to_json(self, house: House) -> dict[str, Any]:
         """With the rules that hold, so that nobody goes on by others."""
@@ -43,6 +46,8 @@ class Plan(Struct, frozen=True):
             "settings": house.settings.to_json(),
             "controls": {id_: asdict(info) for id_, info in gate.controls_of(house).items()},
             "estate": estate_to_json(self.estate),
+            "since": self.since,
+            "full_at": self.full_at,
         }
 
 
@@ -54,11 +59,12 @@ class Outcome(Struct, frozen=True):
     summary: Summary
     stopped: bool
     """Whether somebody stopped it; then cells are missing."""
-    broken: tuple[BaseException, ...]
+    broken: tuple[str, ...]
+    """Defects of ours; where there is one, the exit code is 4."""
 
 
-def plan_of(house: House, collector: Collector, as_of: str | None) -> Plan:
-    """Find out which cells are expected.
+def plan_of(house: House, collector: Collector, as_of: str | None, since: Folder | None = None) -> Plan:
+    """Find out which cells are expected. `since` is the scan whose evidence counts where nothing changed.
 
     Raises:
         NoCredentials: there is nobody to call AWS as.
@@ -66,7 +72,10 @@ def plan_of(house: House, collector: Collector, as_of: str | None) -> Plan:
     started = now()
     estate = discover(collector.aws, house.settings.scan)
     collector.aws.take_ledger()  # what of it leaves a hole is in the estate
-    return Plan(started, as_of or started, as_of is not None, estate)
+    full_at = since.plan()["full_at"] if since else started
+    return Plan(
+        started, as_of or started, as_of is not None, estate, str(since.path.resolve()) if since else "", full_at
+    )
 
 
 def begin(folder: Folder, plan: Plan, house: House) -> None:
@@ -78,62 +87,72 @@ def resumed(path: Path, house: House) -> tuple[Folder, Plan]:
     """The plan of a scan that did not come to its end.
 
     Raises:
-        ScanError: it is none, it came to its end, or other controls or settings hold now.
+        ScanError: it is none, its cells are gone, or other controls or settings hold now.
     """
     folder = Folder(path)
     document = folder.plan()
-    then = (document["bundle"]["digest"], document["settings"]["digest"], document["settings"]["waivers_digest"])
-    if then != (house.bundle.digest, house.settings.digest, house.settings.waivers_digest):
-        raise ScanError(
-            f"{path}: was begun with other controls or settings", "name those with which it was begun, or scan anew"
-        )
+    check_rules(path, document, house)
+    folder.unseal()
     estate = estate_from_json(document["estate"])
-    return folder, Plan(document["started_at"], document["as_of"], document["as_of_asserted"], estate)
+    plain = {name: document[name] for name in ("started_at", "as_of", "as_of_asserted", "since", "full_at")}
+    return folder, Plan(**plain, estate=estate)
 
 
-def left(folder: Folder, plan: Plan) -> list[tuple[str, str]]:
-    """Cells that were not read to their end, or of which packages may be missing."""
-    ends = ((cell, folder.end(*cell)) for cell in plan.estate.cells)
-    return [cell for cell, end in ends if end is None or end.unread]
-
-
-def work(
-    folder: Folder,
-    plan: Plan,
-    house: House,
-    collector: Collector,
-    told: Callable[[CellEnd], None],
-    started: Callable[[Worker], None] = lambda worker: None,
-) -> Outcome:
-    """Read and judge what is left, and write the manifest; `started` is handed the worker, which can be stopped.
+def work(folder: Folder, plan: Plan, station: Station, pools: Pools) -> Outcome:
+    """Read and judge what is left, and write tables and manifest.
 
     Raises:
         NoCredentials: there is nobody to call AWS as.
         ScanError: the disk refuses.
     """
-    order = Order(house, folder, plan.as_of, plan.as_of_asserted, house.settings.account_stages)
-    worker = Worker(order, collector, told)
-    started(worker)
-    worker.work(plan.estate.cells, left(folder, plan))
-    for error in worker.broken:
-        if isinstance(error, UserError):
-            raise error
-    summary = summarize(folder, plan.estate, house.settings.gaps, instant(plan.as_of))
-    stopped = worker.stopped.is_set() and not worker.broken
-    folder.write_manifest(
-        {
-            "id": folder.id,
-            "kind": "scan",
-            "started_at": plan.started_at,
-            "finished_at": now(),
-            "as_of": plan.as_of,
-            "as_of_asserted": plan.as_of_asserted,
-            "advisory": house.settings.advisory,
-            "source": plan.estate.source,
-            **summary.to_json(),
-        }
-    )
-    return Outcome(folder, plan, summary, stopped, tuple(worker.broken))
+    cells = plan.estate.cells
+    todo = left(folder, cells)
+    station.watcher.begun(len(cells), len(cells) - len(todo))
+    drive = Drive(station.spec, pools, station.stopped.is_set, station.watcher)
+    open_station(station)
+    try:
+        drive.run(cells, todo)
+    except BaseException:
+        station.stopped.set()
+        raise
+    finally:
+        close_station(station.spec)
+    settings = station.house.settings
+    summary = summarize(folder, plan.estate, settings.gaps, instant(plan.as_of))
+    files = folder.seal(cells)
+    manifest = {
+        "id": folder.id,
+        "kind": "scan",
+        "started_at": plan.started_at,
+        "finished_at": now(),
+        "as_of": plan.as_of,
+        "as_of_asserted": plan.as_of_asserted,
+        "advisory": settings.advisory,
+        "source": plan.estate.source,
+        "since": Path(plan.since).name,
+        "full_at": plan.full_at,
+        "tables": files,
+        **summary.to_json(),
+    }
+    folder.write_manifest(manifest)
+    station.watcher.finished(manifest)
+    return Outcome(folder, plan, summary, station.stopped.is_set(), tuple(drive.broken))
+
+
+def tidy(outcome: Outcome, runs: Path) -> None:
+    """Remove what was kept to go on with scans: of this one if nothing is left of it, and of those that ended before it.
+
+    Raises:
+        ScanError: a file was changed.
+    """
+    if outcome.stopped or outcome.broken:
+        return
+    for path in runs.glob("*/manifest.json"):
+        other = Folder(path.parent)
+        if other.id < outcome.folder.id:
+            other.tidy()
+    if not left(outcome.folder, outcome.plan.estate.cells):
+        outcome.folder.tidy()
 
 
 def estate_to_json(estate: Estate) -> dict[str, Any]:

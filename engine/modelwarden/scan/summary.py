@@ -1,4 +1,4 @@
-"""The summary of a scan: what was read of what was expected, and what came of it. It is counted record by record.
+"""The summary of a scan: what was read of what was expected, and what came of it. The counts of its cells add up to it.
 
 INVARIANT: what was expected and was not read is in it, whatever else is: a hole is never compliant.
 """
@@ -8,36 +8,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from modelwarden.estate import Estate
 from modelwarden.evidence import digest
-from modelwarden.finding import ControlInfo, Decision
+from modelwarden.finding import ControlInfo, Verdict
 from modelwarden.gap import Gap
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import CellEnd, Record, Running
+from modelwarden.scan.record import CellEnd, Running
+from modelwarden.scan.tally import MOST, Named, Tally
 from modelwarden.snapshot import LedgerRow
 
-MOST: Final = 1_000
-"""Packages of one kind that are named; all of them are counted, and all are in the records."""
 FINE: Final = ("read", "disabled", "skipped")
 """States of rows that leave no hole."""
-
-
-class Named(Struct, frozen=True):
-    """One package that somebody must look at."""
-
-    package: str
-    verdict: str
-    stage: str
-    moment: str
-    why: str
-    """Why it was judged, or why it was not."""
-    controls: tuple[str, ...] = ()
-    """Those that block or leave it undecided."""
 
 
 class Stray(Struct, frozen=True):
@@ -72,6 +58,8 @@ class Summary(Struct):
     """Control -> outcomes."""
     named: list[Named] = field(default_factory=list)
     """Packages that are blocked, undecided or unmapped."""
+    carried: int = 0
+    """Packages whose evidence an earlier scan read."""
     endpoints: Counter[str] = field(default_factory=Counter)
     """Containers behind endpoints: `judged`, and the kinds of `Stray`."""
     strays: list[Stray] = field(default_factory=list)
@@ -105,6 +93,7 @@ class Summary(Struct):
                 "accepted": [{**asdict(row), **gap.to_json()} for row, gap in self.accepted],
             },
             "packages": dict(self.roles),
+            "carried": self.carried,
             "verdicts": dict(self.verdicts),
             "accounts": {account: dict(counts) for account, counts in sorted(self.accounts.items())},
             "controls": {id_: dict(counts) for id_, counts in sorted(self.controls.items())},
@@ -148,17 +137,15 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
     digests: list[Any] = []
     judged: set[str] = set()
     for account, region in estate.cells:
-        end = folder.end(account, region)
-        if end is None:
+        end, tally = folder.end(account, region), folder.tally(account, region)
+        if end is None or tally is None or tally.collected != end.sha256:
             found.unread.append((account, region, "not read: the scan ended before"))
             continue
         running = folder.running(account, region)
         _cell(found, end, running.ledger if running else (), accepting)
-        digests.append([account, region, end.digest, end.unread != ""])
-        for record in folder.records(account, region, with_evidence=False):
-            _record(found, account, record)
-            if record.endpoints and record.decision is not None:
-                judged.add(record.package.casefold())
+        digests.append([account, region, tally.digest, end.unread != ""])
+        _tally(found, tally)
+        judged.update(tally.running)
     for cell in estate.cells:
         running = folder.running(*cell)
         if running is not None:
@@ -205,32 +192,15 @@ def _running(found: Summary, running: Running, judged: Collection[str]) -> None:
             found.strays.append(stray)
 
 
-def _record(found: Summary, account: str, record: Record) -> None:
-    found.roles[record.role] += 1
-    mine = found.accounts.setdefault(account, Counter())
-    decision = record.decision
-    if decision is None:
-        mine[record.role] += 1
-        if record.role == "unmapped":
-            _name(found, Named(record.package, "unmapped", "", "", record.why))
-        return
-    mine[decision.verdict] += 1
-    found.verdicts[decision.verdict] += 1
-    for ruling in decision.rulings:
-        found.controls.setdefault(ruling.finding.control, Counter())[ruling.finding.outcome] += 1
-    if decision.verdict in ("block", "undecided"):
-        _name(found, _of(decision, record.why))
-
-
-def _of(decision: Decision, why: str) -> Named:
-    stopping = tuple(ruling.finding.control for ruling in decision.rulings if ruling.effect in ("blocks", "undecides"))
-    request = decision.request
-    return Named(decision.package, decision.verdict, request.stage, request.moment, why, stopping)
-
-
-def _name(found: Summary, one: Named) -> None:
-    if len(found.named) < MOST:
-        found.named.append(one)
+def _tally(found: Summary, tally: Tally) -> None:
+    found.roles += tally.roles
+    found.accounts.setdefault(tally.account, Counter()).update(tally.verdicts)
+    for verdict in get_args(Verdict):
+        found.verdicts[verdict] += tally.verdicts[verdict]
+    for id_, outcomes in tally.controls.items():
+        found.controls.setdefault(id_, Counter()).update(outcomes)
+    found.carried += tally.carried
+    found.named += tally.named[: MOST - len(found.named)]
 
 
 def severities(controls: Mapping[str, ControlInfo], outcomes: Mapping[str, Mapping[str, int]]) -> Counter[str]:

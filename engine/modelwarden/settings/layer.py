@@ -35,7 +35,7 @@ AUTHORITY: Final = {
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
 COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds")
 ENFORCE: Final = ("role", "external_id")
-SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions")
+SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reconcile_days")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
 """Shared with the accounts and nobody else: neither shown nor recorded."""
 REDACTED: Final = "(not shown)"

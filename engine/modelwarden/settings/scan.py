@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from modelwarden import toml
-from modelwarden.estate import ACCOUNT, REGION, Scan
+from modelwarden.estate import ACCOUNT, RECONCILE_DAYS, REGION, Scan
 from modelwarden.settings.layer import SCAN, Layer
 from modelwarden.toml import SettingsError, Table, quoted
+
+_MOST_DAYS: Final = 90
 
 
 def scan_of(layers: Sequence[Layer]) -> Scan:
@@ -30,7 +32,14 @@ def scan_of(layers: Sequence[Layer]) -> Scan:
         _units(said, where["units"]),
         _tags(said.get("tags", {}), where["tags"]),
         _names(said, "regions", where, REGION, "the name of a region", 'write it as "eu-west-1"'),
+        _days(said.get("reconcile_days", RECONCILE_DAYS), where["reconcile_days"]),
     )
+
+
+def _days(value: Any, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_DAYS:
+        raise SettingsError(f"{where}: a whole number from 1 to {_MOST_DAYS} is expected, not {quoted(value)}")
+    return value
 
 
 def _names(

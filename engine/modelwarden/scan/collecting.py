@@ -1,0 +1,210 @@
+"""Collecting: the packages of one account, cell by cell, each cell a file of its own.
+
+An account has a session, clients and lookups of its own, which are dropped with it. Whatever happens in a cell stays
+in it: the others go on, and the cell says why it was not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Final
+
+from msgspec import structs
+
+from modelwarden import gate
+from modelwarden.collect import NoSuchPackage
+from modelwarden.collect.deployment import deployments
+from modelwarden.collect.inventory import Inventory, inventory, searched
+from modelwarden.errors import UserError
+from modelwarden.evidence import Present, Unknown
+from modelwarden.gate import Question
+from modelwarden.scan.carry import Before, Old, before
+from modelwarden.scan.record import CellEnd, Record, Running
+from modelwarden.scan.select import Choice, select
+from modelwarden.scan.station import Station
+from modelwarden.snapshot import Deployment
+
+PACKAGES_AT_ONCE: Final = 4
+"""In one cell, beside each other."""
+_AHEAD: Final = 64
+"""Packages that are read before the first of them is written: memory does not grow with the cell."""
+
+
+class Account:
+    """The cells of one account, read with its own credentials."""
+
+    def __init__(self, station: Station, account: str) -> None:
+        self._station = station
+        self._account = account
+        self._collector = station.collector.member(account)
+        self._broken: list[str] = []
+
+    def close(self) -> tuple[str, ...]:
+        """Keep what was assumed for the next one, and say what of ours broke."""
+        self._station.collector.aws.adopt(self._collector.aws, self._account)
+        return tuple(self._broken)
+
+    def what_runs(self, region: str) -> None:
+        """What the endpoints of a cell run, unless it is known.
+
+        Raises:
+            UserError: there is nobody to call AWS as, or the disk refuses.
+        """
+        folder = self._station.folder
+        known = folder.running(self._account, region)
+        if self._station.stopped.is_set() or (known is not None and not known.unread):
+            return
+        try:
+            unread, endpoints = self._entered(region), tuple[Deployment, ...]()
+            if not unread:
+                answer = deployments(self._collector.aws, self._account, region)
+                endpoints, unread = answer.found, _why("sagemaker:ListEndpoints", answer.unread)
+        except Exception as error:  # noqa: BLE001 - see cell
+            endpoints, unread = (), {_OURS: self._broke(error)}
+        said, apis = _told(unread)
+        folder.write_running(self._account, region, Running(endpoints, said, self._collector.aws.take_ledger(), apis))
+
+    def cell(self, region: str) -> CellEnd | None:
+        """One cell, whatever happens in it; None where somebody stopped the scan.
+
+        Raises:
+            UserError: there is nobody to call AWS as, or the disk refuses.
+        """
+        writer = self._station.folder.cell(self._account, region)
+        try:
+            said, apis = _told(self._read(region, writer.add))
+        except (_Stopped, UserError) as error:
+            writer.drop()
+            if isinstance(error, UserError):
+                raise
+            return None
+        except Exception as error:  # noqa: BLE001 - a defect in one cell must not cost the others
+            said, apis = self._broke(error), ()
+        return writer.close(said, self._collector.aws.take_ledger(), apis)
+
+    def _broke(self, error: Exception) -> str:
+        """Note a defect; why the cell or package was not read. What the user must mend first ends the scan."""
+        if isinstance(error, UserError):
+            raise error
+        said = f"internal error: {type(error).__name__}: {error}"
+        self._broken.append(said)
+        return said
+
+    def _read(self, region: str, add: Callable[[Record], None]) -> _Unread:
+        """The packages of a cell; why they may not be all."""
+        station = self._station
+        if station.stopped.is_set():
+            raise _Stopped
+        barred = self._entered(region)
+        if barred:
+            return barred
+        earlier = before(station.since, self._account, region)
+        found = self._listed(region, earlier)
+        station.watcher.listed(self._account, region, len(found.packages))
+        settings = station.house.settings
+        choices = select(found.packages, station.running(), settings.stages, settings.account_stages.get(self._account))
+        with ThreadPoolExecutor(PACKAGES_AT_ONCE) as pool:
+            todo = iter(choices)
+            while some := list(islice(todo, _AHEAD)):
+                old = earlier.records(choice.listed.arn for choice in some) if earlier else {}
+                for record in pool.map(lambda choice, old=old: self._record(choice, old.get(choice.listed.arn)), some):
+                    add(record)
+                    station.watcher.read(self._account, region)
+        running = station.folder.running(self._account, region)
+        if running is None:
+            raise RuntimeError("nobody read what runs here")
+        unread = _why("sagemaker:ListModelPackages", found.unread)
+        beside = running.unread_by or ((_OURS,) if running.unread else ())
+        return unread | dict.fromkeys(beside, running.unread)
+
+    def _listed(self, region: str, earlier: Before | None) -> Inventory:
+        """The search alone where an earlier scan has counted the cell, and the list where it cannot tell."""
+        found = searched(self._collector.aws, self._account, region, earlier.packages) if earlier else None
+        return found or inventory(self._collector.aws, self._account, region)
+
+    def _record(self, choice: Choice, old: Old | None) -> Record:
+        """One package; a defect of ours in it costs the others of the cell nothing, and is exit code 4."""
+        if self._station.stopped.is_set():
+            raise _Stopped
+        listed = choice.listed
+        record = Record(
+            listed.arn,
+            choice.role,
+            choice.why,
+            listed.approval,
+            listed.claimed,
+            listed.created,
+            modified=listed.modified,
+            endpoints=self._station.running().get(listed.arn.casefold(), ()),
+        )
+        if choice.stage is None:
+            return record
+        try:
+            return self._with_evidence(record, Question(listed.arn, choice.stage, choice.moment), old)
+        except NoSuchPackage:
+            return structs.replace(record, role="gone", why="deleted after it was listed")
+        except Exception as error:  # noqa: BLE001 - see above
+            return structs.replace(record, role="unmapped", why=self._broke(error))
+
+    def _with_evidence(self, record: Record, question: Question, old: Old | None) -> Record:
+        """The record with its evidence, read or carried over.
+
+        Raises:
+            NoSuchPackage: it was deleted.
+        """
+        station, collector = self._station, self._collector
+        needed, reads = station.asked.needed(question)
+        approval = gate.newest_approval(collector, station.house, question, needed)
+        kept = old.evidence_for(record.modified, reads, approval) if old else None
+        if old and kept:
+            evidence, carried = collector.refreshed(kept, needed), old.read_by
+        else:
+            evidence, carried = collector.package(record.package, needed), ""
+        evidence = gate.with_approver(evidence, approval, question)
+        modified = evidence.get("/package/modified_at")
+        return structs.replace(
+            record,
+            stage=question.stage,
+            moment=question.moment,
+            modified=str(modified.value) if isinstance(modified, Present) else "",
+            reads=reads,
+            reference=station.asked.reference(evidence, question),
+            carried=carried,
+            evidence=evidence,
+        )
+
+    def _entered(self, region: str) -> _Unread:
+        """Why nobody can act for the account; empty where the credentials are its own.
+
+        INVARIANT: the caller's own packages must never pass for those of an account that it cannot enter.
+        """
+        failure = self._collector.aws.enter(self._account, region)
+        if failure is not None:
+            return {failure.source.api: f"{failure.source.api}: {failure.code}: {failure.message}"}
+        if not self._collector.aws.acts_as(self._account):
+            why = "no role to assume: the credentials are of another account; name it as `role` under [collect]"
+            return {"sts:AssumeRole": why}
+        return {}
+
+
+_Unread = dict[str, str]
+"""API -> why packages or endpoints may be missing for want of it; no API where the defect is ours."""
+_OURS: Final = ""
+
+
+def _told(unread: _Unread) -> tuple[str, tuple[str, ...]]:
+    """(in words, the APIs); none where it is a defect of ours, too, which no gap accepts."""
+    return "; ".join(dict.fromkeys(unread.values())), () if _OURS in unread else tuple(unread)
+
+
+def _why(api: str, unread: Unknown | None) -> _Unread:
+    if unread is None:
+        return {}
+    api = unread.source.api if unread.source else api
+    return {api: ": ".join(filter(None, (api, unread.reason, unread.detail)))}
+
+
+class _Stopped(Exception):
+    """Somebody stopped the scan."""

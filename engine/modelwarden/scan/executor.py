@@ -1,0 +1,58 @@
+"""Where the partitions of a scan are worked at: threads that collect and processes that judge, of this machine.
+
+Whatever else runs `concurrent.futures` tasks can stand in for them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final
+
+from msgspec import Struct
+
+ACCOUNTS_AT_ONCE: Final = 8
+
+
+class Pools(Struct, frozen=True):
+    """Who collects, and who judges."""
+
+    collecting: Executor
+    judging: Executor
+
+
+@contextmanager
+def local(judges: int) -> Iterator[Pools]:
+    """Threads, since collecting waits for AWS; and processes, since judging does not. No process: one more thread."""
+    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE, "collect") as collecting, _judges(judges) as judging:
+        yield Pools(collecting, judging)
+
+
+def judges_here() -> int:
+    """One for each processor that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _judges(count: int) -> Executor:
+    if not count:
+        return ThreadPoolExecutor(1, "judge")
+    # A fresh process holds no lock that a thread of this one held when it was made.
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that scans, and end with it however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,57 @@
+"""The work of a scan as functions over partitions. Each can run in any process, and again: it leaves whole files or none."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from modelwarden.scan import collecting, judging
+from modelwarden.scan.record import CellEnd
+from modelwarden.scan.station import Spec, station_of
+from modelwarden.scan.tally import Tally
+
+
+class Part(Struct, frozen=True):
+    """Regions of one account: read one after the other with one session."""
+
+    account: str
+    regions: tuple[str, ...]
+
+
+class Read(Struct, frozen=True):
+    """How the cells of a part ended."""
+
+    ends: tuple[CellEnd, ...]
+    broken: tuple[str, ...] = ()
+    """Defects of ours; each is in its cell, too."""
+
+
+def what_runs(spec: Spec, part: Part) -> Read:
+    """Read the endpoints of the cells, as `running/*.json`.
+
+    Raises:
+        UserError: there is nobody to call AWS as, or the disk refuses.
+    """
+    work = collecting.Account(station_of(spec), part.account)
+    for region in part.regions:
+        work.what_runs(region)
+    return Read((), work.close())
+
+
+def collect(spec: Spec, part: Part) -> Read:
+    """Read the packages of the cells, as `cells/*.jsonl`. Every cell of the scan has told before what runs there.
+
+    Raises:
+        UserError: there is nobody to call AWS as, or the disk refuses.
+    """
+    work = collecting.Account(station_of(spec), part.account)
+    ends = [work.cell(region) for region in part.regions]
+    return Read(tuple(end for end in ends if end is not None), work.close())
+
+
+def judge(spec: Spec, account: str, region: str) -> Tally:
+    """Judge what was collected of a cell, as the tables below `judged/`.
+
+    Raises:
+        UserError: the disk refuses, or a file was changed.
+    """
+    return judging.judge_cell(station_of(spec), account, region)

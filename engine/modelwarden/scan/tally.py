@@ -1,0 +1,85 @@
+"""What a partition comes to: counts that add up, whatever the order in which partitions were judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from modelwarden.finding import Decision
+from modelwarden.scan.record import Record
+
+MOST: Final = 1_000
+"""Packages of one kind that are named; all of them are counted, and all are in the tables."""
+
+
+class Named(Struct, frozen=True):
+    """One package that somebody must look at."""
+
+    package: str
+    verdict: str
+    stage: str
+    moment: str
+    why: str
+    """Why it was judged, or why it was not."""
+    controls: tuple[str, ...] = ()
+    """Those that block or leave it undecided."""
+
+
+class Tally(Struct):
+    """The packages of one cell, counted. It is written when all of them were judged."""
+
+    account: str
+    region: str
+    collected: str
+    """SHA-256 of the records that were judged."""
+    roles: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    """Verdicts of judged packages, and the roles of the others."""
+    controls: dict[str, Counter[str]] = field(default_factory=dict)
+    """Control -> outcomes."""
+    carried: int = 0
+    """Packages whose evidence an earlier scan read."""
+    named: list[Named] = field(default_factory=list)
+    """Packages that are blocked, undecided or unmapped."""
+    running: list[str] = field(default_factory=list)
+    """ARNs, in small letters, of judged packages that run behind an endpoint."""
+    broken: list[str] = field(default_factory=list)
+    """Defects of ours; their packages are unmapped."""
+    digest: str = ""
+    """Over roles, verdicts and evidence of the packages, in order: the same facts and rules have the same."""
+
+    def add(self, record: Record) -> None:
+        """Count one package."""
+        self.roles[record.role] += 1
+        self.carried += record.carried != ""
+        decision = record.decision
+        if decision is None:
+            self.verdicts[record.role] += 1
+            if record.role == "unmapped":
+                self._name(Named(record.package, "unmapped", "", "", record.why))
+            return
+        self.verdicts[decision.verdict] += 1
+        for ruling in decision.rulings:
+            self.controls.setdefault(ruling.finding.control, Counter())[ruling.finding.outcome] += 1
+        if record.endpoints:
+            self.running.append(record.package.casefold())
+        if decision.verdict in ("block", "undecided"):
+            self._name(_named(decision, record.why))
+
+    def _name(self, one: Named) -> None:
+        if len(self.named) < MOST:
+            self.named.append(one)
+
+
+def line_of(record: Record) -> list[Any]:
+    """What of a package goes into the digest of its cell."""
+    said = record.decision
+    return [record.package, record.role, said and [said.verdict, said.digests.evidence, said.request.moment]]
+
+
+def _named(decision: Decision, why: str) -> Named:
+    stopping = tuple(ruling.finding.control for ruling in decision.rulings if ruling.effect in ("blocks", "undecides"))
+    request = decision.request
+    return Named(decision.package, decision.verdict, request.stage, request.moment, why, stopping)

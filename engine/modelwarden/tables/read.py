@@ -1,0 +1,127 @@
+"""Reading tables: the packages of one account and region, with only those row groups in memory that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from modelwarden.evidence import Evidence, EvidenceError
+from modelwarden.run import decision_from_json
+from modelwarden.scan.record import Record
+from modelwarden.tables.schema import TablesError, opened
+
+Row = dict[str, Any]
+
+
+def read_tables(folder: Path, account: str, region: str, *, with_evidence: bool = True) -> Iterator[Record]:
+    """The packages of an account and region, in the order in which they were written.
+
+    Of what passed, or did not apply, the decision holds the outcome and no facts.
+
+    Raises:
+        TablesError: a table cannot be read, or they do not fit each other.
+    """
+    findings = groupby(_rows(folder, "findings", account, region), lambda row: row["package"])
+    judged = next(findings, None)
+    evidence = _rows(folder, "evidence", account, region) if with_evidence else iter(())
+    proof = next(evidence, None)
+    for row in _rows(folder, "packages", account, region):
+        rulings: list[Row] = []
+        if judged is not None and judged[0] == row["package"]:
+            rulings = list(judged[1])
+            judged = next(findings, None)
+        document = None
+        if proof is not None and proof["package"] == row["package"]:
+            document = proof
+            proof = next(evidence, None)
+        yield _record(folder, row, rulings, document)
+    if judged is not None or proof is not None:
+        raise TablesError(f"{folder}: its tables do not fit each other")
+
+
+def _record(folder: Path, row: Row, rulings: list[Row], proof: Row | None) -> Record:
+    try:
+        names = (
+            "package",
+            "role",
+            "why",
+            "approval",
+            "claimed",
+            "created",
+            "modified",
+            "reads",
+            "reference",
+            "carried",
+        )
+        return Record(
+            **{name: row[name] for name in names},
+            stage=row["stage"],
+            moment=row["moment"],
+            endpoints=tuple(row["endpoints"]),
+            decision=decision_from_json(_decision(row, rulings)) if row["verdict"] else None,
+            evidence=Evidence.from_json(msgspec.json.decode(proof["document"]), asserted=proof["asserted"])
+            if proof
+            else None,
+        )
+    except (KeyError, TypeError, AttributeError, msgspec.DecodeError, EvidenceError) as error:
+        raise TablesError(f"{folder}: `{row['package']}`: {' '.join(str(error).split())}") from error
+
+
+def _decision(row: Row, rulings: list[Row]) -> Row:
+    return {
+        **row,
+        "request": {**row, "principal": None},
+        "digests": {name.removesuffix("_digest"): value for name, value in row.items() if name.endswith("_digest")},
+        "rulings": [_ruling(one) for one in rulings],
+        "rollback": None,
+    }
+
+
+def _ruling(row: Row) -> Row:
+    return {
+        **row,
+        "expected": row["expected"] or "",
+        "reason": row["reason"] or "",
+        "unset_parameters": row["unset_parameters"] or (),
+        "observed": msgspec.json.decode(row["observed"]) if row["observed"] else {"facts": {}, "sources": []},
+        "waiver": msgspec.json.decode(row["waiver"]) if row["waiver"] else None,
+    }
+
+
+def _rows(folder: Path, table: str, account: str, region: str) -> Iterator[Row]:
+    path = folder / f"{table}.parquet"
+    file = opened(path)
+    for number in _groups(path, path.stat().st_mtime_ns, account, region):
+        for batch in file.iter_batches(batch_size=1_000, row_groups=[number]):
+            accounts, regions = batch["account"].to_pylist(), batch["region"].to_pylist()
+            wanted = [(here, there) == (account, region) for here, there in zip(accounts, regions, strict=True)]
+            first = next((index for index, one in enumerate(wanted) if one), None)
+            if first is not None:
+                yield from batch.slice(first, sum(wanted)).to_pylist()
+
+
+def _groups(path: Path, written: int, account: str, region: str) -> list[int]:
+    """Numbers of the row groups that may hold rows of an account and region."""
+    return [
+        number
+        for number, (accounts, regions) in enumerate(_bounds(path, written))
+        if accounts[0] <= account <= accounts[1] and regions[0] <= region <= regions[1]
+    ]
+
+
+@lru_cache(maxsize=6)
+def _bounds(path: Path, _written: int) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """(least and greatest account, least and greatest region) of each row group."""
+    file = opened(path)
+    names = [file.schema_arrow.names.index(name) for name in ("account", "region")]
+    found = []
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        ends = [group.column(index).statistics for index in names]
+        found.append(tuple((one.min, one.max) for one in ends))
+    return found  # type: ignore[return-value]

@@ -1,0 +1,181 @@
+"""Writing tables: row by row into row groups of bounded size, so that memory does not grow with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from modelwarden.arn import parse_arn
+from modelwarden.evidence import Present
+from modelwarden.finding import ControlInfo, Decision
+from modelwarden.run import decision_to_json
+from modelwarden.scan.record import Record
+from modelwarden.tables.schema import COLUMNS, ROWS, TablesError, library, opened, schema
+
+_SILENT = ("pass", "not-applicable")
+"""Outcomes of which no detail is kept: the evidence proves them."""
+
+
+class TablesWriter:
+    """Writes the tables of some packages into a folder; they are whole when the `with` block ends without an error."""
+
+    def __init__(self, folder: Path, controls: Mapping[str, ControlInfo]) -> None:
+        self._controls = controls
+        self._tables = {name: _Table(folder / f"{name}.parquet", name) for name in COLUMNS}
+
+    def __enter__(self) -> TablesWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in self._tables.values():
+            table.close()
+
+    def add(self, record: Record) -> None:
+        """Write one package.
+
+        Raises:
+            TablesError: the disk refuses.
+        """
+        place = _place(record)
+        self._tables["packages"].add({**place, **_package(record)})
+        if record.decision is not None:
+            for row in _findings(record.decision, self._controls):
+                self._tables["findings"].add({**place, **row})
+        if record.evidence is not None:
+            document = msgspec.json.encode(record.evidence.to_json()).decode()
+            digest, asserted = record.evidence.digest(), record.evidence.asserted
+            self._tables["evidence"].add({**place, "digest": digest, "asserted": asserted, "document": document})
+
+
+class _Table:
+    """One table that is being written."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
+        self._columns: dict[str, list[Any]] = {column: [] for column in COLUMNS[name]}
+        self._rows = 0
+        with _told(path):
+            self._file = library().parquet.ParquetWriter(path, schema(name), compression="zstd")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        for column, values in self._columns.items():
+            values.append(row.get(column))
+        self._rows += 1
+        if self._rows == ROWS[self._name]:
+            self._flush()
+
+    def close(self) -> None:
+        with _told(self._path):
+            if self._rows:
+                self._flush()
+            self._file.close()
+
+    def _flush(self) -> None:
+        arrow = library().arrow
+        with _told(self._path):
+            self._file.write_table(arrow.table(self._columns, schema=schema(self._name)), ROWS[self._name])
+        self._columns = {column: [] for column in self._columns}
+        self._rows = 0
+
+
+def merge_tables(parts: Sequence[Path], into: Path) -> dict[str, str]:
+    """The tables of some folders as one each, in their order; name -> SHA-256 of each file.
+
+    Raises:
+        TablesError: a table cannot be read, or the disk refuses.
+    """
+    return {f"{name}.parquet": _merged(name, parts, into) for name in COLUMNS}
+
+
+def _merged(name: str, parts: Iterable[Path], into: Path) -> str:
+    path = into / f"{name}.parquet"
+    aside = into / f".{name}.parquet.part"
+    arrow, limit = library().arrow, ROWS[name]
+    with _told(path), library().parquet.ParquetWriter(aside, schema(name), compression="zstd") as file:
+        held: list[Any] = []
+        rows = 0
+        for part in parts:
+            for batch in opened(part / f"{name}.parquet").iter_batches(batch_size=limit):
+                held.append(batch)
+                rows += len(batch)
+                if rows >= limit:
+                    file.write_table(_table(arrow, held, name), limit)
+                    held, rows = [], 0
+        if held:
+            file.write_table(_table(arrow, held, name), limit)
+    with _told(path):
+        sha256 = _sha256(aside)
+        aside.replace(path)
+    return sha256
+
+
+def _table(arrow: Any, batches: list[Any], name: str) -> Any:
+    """Each batch has a dictionary of its own; one table has one."""
+    return arrow.Table.from_batches(batches).cast(schema(name)).unify_dictionaries()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(record: Record) -> dict[str, Any]:
+    arn = parse_arn(record.package)
+    return {
+        "package": record.package,
+        "account": arn.account,
+        "region": arn.region,
+        "group": arn.group,
+        "version": arn.version,
+    }
+
+
+def _package(record: Record) -> dict[str, Any]:
+    names = ("role", "why", "approval", "claimed", "created", "modified", "stage", "moment", "reads", "reference")
+    row = {name: getattr(record, name) for name in (*names, "carried")}
+    origin = record.evidence.get("/package/original_arn") if record.evidence else None
+    row |= {"origin": origin.value if isinstance(origin, Present) else None, "endpoints": list(record.endpoints)}
+    decision = record.decision
+    if decision is None:
+        return row
+    digests = {f"{name}_digest": getattr(decision.digests, name) for name in decision.digests.__struct_fields__}
+    lists = {name: list(getattr(decision, name)) for name in ("asserted", "notices", "off")}
+    request = decision.request
+    asked = {"as_of": request.as_of, "as_of_asserted": request.as_of_asserted, "advisory": decision.advisory}
+    return row | digests | lists | asked | {"verdict": decision.verdict}
+
+
+def _findings(decision: Decision, controls: Mapping[str, ControlInfo]) -> Iterable[dict[str, Any]]:
+    request = decision.request
+    for ruling in decision_to_json(decision)["rulings"]:
+        waiver, observed = ruling["waiver"], ruling["observed"]
+        kept = ruling["outcome"] not in _SILENT and observed["facts"]
+        yield {
+            **ruling,
+            "stage": request.stage,
+            "moment": request.moment,
+            "severity": controls[ruling["control"]].severity,
+            "expected": ruling["expected"] or None,
+            "reason": ruling["reason"] or None,
+            "unset_parameters": ruling["unset_parameters"] or None,
+            "waiver_id": waiver and waiver["id"],
+            "waiver": waiver and msgspec.json.encode(waiver).decode(),
+            "observed": msgspec.json.encode(observed).decode() if kept else None,
+        }
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, library().arrow.ArrowException) as error:
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise TablesError(f"{path}: cannot be written: {said}", "name a writable folder with --runs") from error
