@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,15 +14,16 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import house_options, run_id, time_of
-from modelwarden.cli.output import write_text
+from modelwarden.cli.options import house_options, now, run_id, time_of
+from modelwarden.cli.output import append_text, write_text
+from modelwarden.cli.progress import Teller, teller
 from modelwarden.errors import UserError
+from modelwarden.render.log import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelwarden.scan.folder import Folder
-    from modelwarden.scan.record import CellEnd
     from modelwarden.scan.run import Outcome, Plan
     from modelwarden.scan.work import Worker
 
@@ -45,7 +45,10 @@ _THRESHOLD: Final = (2_000, 10, 10)
     metavar="FOLDER",
     help="Go on with a scan that did not come to its end.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be read, and read nothing else.")
+@click.option("--dry-run", is_flag=True, help="Print what would be read and how many calls it takes, and read nothing.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--quiet", is_flag=True, help="No progress and no log lines.")
+@click.option("--metrics", metavar="FILE|-", help="Add CloudWatch metrics (EMF) to a file, or to stdout.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the summary to a file too."
@@ -61,7 +64,7 @@ def scan(context: click.Context, /, **options: Any) -> None:
     from modelwarden.scan.folder import Folder
 
     gc.set_threshold(*_THRESHOLD)
-
+    _check_metrics(options)
     if options["resume"] and options["as_of"]:
         raise UserError("--resume refuses --as-of: a scan goes on as of the time it began", "leave it out")
     house = gating.load_house(sources_from(options), os.environ)
@@ -74,74 +77,89 @@ def scan(context: click.Context, /, **options: Any) -> None:
     if not plan.estate.cells and not plan.estate.unread:
         raise UserError("no account is expected", "correct [scan] in the settings; `modelwarden config show` prints it")
     if options["dry_run"]:
-        click.echo(_dry(plan))
+        click.echo(_dry(folder, plan, options), nl=False)
         return
     if not options["resume"]:
         scanning.begin(folder, plan, house)
-    outcome = scanning.work(folder, plan, house, collector, _teller(folder, plan), _stoppable)
-    _say(outcome, options)
+    with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
+        telling.begun(len(plan.estate.cells), len(plan.estate.cells) - len(scanning.left(folder, plan)))
+        outcome = scanning.work(folder, plan, house, collector, telling.ended, _stoppable(telling))
+        telling.finished(folder.manifest())
+        _say(outcome, options, telling)
     if outcome.broken:
         raise outcome.broken[0]
     context.exit(3 if outcome.stopped else outcome.summary.code())
 
 
-def _say(outcome: Outcome, options: dict[str, Any]) -> None:
+def _check_metrics(options: dict[str, Any]) -> None:
+    """Before hours of work. Raises UserError where they cannot be written, or would be mixed with the summary's JSON."""
+    if options["metrics"] == "-" and options["format_"] == "json":
+        raise UserError("--metrics - and --format json both write JSON to stdout", "name a file for one of them")
+    if options["metrics"] not in (None, "-") and not options["dry_run"]:
+        append_text(Path(options["metrics"]), "")
+
+
+def _say(outcome: Outcome, options: dict[str, Any], telling: Teller) -> None:
     from modelwarden.render import scan as rendering
     from modelwarden.render.json import dump
 
     folder = outcome.folder
-    manifest, plan = folder.manifest(), folder.plan()
-    names = {account.id: account.name for account in outcome.plan.estate.accounts}
-    shown = dump(manifest) if options["format_"] == "json" else rendering.text(manifest, plan["controls"], names)
+    manifest = folder.manifest()
+    shown = dump(manifest) if options["format_"] == "json" else rendering.text(manifest, folder.plan())
     click.echo(shown, nl=False)
     if options["output"]:
         write_text(options["output"], shown)
-    print(f"scan {folder.id} recorded in {folder.path}", file=sys.stderr)
+    if options["metrics"]:
+        _measure(outcome, options["metrics"])
+    where = {"id": folder.id, "folder": str(folder.path)}
+    telling.say(Event("recorded", f"scan {folder.id} recorded in {folder.path}", fields=where))
     if outcome.stopped:
-        print(f"stopped: go on with `modelwarden scan --resume {folder.path}`", file=sys.stderr)
+        text = f"stopped: go on with `modelwarden scan --resume {folder.path}`"
+        telling.say(Event("stopped", text, "warning", fields=where))
 
 
-def _dry(plan: Plan) -> str:
-    estate = plan.estate
-    lines = [f"{account}/{region}" for account, region in estate.cells]
-    lines += [f"{row.account}  skipped: {row.error}" for row in estate.skipped]
-    lines += [f"{row.account}/{row.region}  {row.api}: {row.state}: {row.error}" for row in estate.unread]
-    accounts = len({account for account, _ in estate.cells})
-    calls = accounts + 2 * len(estate.cells)
-    lines.append(
-        f"{len(estate.cells)} account-regions of {accounts} accounts would be read: at least {calls} calls to list"
-        " their packages, and about 12 for each package that is judged"
-    )
-    return "\n".join(lines)
+def _measure(outcome: Outcome, out: str) -> None:
+    from modelwarden.render import metrics
+    from modelwarden.render.calls import of_scan
+
+    lines = metrics.lines(outcome.folder.manifest(), of_scan(outcome.folder, outcome.plan.estate.cells))
+    if out == "-":
+        click.echo(lines, nl=False)
+    else:
+        append_text(Path(out), lines)
 
 
-def _teller(folder: Folder, plan: Plan) -> Callable[[CellEnd], None]:
-    """One line to stderr for each cell that has ended."""
-    from modelwarden.render.text import printable
+def _dry(folder: Folder, plan: Plan, options: dict[str, Any]) -> str:
+    from modelwarden.render import forecast
+    from modelwarden.render.json import dump
     from modelwarden.scan.run import left
 
-    total = len(plan.estate.cells)
-    done = [total - len(left(folder, plan))]
-    lock = threading.Lock()
-
-    def told(end: CellEnd) -> None:
-        with lock:
-            done[0] += 1
-            what = f"NOT READ: {end.unread}" if end.unread else f"{end.records} packages"
-            failed = sum(row.state not in ("read", "skipped", "disabled") for row in end.ledger)
-            more = f", {failed} APIs failed" if failed and not end.unread else ""
-            print(printable(f"{done[0]}/{total}  {end.account}/{end.region}  {what}{more}"), file=sys.stderr)
-
-    return told
+    cells = left(folder, plan) if options["resume"] else list(plan.estate.cells)
+    told = forecast.forecast(cells, _earlier(folder))
+    if options["format_"] == "json":
+        return dump(forecast.to_json(plan.estate, cells, told))
+    return forecast.text(plan.estate, cells, told)
 
 
-def _stoppable(worker: Worker) -> None:
+def _earlier(folder: Folder) -> Iterator[Folder]:
+    """Scans beside this one that came to their end, the latest first."""
+    from modelwarden.scan.folder import Folder as Scan
+
+    for manifest in sorted(folder.path.parent.glob("*/manifest.json"), reverse=True):
+        if manifest.parent != folder.path:
+            yield Scan(manifest.parent)
+
+
+def _stoppable(telling: Teller) -> Callable[[Worker], None]:
     """Ctrl-C and SIGTERM end the scan with what was read kept; a second one ends it at once."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        worker.stopped.set()
-        signal.signal(number, signal.SIG_DFL)
-        print("stopping: packages that are being read come to their end", file=sys.stderr)
+    def started(worker: Worker) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
+            worker.stopped.set()
+            signal.signal(number, signal.SIG_DFL)
+            telling.stopping()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+
+    return started
