@@ -21,6 +21,7 @@ class Unit(Struct, frozen=True):
     name: str
     """Path below the root, or one of the two words for none."""
     accounts: int
+    """Those that are expected, with packages or without."""
     counts: Mapping[str, int]
     """Verdicts, and roles of packages that were not judged."""
     unread: int
@@ -39,25 +40,24 @@ class Severity(Struct, frozen=True):
 
 
 def units_of(estate: Mapping[str, Any]) -> dict[str, str]:
-    """Account -> unit of the accounts in a plan's `estate`, with a word for none."""
+    """Account -> unit of each account that a plan's `estate` expects, with a word for none."""
     none = UNPLACED if estate["source"] == "organization" else UNKNOWN
-    return {one["id"]: one["unit"] or none for one in estate["accounts"]}
+    expected = {account for account, _ in estate["cells"]}
+    return {one["id"]: one["unit"] or none for one in estate["accounts"] if one["id"] in expected}
 
 
 def by_unit(manifest: Mapping[str, Any], units: Mapping[str, str]) -> list[Unit]:
     """A row for each unit with packages or with a hole, most blocked first. An account without a unit is never left out."""
-    counts: dict[str, Counter[str]] = {}
+    holes = Counter(hole["account"] for hole in manifest["coverage"]["unread"])
     members: dict[str, set[str]] = {}
-    unread: Counter[str] = Counter()
-    for account, told in manifest["accounts"].items():
-        unit = units.get(account, UNKNOWN)
-        counts.setdefault(unit, Counter()).update(told)
-        members.setdefault(unit, set()).add(account)
-    for hole in manifest["coverage"]["unread"]:
-        unit = units.get(hole["account"], UNKNOWN)
-        unread[unit] += 1
-        members.setdefault(unit, set()).add(hole["account"])
-    rows = [Unit(unit, len(some), dict(counts.get(unit, {})), unread[unit]) for unit, some in members.items()]
+    for account in {*units, *manifest["accounts"], *holes}:
+        members.setdefault(units.get(account, UNKNOWN), set()).add(account)
+    rows = []
+    for unit, accounts in members.items():
+        counts = _sum(manifest["accounts"].get(account, {}) for account in accounts)
+        unread = sum(holes[account] for account in accounts)
+        if counts or unread:
+            rows.append(Unit(unit, len(accounts), dict(counts), unread))
     return sorted(rows, key=lambda row: (*(-row.counts.get(kind, 0) for kind in _WORST), -row.unread, row.name))
 
 
@@ -66,11 +66,9 @@ def folded(rows: Sequence[Unit], most: int) -> tuple[list[Unit], Unit | None]:
     others = rows[most:]
     if not others:
         return list(rows), None
-    counts: Counter[str] = Counter()
-    for row in others:
-        counts.update(row.counts)
     accounts, unread = sum(row.accounts for row in others), sum(row.unread for row in others)
-    return list(rows[:most]), Unit(f"{len(others)} more units", accounts, dict(counts), unread)
+    counts = dict(_sum(row.counts for row in others))
+    return list(rows[:most]), Unit(f"{len(others)} more units", accounts, counts, unread)
 
 
 def by_severity(outcomes: Mapping[str, Mapping[str, int]], severities: Mapping[str, str]) -> list[Severity]:
