@@ -195,6 +195,20 @@ def test_who_goes_on_counts_what_was_read_before(organization: Sandbox, tmp_path
     assert [one["done"] for one in told if one["event"] == "cell"] == [5, 6]
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["nobody reads", "closed"])
+def test_a_scan_whose_lines_nobody_reads_comes_to_the_same(organization: Sandbox, tmp_path: Path, closed: bool) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    whole = ["sh", "-c", f'exec "$@"{" 2>&-" if closed else ""}', "sh", *command(tmp_path)]
+    done = subprocess.run(
+        whole, cwd=tmp_path, env=environment(organization), stdout=subprocess.PIPE, stderr=write, text=True, timeout=120
+    )
+    os.close(write)
+    assert done.returncode == 3
+    assert "coverage 66 %: 4 of 6 account-regions were read whole" in done.stdout
+    assert not re.search(r"^\d/6 ", done.stdout, re.MULTILINE)
+
+
 def metrics(text: str) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in text.splitlines()]
     for one in found:

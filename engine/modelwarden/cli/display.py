@@ -20,7 +20,7 @@ class Display:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn("line"),
             BarColumn(bar_width=20),
             TextColumn("{task.description}", markup=False),
             _Rate(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -228,16 +229,18 @@ class Lines:
             line = text_line(event)
         else:
             return
-        # One write, so that lines of several threads and processes stay apart.
-        self._out.write(line + "\n")
-        self._out.flush()
+        # Whoever read the lines may be gone: the scan is worth more than they are.
+        with contextlib.suppress(OSError):
+            # One write, so that lines of several threads and processes stay apart.
+            self._out.write(line + "\n")
+            self._out.flush()
 
     def close(self) -> None: ...
 
 
 def teller(format_: Literal["text", "json"], now: Callable[[], str], *, quiet: bool) -> Teller:
     """Whoever tells it as the options and the terminal want it; `now` gives UTC times for lines of JSON."""
-    if quiet:
+    if quiet or sys.stderr is None:  # None: the process was started with stderr closed
         return Teller(Silence())
     if format_ == "text" and _can_draw(sys.stderr):
         from modelwarden.cli.display import Display

@@ -45,8 +45,16 @@ _THRESHOLD: Final = (2_000, 10, 10)
     metavar="FOLDER",
     help="Go on with a scan that did not come to its end.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be read and how many calls it takes, and read nothing.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be read, and about how many calls that takes; judge nothing."
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of what is told on stderr.",
+)
 @click.option("--quiet", is_flag=True, help="No progress and no log lines.")
 @click.option("--metrics", metavar="FILE|-", help="Add CloudWatch metrics (EMF) to a file, or to stdout.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
