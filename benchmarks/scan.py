@@ -26,7 +26,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from modelwarden.scan.work import ACCOUNTS_AT_ONCE, PACKAGES_AT_ONCE
+from modelwarden.scan.collecting import PACKAGES_AT_ONCE
+from modelwarden.scan.executor import ACCOUNTS_AT_ONCE
 
 from modelwarden.catalog import load_bundle
 

@@ -166,7 +166,7 @@ def test_every_verdict_is_counted_in_all_and_by_account(tmp_path: Path) -> None:
 
 def test_controls_stand_with_their_outcomes_most_fails_first(tmp_path: Path) -> None:
     written = page(scan(tmp_path))
-    table = plain(written[written.index('aria-label="Controls"') :])
+    table = plain(written[written.index('aria-label="Findings by control"') :])
     assert re.findall(
         r"([A-Z]+-\d\d) (?:low|medium|high|critical) the problem of \1 is there (\d+ \d+ \d+ \d+)", table
     ) == [
@@ -348,3 +348,46 @@ def test_bad_input_is_one_line_a_next_step_and_exit_2(
     assert error in first
     assert second.startswith(f"  help: {help_}")
     assert not (tmp_path / "page.html").exists()
+
+
+def compared(folder: Folder, **more: Any) -> Folder:
+    """The same scan with a manifest that says more."""
+    folder.write_manifest({name: value for name, value in folder.manifest().items() if name != "schema"} | more)
+    return folder
+
+
+def test_verdicts_are_summed_by_unit_and_findings_by_severity(tmp_path: Path) -> None:
+    seen = plain(page(scan(tmp_path)))
+    head = "share of verdicts block undecided flag allow unmapped inventory"
+    assert f"unit accounts not read {head} Workloads/Shop 3 1 1 1 1 1 1 1 By account" in seen
+    head = "severity controls that fail fail unknown pass"
+    assert f"{head} critical 0 of 1 0 0 2 high 2 of 4 2 2 0 medium 1 of 1 2 0 0 By control" in seen
+
+
+def test_a_hundred_units_are_all_there_and_the_worst_are_open(tmp_path: Path) -> None:
+    folder = scan(tmp_path)
+    plan = {name: value for name, value in folder.plan().items() if name != "schema"}
+    crowd = [f"{number:012}" for number in range(100)]
+    plan["estate"]["accounts"] += [asdict(Account(id_, "", "ACTIVE", f"Team/{id_}")) for id_ in crowd]
+    plan["estate"]["cells"] += [[id_, "eu-west-1"] for id_ in crowd]
+    (folder.path / "plan.json").unlink()
+    folder.write_plan(plan)
+    holes = [{"account": id_, "region": "eu-west-1", "why": "no role"} for id_ in crowd]
+    coverage = folder.manifest()["coverage"]
+    written = page(compared(folder, coverage={**coverage, "unread": coverage["unread"] + holes}))
+    assert all(f"Team/{id_}" in written for id_ in crowd)
+    open_part, _, folded = written.partition('<details class="more">')
+    assert open_part.count('class="wrap">') == scan_page.MAX_UNITS
+    assert folded.count('class="wrap">') == 101 - scan_page.MAX_UNITS
+    assert f"{101 - scan_page.MAX_UNITS} more units: 0 block" in folded
+    assert f"{101 - scan_page.MAX_UNITS} account-regions not read" in folded
+
+
+def test_what_is_new_is_on_the_page_where_the_scan_compares(tmp_path: Path) -> None:
+    folder = scan(tmp_path)
+    assert "new since" not in plain(page(folder))
+    assert "0 new since 20261121T" in plain(page(compared(folder, new=[], previous="20261121T000000000000Z-aaaaaaaa")))
+    new = [arn(ONE, f"churn/{number}") for number in range(scan_page.MAX_NEW + 2)]
+    seen = plain(page(compared(folder, new=new, previous="20261121T000000000000Z-aaaaaaaa")))
+    assert f"{len(new)} new since 20261121T000000000000Z-aaaaaaaa {ONE}/eu-west-1/churn/0 " in seen
+    assert "and 2 more" in seen

@@ -19,6 +19,7 @@ ALLOWED = {
     "cedarpy": ("cedar.py",),
     "click": ("cli/",),
     "jsonschema": ("collect/",),
+    "rich": ("cli/display.py",),
     "pytest": ("pytest_plugin.py", "cli/test.py"),
 }
 """Third-party package -> where it may be imported."""
@@ -127,7 +128,7 @@ def _loaded(*arguments: str, stdin: bytes = b"") -> set[str]:
     return {name.split(".")[0] for name in told["modules"]}
 
 
-HEAVY = {"boto3", "botocore", "jsonschema", "moto", "sagemaker", "pandas", "pytest", "jinja2"}
+HEAVY = {"boto3", "botocore", "jsonschema", "moto", "sagemaker", "pandas", "pytest", "jinja2", "rich"}
 
 
 def test_help_loads_nothing_heavy() -> None:

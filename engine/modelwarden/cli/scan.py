@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,14 +15,13 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import house_options, now, run_id, time_of
-from modelwarden.cli.output import write_text
+from modelwarden.cli.output import append_text, write_text
+from modelwarden.cli.progress import Teller, teller
 from modelwarden.errors import UserError
-from modelwarden.scan.events import Nobody
+from modelwarden.render.log import Event
 
 if TYPE_CHECKING:
-    from modelwarden.gate import House
     from modelwarden.scan.folder import Folder
-    from modelwarden.scan.record import CellEnd
     from modelwarden.scan.run import Outcome, Plan
     from modelwarden.scan.station import Station
 
@@ -55,7 +54,18 @@ _THRESHOLD: Final = (2_000, 10, 10)
     metavar="N",
     help="Processes that judge; 0: none but this one (default: CPUs).",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be read, and read nothing else.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be read, and about how many calls that takes; judge nothing."
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of what is told on stderr.",
+)
+@click.option("--quiet", is_flag=True, help="No progress and no log lines.")
+@click.option("--metrics", metavar="FILE|-", help="Add CloudWatch metrics (EMF) to a file, or to stdout.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the summary to a file too."
@@ -70,10 +80,11 @@ def scan(context: click.Context, /, **options: Any) -> None:
     from modelwarden.scan import executor
     from modelwarden.scan import run as scanning
     from modelwarden.scan.folder import Folder
+    from modelwarden.scan.since import Since, since_of
     from modelwarden.scan.station import Spec, Station
 
     gc.set_threshold(*_THRESHOLD)
-
+    _check_metrics(options)
     for name in ("as_of", "since"):
         if options["resume"] and options[name]:
             said = f"--{name.replace('_', '-')}"
@@ -81,96 +92,101 @@ def scan(context: click.Context, /, **options: Any) -> None:
     house = gating.load_house(sources_from(options), os.environ)
     collector = gating.collector_of(house)
     runs = house.settings.runs or Path(".modelwarden/runs")
+    since = Since()
     if options["resume"]:
         folder, plan = scanning.resumed(options["resume"], house)
     else:
-        since = _since(options["since"], runs, house)
-        plan = scanning.plan_of(house, collector, time_of(options["as_of"]), since)
+        since = since_of(options["since"], runs, house.settings.scan, now())
+        plan = scanning.plan_of(house, collector, time_of(options["as_of"]), since.folder)
         folder = Folder(runs / run_id())
     if not plan.estate.cells and not plan.estate.unread:
         raise UserError("no account is expected", "correct [scan] in the settings; `modelwarden config show` prints it")
     if options["dry_run"]:
-        click.echo(_dry(plan))
+        click.echo(_dry(folder, plan, options), nl=False)
         return
     if not options["resume"]:
         scanning.begin(folder, plan, house)
-    station = Station(Spec(folder.path, house.recipe), house, collector=collector, watcher=_Teller())
-    _stoppable(station)
     judges = options["judges"] if options["judges"] is not None else executor.judges_here()
-    with executor.local(judges) as pools:
-        outcome = scanning.work(folder, plan, station, pools)
-    scanning.tidy(outcome, runs)
-    _say(outcome, options)
+    with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
+        station = Station(Spec(folder.path, house.recipe), house, collector=collector, watcher=telling)
+        _stoppable(station, telling)
+        if since.why:
+            telling.say(Event("full", f"--since {options['since']}: {since.why}: everything is read"))
+        with executor.local(judges) as pools:
+            outcome = scanning.work(folder, plan, station, pools)
+        scanning.tidy(outcome, runs)
+        _say(outcome, options, telling)
     if outcome.broken:
         raise RuntimeError(outcome.broken[0])
     context.exit(3 if outcome.stopped else outcome.summary.code())
 
 
-def _say(outcome: Outcome, options: dict[str, Any]) -> None:
+def _check_metrics(options: dict[str, Any]) -> None:
+    """Before hours of work. Raises UserError where they cannot be written, or would be mixed with the summary's JSON."""
+    if options["metrics"] == "-" and options["format_"] == "json":
+        raise UserError("--metrics - and --format json both write JSON to stdout", "name a file for one of them")
+    if options["metrics"] not in (None, "-") and not options["dry_run"]:
+        append_text(Path(options["metrics"]), "")
+
+
+def _say(outcome: Outcome, options: dict[str, Any], telling: Teller) -> None:
     from modelwarden.render import scan as rendering
     from modelwarden.render.json import dump
 
     folder = outcome.folder
-    manifest, plan = folder.manifest(), folder.plan()
-    names = {account.id: account.name for account in outcome.plan.estate.accounts}
-    shown = dump(manifest) if options["format_"] == "json" else rendering.text(manifest, plan["controls"], names)
+    manifest = folder.manifest()
+    shown = dump(manifest) if options["format_"] == "json" else rendering.text(manifest, folder.plan())
     click.echo(shown, nl=False)
     if options["output"]:
         write_text(options["output"], shown)
-    print(f"scan {folder.id} recorded in {folder.path}", file=sys.stderr)
+    if options["metrics"]:
+        _measure(outcome, options["metrics"])
+    where = {"id": folder.id, "folder": str(folder.path)}
+    telling.say(Event("recorded", f"scan {folder.id} recorded in {folder.path}", fields=where))
     if outcome.stopped:
-        print(f"stopped: go on with `modelwarden scan --resume {folder.path}`", file=sys.stderr)
+        text = f"stopped: go on with `modelwarden scan --resume {folder.path}`"
+        telling.say(Event("stopped", text, "warning", fields=where))
 
 
-def _dry(plan: Plan) -> str:
-    estate = plan.estate
-    lines = [f"{account}/{region}" for account, region in estate.cells]
-    lines += [f"{row.account}  skipped: {row.error}" for row in estate.skipped]
-    lines += [f"{row.account}/{row.region}  {row.api}: {row.state}: {row.error}" for row in estate.unread]
-    accounts = len({account for account, _ in estate.cells})
-    calls = accounts + 2 * len(estate.cells)
-    lines.append(
-        f"{len(estate.cells)} account-regions of {accounts} accounts would be read: at least {calls} calls to list"
-        " their packages, and about 12 for each package that is judged"
-    )
-    return "\n".join(lines)
+def _measure(outcome: Outcome, out: str) -> None:
+    from modelwarden.render import metrics
+    from modelwarden.render.calls import of_scan
+
+    lines = metrics.lines(outcome.folder.manifest(), of_scan(outcome.folder, outcome.plan.estate.cells))
+    if out == "-":
+        click.echo(lines, nl=False)
+    else:
+        append_text(Path(out), lines)
 
 
-def _since(text: str | None, runs: Path, house: House) -> Folder | None:
-    """The scan to build on; says so where everything is read instead."""
-    if text is None:
-        return None
-    from modelwarden.scan.since import since_of
+def _dry(folder: Folder, plan: Plan, options: dict[str, Any]) -> str:
+    from modelwarden.render import forecast
+    from modelwarden.render.json import dump
+    from modelwarden.scan.drive import left
 
-    found = since_of(text, runs, house.settings.scan, now())
-    if found.folder is None:
-        print(f"--since {text}: {found.why}: everything is read", file=sys.stderr)
-    return found.folder
-
-
-class _Teller(Nobody):
-    """One line to stderr for each cell that has ended."""
-
-    def begun(self, cells: int, already: int) -> None:
-        self._total, self._done = cells, already
-
-    def ended(self, end: CellEnd) -> None:
-        from modelwarden.render.text import printable
-
-        self._done += 1
-        what = f"NOT READ: {end.unread}" if end.unread else f"{end.records} packages"
-        failed = sum(row.state not in ("read", "skipped", "disabled") for row in end.ledger)
-        more = f", {failed} APIs failed" if failed and not end.unread else ""
-        print(printable(f"{self._done}/{self._total}  {end.account}/{end.region}  {what}{more}"), file=sys.stderr)
+    cells = left(folder, plan.estate.cells) if options["resume"] else list(plan.estate.cells)
+    told = forecast.forecast(cells, _earlier(folder))
+    if options["format_"] == "json":
+        return dump(forecast.to_json(plan.estate, cells, told))
+    return forecast.text(plan.estate, cells, told)
 
 
-def _stoppable(station: Station) -> None:
+def _earlier(folder: Folder) -> Iterator[Folder]:
+    """Scans beside this one that came to their end, the latest first."""
+    from modelwarden.scan.folder import Folder as Scan
+
+    for manifest in sorted(folder.path.parent.glob("*/manifest.json"), reverse=True):
+        if manifest.parent != folder.path:
+            yield Scan(manifest.parent)
+
+
+def _stoppable(station: Station, telling: Teller) -> None:
     """Ctrl-C and SIGTERM end the scan with what was read kept; a second one ends it at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         station.stopped.set()
         signal.signal(number, signal.SIG_DFL)
-        print("stopping: packages that are being read come to their end", file=sys.stderr)
+        telling.stopping()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

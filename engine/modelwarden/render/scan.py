@@ -1,30 +1,41 @@
-"""The summary of a scan as text: what was not read comes first, since everything below it is less than the whole."""
+"""The summary of a scan as text.
+
+What was not read comes first, since everything below it is less than the whole, but in a few lines: what must not go
+live stands directly below it, however much is missing elsewhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.text import cut, printable, short
 
 SHOWN: Final = 20
-"""Packages, and rows of one kind, that are spelled out."""
+"""Packages and endpoints of one kind, and units, that are spelled out."""
+HOLES: Final = 5
+"""Lines about what was not read, of one kind."""
+_ACCOUNTS: Final = 40
 _WIDTH: Final = 150
+_UNIT_WIDTH: Final = 50
 _VERDICTS: Final = ("block", "undecided", "flag", "allow")
 _OTHERS: Final = ("unmapped", "inventory", "gone")
 
 
-def text(manifest: Mapping[str, Any], controls: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """`manifest` as the scan wrote it, `controls` as the plan holds them, `names` account -> name."""
-    coverage = manifest["coverage"]
+def text(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """`manifest` and `plan` as the scan wrote them. `new` and `previous` of the manifest are shown where they are there."""
+    controls, names = plan["controls"], {one["id"]: one["name"] for one in plan["estate"]["accounts"]}
     lines = [_headline(manifest), ""]
-    lines += _coverage(coverage, manifest["complete"])
+    lines += _coverage(manifest["coverage"], manifest["complete"])
+    lines += _new(manifest)
+    lines += _named(manifest, "block", "blocked")
+    lines += _units(by_unit(manifest, units_of(plan["estate"])))
     lines += _table("account", [(f"{id_} {names.get(id_, '')}".rstrip(), row) for id_, row in _rows(manifest)])
+    lines += _severities(manifest["controls"], controls)
     lines += _controls(manifest["controls"], controls)
-    for verdict, title in (("block", "blocked"), ("undecided", "undecided"), ("unmapped", "unmapped")):
-        lines += _named(
-            title, [one for one in manifest["named"] if one["verdict"] == verdict], _count(manifest, verdict)
-        )
+    lines += _named(manifest, "undecided", "undecided")
+    lines += _named(manifest, "unmapped", "unmapped")
     lines += _strays(manifest)
     return "\n".join([*lines, summary_line(manifest)]) + "\n"
 
@@ -49,44 +60,102 @@ def _coverage(coverage: Mapping[str, Any], complete: bool) -> list[str]:
     share = f"{100 * read // expected} %" if expected else "nothing was expected"
     head = f"coverage {share}: {read} of {expected} account-regions were read whole"
     lines = [head if complete else f"{head}; what follows is less than the whole"]
-    unread = [f"{one['account']}/{one['region']}  {one['why']}" for one in coverage["unread"]]
+    holes = {(one["account"], one["region"]) for one in coverage["unread"]}
     failed = [
         f"{row['account']}/{row['region']}  {row['api']}: {row['state']}: {row['error']}"
         for row in coverage["failed"]
-        if not any((row["account"], row["region"]) == (one["account"], one["region"]) for one in coverage["unread"])
+        if (row["account"], row["region"]) not in holes
     ]
     accepted = [
         f"{row['account']}/{row['region']}  {row['api']}: {row['state']}: until {row['expires']}, {row['owner']}: {row['reason']}"
         for row in coverage["accepted"]
     ]
     skipped = [f"{row['account']}  {row['error']}" for row in coverage["skipped"]]
-    for title, rows in (("not read", unread), ("partly", failed), ("accepted", accepted), ("skipped", skipped)):
+    kinds = (
+        ("not read", _unread(coverage["unread"])),
+        ("partly", failed),
+        ("accepted", accepted),
+        ("skipped", skipped),
+    )
+    for title, rows in kinds:
         lines += _listed(title, rows)
     return [*lines, ""]
 
 
+def _unread(holes: Iterable[Mapping[str, str]]) -> list[str]:
+    """A line for each account and reason, with its regions."""
+    regions: dict[tuple[str, str], list[str]] = {}
+    for hole in holes:
+        regions.setdefault((hole["account"], hole["why"]), []).append(hole["region"])
+    return [
+        f"{account}/{some[0] if len(some) == 1 else f'{len(some)} regions'}  {why}"
+        for (account, why), some in regions.items()
+    ]
+
+
 def _listed(title: str, rows: Sequence[str]) -> list[str]:
-    shown = [f"  {title:<9} {cut(printable(row), _WIDTH)}" for row in rows[:SHOWN]]
-    return [*shown, *([f"  {title:<9} and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else [])]
+    shown = [f"  {title:<9} {cut(printable(row), _WIDTH)}" for row in rows[:HOLES]]
+    return [*shown, *([f"  {title:<9} and {len(rows) - HOLES} more"] if len(rows) > HOLES else [])]
+
+
+def _new(manifest: Mapping[str, Any]) -> list[str]:
+    """What must be looked at and was not there in the run before; nothing where the manifest does not compare."""
+    if "new" not in manifest:
+        return []
+    since = f"since {printable(manifest['previous'])}" if manifest.get("previous") else "since the last run"
+    named = {one["package"]: one for one in manifest["named"]}
+    lines = [f"{len(manifest['new'])} new {since}" + (":" if manifest["new"] else "")]
+    for package in manifest["new"][:SHOWN]:
+        one = named.get(package)
+        what = f"{one['verdict']}  {_what(one)}" if one else "all about it is in the records"
+        lines.append(f"  {'new':<9} {_package(package, what)}")
+    lines += [f"  {'new':<9} and {len(manifest['new']) - SHOWN} more"] if len(manifest["new"]) > SHOWN else []
+    return [*lines, ""]
 
 
 def _rows(manifest: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, int]]]:
     return sorted(manifest["accounts"].items(), key=lambda item: (-item[1].get("block", 0), item[0]))
 
 
-def _table(title: str, rows: Sequence[tuple[str, Mapping[str, int]]]) -> list[str]:
+def _units(units: Sequence[Unit]) -> list[str]:
+    shown, others = folded(units, SHOWN)
+    rows = [*shown, *([others] if others else [])]
+    return _table(
+        "unit",
+        [
+            (cut(one.name, _UNIT_WIDTH), {"accounts": one.accounts, "not read": one.unread, **one.counts})
+            for one in rows
+        ],
+        ("accounts", "not read", *_VERDICTS, *_OTHERS),
+    )
+
+
+def _table(
+    title: str,
+    rows: Sequence[tuple[str, Mapping[str, int]]],
+    columns: Sequence[str] = (*_VERDICTS, *_OTHERS),
+) -> list[str]:
+    """Columns without a count are left out."""
     if not rows:
         return []
-    columns = (*_VERDICTS, *_OTHERS)
     used = [name for name in columns if any(row.get(name) for _, row in rows)]
-    width = max(len(title), *(len(printable(name)) for name, _ in rows))
+    width = max(len(title), *(len(printable(name)) for name, _ in rows[:_ACCOUNTS]))
     head = f"{title:<{width}}  " + "  ".join(f"{name:>9}" for name in used)
     body = [
         f"{printable(name):<{width}}  " + "  ".join(f"{row.get(column, 0) or '-':>9}" for column in used)
-        for name, row in rows[: 2 * SHOWN]
+        for name, row in rows[:_ACCOUNTS]
     ]
-    more = [f"and {len(rows) - 2 * SHOWN} more {title}s"] if len(rows) > 2 * SHOWN else []
+    more = [f"and {len(rows) - _ACCOUNTS} more {title}s"] if len(rows) > _ACCOUNTS else []
     return [head, *body, *more, ""]
+
+
+def _severities(outcomes: Mapping[str, Mapping[str, int]], controls: Mapping[str, Any]) -> list[str]:
+    rows = by_severity(outcomes, {id_: info["severity"] for id_, info in controls.items()})
+    if not rows:
+        return []
+    lines = [f"{'severity':<8}  {'fail':>6}  {'unknown':>7}  {'pass':>6}  controls that fail"]
+    lines += [f"{row.name:<8}  {_counts(row.outcomes)}  {row.failing} of {row.controls}" for row in rows]
+    return [*lines, ""]
 
 
 def _controls(outcomes: Mapping[str, Mapping[str, int]], controls: Mapping[str, Any]) -> list[str]:
@@ -97,9 +166,13 @@ def _controls(outcomes: Mapping[str, Mapping[str, int]], controls: Mapping[str, 
         return []
     lines = [f"{'control':<8}  {'severity':<8}  {'fail':>6}  {'unknown':>7}  {'pass':>6}  title"]
     for id_, row in rows:
-        counts = f"{row.get('fail', 0):>6}  {row.get('unknown', 0):>7}  {row.get('pass', 0):>6}"
-        lines.append(f"{id_:<8}  {controls[id_]['severity']:<8}  {counts}  {printable(controls[id_]['title'])}")
+        severity, title = controls[id_]["severity"], printable(controls[id_]["title"])
+        lines.append(f"{id_:<8}  {severity:<8}  {_counts(row)}  {title}")
     return [*lines, ""]
+
+
+def _counts(outcomes: Mapping[str, int]) -> str:
+    return f"{outcomes.get('fail', 0):>6}  {outcomes.get('unknown', 0):>7}  {outcomes.get('pass', 0):>6}"
 
 
 def _strays(manifest: Mapping[str, Any]) -> list[str]:
@@ -111,15 +184,25 @@ def _strays(manifest: Mapping[str, Any]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _count(manifest: Mapping[str, Any], verdict: str) -> int:
-    return int(manifest["packages" if verdict == "unmapped" else "verdicts"].get(verdict, 0))
+def _named(manifest: Mapping[str, Any], verdict: str, title: str) -> list[str]:
+    """A section of the packages of one kind; those that are spelled out as new are counted and not repeated."""
+    count = int(manifest["packages" if verdict == "unmapped" else "verdicts"].get(verdict, 0))
+    if not count:
+        return []
+    packages = [one for one in manifest["named"] if one["verdict"] == verdict]
+    told = set(manifest.get("new", ())[:SHOWN])
+    others = [one for one in packages if one["package"] not in told][:SHOWN]
+    above = sum(one["package"] in told for one in packages)
+    lines = [f"  {title:<9} {_package(one['package'], _what(one))}" for one in others]
+    hidden = count - above - len(others)
+    lines += [f"  {title:<9} and {hidden} more; all are in the records"] if hidden else []
+    head = f"{count} {title}" + (f", {above} of them new and named above" if above else "")
+    return [f"{head}:" if lines else head, *lines, ""]
 
 
-def _named(title: str, packages: Sequence[Mapping[str, Any]], count: int) -> list[str]:
-    lines = []
-    for one in packages[:SHOWN]:
-        what = f"-> {one['stage']} ({one['moment']})  {', '.join(one['controls'])}" if one["stage"] else one["why"]
-        lines.append(f"  {title:<9} {cut(printable(' '.join((short(one['package']), '', what))), _WIDTH)}")
-    if count > len(lines) and lines:
-        lines.append(f"  {title:<9} and {count - len(lines)} more; all are in the records")
-    return [*lines, ""] if lines else []
+def _what(one: Mapping[str, Any]) -> str:
+    return f"-> {one['stage']} ({one['moment']})  {', '.join(one['controls'])}" if one["stage"] else str(one["why"])
+
+
+def _package(package: str, what: str) -> str:
+    return cut(printable(f"{short(package)}  {what}"), _WIDTH)

@@ -14,91 +14,26 @@ from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
+from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.html import ORDER, fill, finding, severity
+from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.render.text import cut, printable, short
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record, ScanError
-from modelwarden.scan.summary import Stray
-from modelwarden.snapshot import LedgerRow
 
 MAX_PACKAGES: Final = 500
 """Packages that are spelled out, the worst first."""
 MAX_FACTS: Final = 12
 MAX_ENDPOINTS: Final = 20
+MAX_NEW: Final = 50
+MAX_UNITS: Final = 20
+"""Units that are shown at once; the others are there when somebody opens them."""
 _MAX_ERROR: Final = 400
 _SPELLED: Final = ("block", "undecided", "unmapped", "flag")
 _OTHERS: Final = ("unmapped", "inventory", "gone")
 _SHADES: Final = 4
 
 T = TypeVar("T")
-
-
-class _Hole(Struct, frozen=True):
-    account: str
-    region: str
-    why: str
-
-
-class _Accepted(LedgerRow, frozen=True, kw_only=True):
-    """A row that failed, as its gap accepts it."""
-
-    owner: str
-    reason: str
-    expires: str
-
-
-class _Coverage(Struct, frozen=True):
-    expected: int
-    read: int
-    unread: tuple[_Hole, ...]
-    failed: tuple[LedgerRow, ...]
-    skipped: tuple[LedgerRow, ...]
-    accepted: tuple[_Accepted, ...]
-
-
-class _Manifest(Struct, frozen=True):
-    """What the page needs of `manifest.json`."""
-
-    id: str
-    started_at: str
-    finished_at: str
-    as_of: str
-    as_of_asserted: bool
-    advisory: bool
-    source: str
-    complete: bool
-    coverage: _Coverage
-    packages: dict[str, int]
-    verdicts: dict[str, int]
-    accounts: dict[str, dict[str, int]]
-    controls: dict[str, dict[str, int]]
-    endpoints: dict[str, int]
-    strays: tuple[Stray, ...]
-    digest: str
-
-
-class _Estate(Struct, frozen=True):
-    accounts: tuple[Account, ...]
-    cells: tuple[tuple[str, str], ...]
-
-
-class _Settings(Struct, frozen=True):
-    digest: str
-    waivers_digest: str
-
-
-class _Bundle(Struct, frozen=True):
-    digest: str
-
-
-class _Plan(Struct, frozen=True):
-    """What the page needs of `plan.json`."""
-
-    versions: dict[str, str]
-    bundle: _Bundle
-    settings: _Settings
-    controls: dict[str, ControlInfo]
-    estate: _Estate
 
 
 class _Seen(Struct):
@@ -119,8 +54,8 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
     Raises:
         ScanError: the folder is no whole scan of this version, or was changed.
     """
-    plan = _as(_Plan, folder.plan(), folder)
-    manifest = _as(_Manifest, folder.manifest(), folder)
+    document, told = folder.plan(), folder.manifest()
+    plan, manifest = _as(Plan, document, folder), _as(Manifest, told, folder)
     seen = _read(folder, plan)
     if (dict(seen.roles), dict(seen.verdicts)) != (manifest.packages, manifest.verdicts):
         raise ScanError(f"{folder.path}: the records are not those that manifest.json counts", "scan anew")
@@ -139,6 +74,10 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         columns=[kind for kind in (*ORDER, *_OTHERS) if totals.get(kind) or kind != "gone"],
         accounts=rows,
         empty=empty,
+        units=_units(by_unit(told, units_of(document["estate"]))),
+        severities=by_severity(manifest.controls, {id_: info.severity for id_, info in plan.controls.items()}),
+        new=[short(one) for one in manifest.new[:MAX_NEW]],
+        since=printable(manifest.previous or ""),
         controls=_controls(manifest, plan, folder),
         heat=_heat(seen.failed, accounts),
         strays=[
@@ -169,7 +108,7 @@ def _as(kind: type[T], document: Mapping[str, Any], folder: Folder) -> T:
         raise ScanError(f"{folder.path}: not a scan of this version: {error}") from error
 
 
-def _read(folder: Folder, plan: _Plan) -> _Seen:
+def _read(folder: Folder, plan: Plan) -> _Seen:
     """One pass over the records of the expected cells."""
     seen, whole = _Seen(), set(folder.cells())
     for account, region in plan.estate.cells:
@@ -233,7 +172,7 @@ def _control(id_: str, controls: Mapping[str, ControlInfo], folder: Folder) -> C
         raise ScanError(f"{folder.path}: control `{id_}` is not in plan.json") from error
 
 
-def _coverage(manifest: _Manifest, accounts: Mapping[str, Account]) -> dict[str, Any]:
+def _coverage(manifest: Manifest, accounts: Mapping[str, Account]) -> dict[str, Any]:
     """What was not read: the regions of one account and reason together, and no API that is the reason said before."""
     told = manifest.coverage
     regions: dict[tuple[str, str], list[str]] = {}
@@ -278,7 +217,7 @@ def _who(id_: str, accounts: Mapping[str, Account]) -> dict[str, str]:
 
 
 def _accounts(
-    manifest: _Manifest, plan: _Plan, accounts: Mapping[str, Account]
+    manifest: Manifest, plan: Plan, accounts: Mapping[str, Account]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """A row for each account with packages or with a hole, most blocked first; and the others, which have neither."""
     told = manifest.coverage
@@ -302,6 +241,16 @@ def _accounts(
     return rows, empty
 
 
+def _units(units: list[Unit]) -> dict[str, Any]:
+    """The worst units, the others, and their sum."""
+    rows = [
+        {"name": printable(one.name), "accounts": one.accounts, "unread": one.unread, "counts": one.counts}
+        | {"bar": _bar(one.counts)}
+        for one in units
+    ]
+    return {"worst": rows[:MAX_UNITS], "others": rows[MAX_UNITS:], "sum": folded(units, MAX_UNITS)[1]}
+
+
 def _bar(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     """The stretches of a stacked bar over what is judged or should be, in percent."""
     kinds = [(kind, counts.get(kind, 0)) for kind in (*ORDER, "unmapped") if counts.get(kind)]
@@ -312,7 +261,7 @@ def _bar(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     return stretches
 
 
-def _controls(manifest: _Manifest, plan: _Plan, folder: Folder) -> list[dict[str, Any]]:
+def _controls(manifest: Manifest, plan: Plan, folder: Folder) -> list[dict[str, Any]]:
     rows = []
     for id_, outcomes in manifest.controls.items():
         info = _control(id_, plan.controls, folder)

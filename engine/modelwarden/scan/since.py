@@ -19,16 +19,19 @@ LAST: Final = "last"
 class Since(Struct, frozen=True):
     """The scan to build on, or why everything is read."""
 
-    folder: Folder | None
+    folder: Folder | None = None
     why: str = ""
+    """Empty where nobody asked to build on one."""
 
 
-def since_of(text: str, runs: Path, scan: Scan, now: str) -> Since:
+def since_of(text: str | None, runs: Path, scan: Scan, now: str) -> Since:
     """`last`, the id of a scan below `runs`, or its folder; `now` is UTC.
 
     Raises:
         ScanError: a scan is named that is none, or did not come to its end.
     """
+    if text is None:
+        return Since()
     folder = _last(runs) if text == LAST else _named(text, runs)
     if folder is None:
         return Since(None, f"no earlier scan in {runs}")

@@ -19,7 +19,7 @@ from modelwarden.evidence import Fact
 from modelwarden.finding import ControlInfo
 from modelwarden.gate import House, Recipe
 from modelwarden.scan.asked import Asked
-from modelwarden.scan.events import NOBODY, Watcher
+from modelwarden.scan.events import Nobody, Watcher
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
 
@@ -35,12 +35,12 @@ class Station:
     """The rules, the folder and, where AWS is asked, the caller of one scan in one process."""
 
     def __init__(
-        self, spec: Spec, house: House, *, collector: Collector | None = None, watcher: Watcher = NOBODY
+        self, spec: Spec, house: House, *, collector: Collector | None = None, watcher: Watcher | None = None
     ) -> None:
         self.spec = spec
         self.house = house
         self.folder = Folder(spec.folder)
-        self.watcher = watcher
+        self.watcher = watcher or Nobody()
         self.stopped = threading.Event()
         """Set from outside: cells that are not yet at their end are dropped."""
         self._collector = collector

@@ -1,0 +1,83 @@
+"""What the page of a scan needs of `manifest.json` and `plan.json`; whatever else they hold is not looked at."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from modelwarden.estate import Account
+from modelwarden.finding import ControlInfo
+from modelwarden.scan.summary import Stray
+from modelwarden.snapshot import LedgerRow
+
+
+class Hole(Struct, frozen=True):
+    account: str
+    region: str
+    why: str
+
+
+class Accepted(LedgerRow, frozen=True, kw_only=True):
+    """A row that failed, as its gap accepts it."""
+
+    owner: str
+    reason: str
+    expires: str
+
+
+class Coverage(Struct, frozen=True):
+    expected: int
+    read: int
+    unread: tuple[Hole, ...]
+    failed: tuple[LedgerRow, ...]
+    skipped: tuple[LedgerRow, ...]
+    accepted: tuple[Accepted, ...]
+
+
+class Manifest(Struct, frozen=True):
+    """What the page needs of `manifest.json`."""
+
+    id: str
+    started_at: str
+    finished_at: str
+    as_of: str
+    as_of_asserted: bool
+    advisory: bool
+    source: str
+    complete: bool
+    coverage: Coverage
+    packages: dict[str, int]
+    verdicts: dict[str, int]
+    accounts: dict[str, dict[str, int]]
+    controls: dict[str, dict[str, int]]
+    endpoints: dict[str, int]
+    strays: tuple[Stray, ...]
+    digest: str
+    new: tuple[str, ...] = ()
+    """ARNs of packages that must be looked at and were not there in the run before."""
+    previous: str | None = None
+    """Id of that run; None where nothing was compared."""
+
+
+class Estate(Struct, frozen=True):
+    accounts: tuple[Account, ...]
+    cells: tuple[tuple[str, str], ...]
+    source: str
+
+
+class Settings(Struct, frozen=True):
+    digest: str
+    waivers_digest: str
+
+
+class Bundle(Struct, frozen=True):
+    digest: str
+
+
+class Plan(Struct, frozen=True):
+    """What the page needs of `plan.json`."""
+
+    versions: dict[str, str]
+    bundle: Bundle
+    settings: Settings
+    controls: dict[str, ControlInfo]
+    estate: Estate
