@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from modelwarden.collect.answer import Answer, Failure, MalformedBody, NoCredentials, ask, state_of
 from modelwarden.collect.blob import fetch
+from modelwarden.collect.operations import NEEDED
 from modelwarden.collect.record import Tape, of_tape, to_tape
 from modelwarden.collect.session import ATTEMPTS, OWN, THREADS, Access, Sessions
 from modelwarden.collect.shape import misfit
@@ -24,39 +25,6 @@ __all__ = ["ATTEMPTS", "OWN", "THREADS", "Access", "Answer", "Aws", "Failure", "
 
 GLOBAL: Final = "global"
 """In the ledger, the region of a call that has none."""
-
-NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "s3:HeadObject": ("ETag", "LastModified", "ContentLength"),
-    "s3:GetObject": ("ETag", "LastModified", "ContentLength", "Body"),
-    "s3:ListObjectsV2": ("KeyCount", "IsTruncated"),
-    "sts:GetCallerIdentity": ("Arn", "Account"),
-    "sagemaker:DescribeModelPackage": ("ModelPackageArn", "ModelPackageStatus"),
-    "sagemaker:ListModelPackages": ("ModelPackageSummaryList",),
-    "sagemaker:Search": ("Results",),
-    "sagemaker:UpdateModelPackage": ("ModelPackageArn",),
-    "sagemaker:DescribeModelCard": ("ModelCardArn",),
-    "sagemaker:DescribeTrainingJob": ("TrainingJobArn",),
-    "sagemaker:ListEndpoints": ("Endpoints",),
-    "sagemaker:DescribeEndpoint": ("EndpointArn", "EndpointStatus", "LastModifiedTime"),
-    "sagemaker:DescribeEndpointConfig": ("EndpointConfigName", "ProductionVariants", "CreationTime"),
-    "sagemaker:DescribeModel": ("ModelName", "CreationTime"),
-    "sagemaker:ListTags": ("Tags",),
-    "sagemaker:GetModelPackageGroupPolicy": ("ResourcePolicy",),
-    "ecr:BatchGetImage": ("images",),
-    "ecr:DescribeRepositories": ("repositories",),
-    "ecr:DescribeImages": ("imageDetails",),
-    "ecr:GetDownloadUrlForLayer": ("layerDigest",),
-    "kms:DescribeKey": ("KeyMetadata",),
-    "kms:GetKeyRotationStatus": ("KeyRotationEnabled",),
-    "cloudtrail:LookupEvents": ("Events",),
-    "organizations:ListAccounts": ("Accounts",),
-    "organizations:ListRoots": ("Roots",),
-    "organizations:ListOrganizationalUnitsForParent": ("OrganizationalUnits",),
-    "organizations:ListAccountsForParent": ("Accounts",),
-    "organizations:ListTagsForResource": ("Tags",),
-    "ec2:DescribeRegions": ("Regions",),
-}
-"""What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded."""
 
 
 class _Row(Struct):
@@ -144,7 +112,12 @@ class Aws:
         return account in self._entered or account == self._own
 
     def call(self, account: str, region: str, service: str, operation: str, **parameters: Any) -> Answer | Failure:
-        """One operation with the credentials of an account; `MaxBytes` limits a body, which is read to its end."""
+        """One operation with the credentials of an account; `MaxBytes` limits a body, which is read to its end.
+
+        Raises:
+            KeyError: the operation is not among those that clients are made with.
+        """
+        _ = NEEDED[f"{service}:{operation}"]
         holder = OWN if self.access.role is None or account in (OWN, self._own) else account
         send = partial(self._send, holder, region, service, operation, parameters)
         return self._record(f"{service}:{operation}", account, region, parameters, send)
@@ -240,7 +213,7 @@ class Aws:
         """What keeps a success from being an answer of the API; empty where nothing does."""
         if api == "sts:AssumeRole":
             return ""
-        missing = [name for name in NEEDED.get(api, ()) if data.get(name) is None]
+        missing = [name for name in NEEDED[api] if data.get(name) is None]
         if missing:
             return f"no {missing[0]}"
         return misfit(self._shapes.output(*api.split(":")), data)
