@@ -7,8 +7,8 @@ description, what it names, and what those name. Only facts that are needed are 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +16,11 @@ from botocore.session import Session
 
 from modelwarden.arn import PackageArn, parse_arn
 from modelwarden.collect import package
-from modelwarden.collect.aws import ATTEMPTS, OWN, THREADS, Access, Answer, Aws, Failure, Tape
+from modelwarden.collect.aws import ATTEMPTS, OWN, Access, Answer, Aws, Failure, Tape
 from modelwarden.collect.cell import Cell, Lookups
 from modelwarden.collect.describe import describe
 from modelwarden.collect.image import parse_image
-from modelwarden.collect.reading import Facts, Reading, Wants, run
+from modelwarden.collect.reading import Facts, Reading, Wants
 from modelwarden.collect.registry import Images, Wanted
 from modelwarden.collect.text import whole
 from modelwarden.errors import UserError
@@ -100,13 +100,13 @@ class Collector:
         source = Source("parameter approved_base_images")
         self.aws.own_account(_REGION)
         facts: Facts = {"/reference/base_image_count": Present(len(uris), source)}
-        with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
-            images = Images(self._lookups, account, beside.map)
-            heads = [f"/reference/base_image/{index}" for index in range(len(uris))]
-            read = pool.map(lambda head, uri: images.facts(head, parse_image(uri), None, _BASE), heads, uris)
-            for head, uri, found in zip(heads, uris, read, strict=True):
-                facts[f"{head}/uri"] = Present(whole(uri), source)
-                facts |= {pointer: fact for pointer, fact in found.items() if pointer.endswith(_BASE_FACTS)}
+        images = Images(self._lookups, account)
+        heads = [f"/reference/base_image/{index}" for index in range(len(uris))]
+        read = self._lookups.pools.run(
+            [partial(images.facts, head, parse_image(uri), None, _BASE) for head, uri in zip(heads, uris, strict=True)]
+        )
+        facts |= {f"{head}/uri": Present(whole(uri), source) for head, uri in zip(heads, uris, strict=True)}
+        facts |= {pointer: fact for pointer, fact in read.items() if pointer.endswith(_BASE_FACTS)}
         return facts
 
     def lookup(self, arn: PackageArn, region: str, service: str, operation: str, **parameters: Any) -> Answer | Failure:
@@ -126,5 +126,4 @@ def read_package(cell: Cell, want: Wants) -> Facts:
             raise NoSuchPackage(f"{cell.arn.text}: no such model package")
         return package.unread(cell.arn, described.unknown())
     facts = package.described(cell.arn, described.data, described.source)
-    with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
-        return facts | run(Reading(cell, described, want, beside.map).tasks(), pool)
+    return facts | cell.lookups.pools.run(Reading(cell, described, want).tasks())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Final, TypeVar
 
 from modelwarden.evidence import Fact
@@ -12,8 +12,8 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 Facts = dict[str, Fact]
 
-THREADS: Final = 16
-"""Of either kind."""
+THREADS: Final = 32
+"""Of either kind, made when they are needed."""
 
 
 class Pools:
@@ -35,13 +35,20 @@ class Pools:
         *others, last = tasks
         begun = [self._tasks.submit(task) for task in others]
         try:
-            facts = last()  # the caller would only wait meanwhile
+            facts = last()  # the caller would do nothing but wait
         finally:
-            found = [one.result() for one in begun]
-        for one in found:
-            facts = one | facts
+            wait(begun)
+        for one in begun:
+            facts |= one.result()
         return facts
 
     def spread(self, work: Callable[[In], Out], members: Iterable[In], /) -> Iterable[Out]:
-        """See `cell.Spread`; for tasks."""
+        """Like `map`, and all at once: the work begins now, whenever the results are taken. For tasks."""
         return self._spread.map(work, members)
+
+    def gather(self, work: Callable[[In], Out], members: Iterable[In]) -> list[Out]:
+        """The results of `spread`, for a task that has nothing else to do meanwhile."""
+        given = list(members)
+        begun = self.spread(work, given[:-1])
+        end = [work(one) for one in given[-1:]]
+        return [*begun, *end]
