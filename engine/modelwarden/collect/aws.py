@@ -16,7 +16,7 @@ from msgspec import Struct
 from modelwarden.collect.answer import Answer, Failure, MalformedBody, NoCredentials, ask, state_of
 from modelwarden.collect.blob import fetch
 from modelwarden.collect.operations import NEEDED
-from modelwarden.collect.record import Tape, of_tape, to_tape
+from modelwarden.collect.record import Tape, of_tape
 from modelwarden.collect.session import ATTEMPTS, OWN, THREADS, Access, Sessions
 from modelwarden.collect.shape import misfit
 from modelwarden.snapshot import LedgerRow, RowState
@@ -25,6 +25,10 @@ __all__ = ["ATTEMPTS", "OWN", "THREADS", "Access", "Answer", "Aws", "Failure", "
 
 GLOBAL: Final = "global"
 """In the ledger, the region of a call that has none."""
+
+
+PAUSES_SECONDS: Final = (2.0, 4.0, 8.0)
+"""Before a call that was throttled, however often botocore repeated it, is made again."""
 
 
 class _Row(Struct):
@@ -163,9 +167,11 @@ class Aws:
         """Send (or replay), keep, and count."""
         started = time.monotonic()
         kept = self.tape.find(account, region, api, parameters, partial(self._wrong, api))
-        answer = ask(api, send) if kept is None else of_tape(kept)
         if kept is None:
-            self.tape.keep(account, region, api, parameters, to_tape(answer))
+            answer = self._ask((account, region, api), send)
+            self.tape.keep(account, region, api, parameters, answer)
+        else:
+            answer = of_tape(kept)
         with self._lock:
             row = self._rows.setdefault((account, region, api), _Row())
             row.calls += 1
@@ -175,10 +181,29 @@ class Aws:
                 row.request_id = answer.source.request_id or ""
         return answer
 
+    def _ask(self, place: tuple[str, str, str], send: Callable[[], Mapping[str, Any]]) -> Answer | Failure:
+        """Ask, and again a while later what AWS throttled, since a client that was throttled often soon repeats nothing.
+
+        Other packages go on meanwhile. Once a call was given up, those after it are asked but once: time is bounded.
+        """
+        answer = ask(place[2], send)
+        for pause in PAUSES_SECONDS if self.access.attempts > 1 else ():
+            if isinstance(answer, Answer) or answer.state != "throttled" or self._given_up(place):
+                break
+            time.sleep(pause)
+            answer = ask(place[2], send)
+        return answer
+
+    def _given_up(self, place: tuple[str, str, str]) -> bool:
+        with self._lock:
+            row = self._rows.get(place)
+            return row is not None and row.state == "throttled"
+
     def _send(
         self, holder: str, region: str, service: str, operation: str, parameters: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         client = self._sessions.client(holder, region, service)
+        self._sessions.rates.wait(holder, region, f"{service}:{operation}")
         given = {name: value for name, value in parameters.items() if name != "MaxBytes"}
         try:
             answer = _invoke(client, operation, given)

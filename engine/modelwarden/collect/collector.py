@@ -20,6 +20,7 @@ from modelwarden.collect.aws import ATTEMPTS, OWN, Access, Answer, Aws, Failure,
 from modelwarden.collect.cell import Cell, Lookups
 from modelwarden.collect.describe import describe
 from modelwarden.collect.image import parse_image
+from modelwarden.collect.rates import READS_PER_SECOND, SEARCHES_PER_SECOND, Pace
 from modelwarden.collect.reading import Facts, Reading, Wants
 from modelwarden.collect.registry import Images, Wanted
 from modelwarden.collect.text import whole
@@ -51,12 +52,15 @@ class Collector:
         external_id: str | None = None,
         retries: int | None = None,
         timeout_seconds: int | None = None,
+        searches_per_second: int | None = None,
+        reads_per_second: int | None = None,
         record: Path | None = None,
         replay: Path | None = None,
         session: Session | None = None,
     ) -> None:
         attempts = ATTEMPTS if retries is None else retries + 1
-        self.aws = Aws(Access(role, external_id, attempts, timeout_seconds), Tape(record, replay), session)
+        pace = Pace(searches_per_second or SEARCHES_PER_SECOND, reads_per_second or READS_PER_SECOND)
+        self.aws = Aws(Access(role, external_id, attempts, timeout_seconds, pace), Tape(record, replay), session)
         self._lookups = Lookups(self.aws)
 
     def member(self, account: str) -> Collector:

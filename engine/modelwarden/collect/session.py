@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from modelwarden.collect.blob import Route
 from modelwarden.collect.client import Clients
+from modelwarden.collect.rates import Pace, Rates
 
 ATTEMPTS: Final = 8
 CONNECT_SECONDS: Final = 5
@@ -32,6 +33,7 @@ class Access(Struct, frozen=True):
     external_id: str | None = None
     attempts: int = ATTEMPTS
     timeout_seconds: int | None = None
+    pace: Pace = Pace()
 
 
 class Sessions:
@@ -53,6 +55,7 @@ class Sessions:
         self._credentials: dict[str, Any] = {}
         """Account -> what was assumed there; it refreshes itself."""
         self._clients: dict[tuple[str, str, str], Any] = {}
+        self.rates = Rates(access.pace)
 
     def home(self, region: str) -> str:
         """The caller's own region, in which its credentials hold for certain; `region` where none is configured."""
@@ -76,7 +79,8 @@ class Sessions:
             key = (holder, region, service)
             if key not in self._clients:
                 credentials = self._above._own_credentials() if holder == OWN else self._credentials[holder]
-                self._clients[key] = self._makes.make(credentials, service, region, self._config)
+                self._clients[key] = client = self._makes.make(credentials, service, region, self._config)
+                client.meta.events.register("needs-retry", partial(_hear, self.rates, holder, region, service))
             return self._clients[key]
 
     def assume(self, account: str, region: str) -> Mapping[str, Any]:
@@ -126,6 +130,11 @@ class Sessions:
     def _suffix(self, partition: str) -> str:
         known = self.own.get_data("endpoints")["partitions"]
         return next((str(one["dnsSuffix"]) for one in known if one["partition"] == partition), "amazonaws.com")
+
+
+def _hear(rates: Rates, holder: str, region: str, service: str, response: Any, operation: Any, **_: Any) -> None:
+    """Told of every attempt, and not of calls alone: botocore repeats what was throttled."""
+    rates.heard(holder, region, service, response, operation)
 
 
 def _assume(sessions: Sessions, home: str, given: Mapping[str, Any]) -> dict[str, Any]:
