@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from modelwarden import gate
 from modelwarden.arn import parse_arn
 from modelwarden.collect import aws as calls
 from modelwarden.collect.rates import BURST_SECONDS, LEAST, Pace, Rates
@@ -51,61 +54,61 @@ def throttled(rates: Rates, operation: str = "DescribeModelPackage", code: str =
 
 @pytest.mark.parametrize(("api", "rate"), [(SEARCH, 5), (READ, 10), ("sagemaker:ListModelPackages", 10)])
 def test_a_burst_passes_at_once_and_what_follows_at_the_rate(api: str, rate: int) -> None:
-    time = Time()
-    rates = time.rates()
-    assert time.seconds(rates, api, BURST_SECONDS * rate) == 0
-    assert time.seconds(rates, api, 3 * rate) == pytest.approx(3)
+    clock = Time()
+    rates = clock.rates()
+    assert clock.seconds(rates, api, BURST_SECONDS * rate) == 0
+    assert clock.seconds(rates, api, 3 * rate) == pytest.approx(3)
 
 
 def test_rates_are_those_that_are_set() -> None:
     for api, rate in ((SEARCH, 1), (READ, 2)):
-        time = Time()
-        rates = time.rates(searches=1, reads=2)
-        time.seconds(rates, api, BURST_SECONDS * rate)
-        assert time.seconds(rates, api, 1) == pytest.approx(1 / rate)
+        clock = Time()
+        rates = clock.rates(searches=1, reads=2)
+        clock.seconds(rates, api, BURST_SECONDS * rate)
+        assert clock.seconds(rates, api, 1) == pytest.approx(1 / rate)
 
 
 def test_accounts_regions_and_operations_have_buckets_of_their_own_and_other_services_none() -> None:
-    time = Time()
-    rates = time.rates()
-    time.seconds(rates, READ, 50)
+    clock = Time()
+    rates = clock.rates()
+    clock.seconds(rates, READ, 50)
     for place, api in (
         (("444455556666", PLACE[1]), READ),
         ((PLACE[0], "us-east-1"), READ),
         (PLACE, "sagemaker:ListTags"),
     ):
-        assert time.seconds(rates, api, 50, place) == 0
-    assert time.seconds(rates, "s3:HeadObject", 10_000) == 0
+        assert clock.seconds(rates, api, 50, place) == 0
+    assert clock.seconds(rates, "s3:HeadObject", 10_000) == 0
 
 
 def test_a_throttle_halves_the_rate_which_recovers_slowly() -> None:
-    time = Time()
-    rates = time.rates()
+    clock = Time()
+    rates = clock.rates()
     throttled(rates)
-    assert time.seconds(rates, READ, 5) == pytest.approx(1, rel=0.1)
-    time.now += 60
-    time.seconds(rates, READ, 50)
-    assert time.seconds(rates, READ, 10) == pytest.approx(1, rel=0.01)
+    assert clock.seconds(rates, READ, 5) == pytest.approx(1, rel=0.1)
+    clock.now += 60
+    clock.seconds(rates, READ, 50)
+    assert clock.seconds(rates, READ, 10) == pytest.approx(1, rel=0.01)
 
 
 def test_calls_under_way_together_are_throttled_once_and_no_rate_falls_to_nothing() -> None:
-    time = Time()
-    rates = time.rates()
+    clock = Time()
+    rates = clock.rates()
     for _ in range(30):
         throttled(rates)
-    assert time.seconds(rates, READ, 1) == pytest.approx(1 / 5)
+    assert clock.seconds(rates, READ, 1) == pytest.approx(1 / 5)
     for _ in range(30):
-        time.now += 1
+        clock.now += 1
         throttled(rates)
-    assert time.seconds(rates, READ, 1) <= 1 / (10 * LEAST)
+    assert clock.seconds(rates, READ, 1) <= 1 / (10 * LEAST)
 
 
 @pytest.mark.parametrize("response", [None, (None, {}), (None, {"Error": {"Code": "AccessDeniedException"}})])
 def test_nothing_but_a_throttle_slows_anything_down(response: Any) -> None:
-    time = Time()
-    rates = time.rates()
+    clock = Time()
+    rates = clock.rates()
     rates.heard(*PLACE, "sagemaker", response, SimpleNamespace(name="DescribeModelPackage"))
-    assert time.seconds(rates, READ, 50) == 0
+    assert clock.seconds(rates, READ, 50) == 0
 
 
 def test_who_comes_later_waits_longer() -> None:
@@ -157,6 +160,28 @@ def test_a_throttle_that_passes_leaves_no_trace(organization: Organization) -> N
     collector = organization.collector(retries=1)
     assert collector.package(arn).digest() == quiet.digest()
     assert {row.state for row in collector.ledger} == {"read"}
+
+
+@pytest.mark.parametrize(
+    ("said", "pace"),
+    [("", Pace(5, 10)), ("searches_per_second = 2", Pace(2, 10)), ("reads_per_second = 20", Pace(5, 20))],
+)
+def test_the_settings_say_how_fast_a_collector_asks(tmp_path: Path, said: str, pace: Pace) -> None:
+    file = tmp_path / "modelwarden.toml"
+    file.write_text(f"[collect]\n{said}\n")
+    house = gate.load_house(gate.Sources(config=file), {})
+    collector = gate.collector_of(house)
+    assert collector.aws.access.pace == pace
+    assert collector.member("111122223333").aws.access.pace == pace
+
+
+def test_a_call_waits_for_its_bucket(organization: Organization) -> None:
+    """Over HTTP, as slowly as may be set: five descriptions at once, and two more a second later each."""
+    collector = organization.collector(reads_per_second=1)
+    began = time.monotonic()
+    for _ in range(BURST_SECONDS + 2):
+        collector.package(organization.arn("credit-default/1"), ["/package/status"])
+    assert time.monotonic() - began >= 2
 
 
 def test_a_registry_that_takes_twenty_calls_a_second_tells_the_same_in_as_many_calls(
