@@ -43,22 +43,24 @@ class _Row(Struct):
 class Aws:
     """Calls with the credentials of accounts, recorded or replayed, and the ledger of them."""
 
-    def __init__(self, access: Access, tape: Tape, session: Session | None = None) -> None:
-        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too."""
+    def __init__(self, access: Access, tape: Tape, session: Session | None = None, *, above: Aws | None = None) -> None:
+        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too.
+
+        `above` is the same caller for all accounts; see `member`.
+        """
         self.access = access
         self.tape = tape
-        self._sessions = Sessions(access, session or get_session())
-        self._shapes = Shapes(self._sessions.own)
+        self._sessions: Sessions = above._sessions.sibling() if above else Sessions(access, session or get_session())
+        self._shapes: Shapes = above._shapes if above else Shapes(self._sessions.own)
+        self._identity: Answer | None = above._identity if above else None
         self._rows: dict[tuple[str, str, str], _Row] = {}
         self._lock = threading.Lock()
         self._entering = threading.RLock()
         self._entered: set[str] = set()
-        self._identity: Answer | None = None
 
     def member(self, account: str) -> Aws:
-        """The same caller with sessions, clients and a ledger of its own: for one account, and dropped with it."""
-        found = Aws(self.access, self.tape, self._sessions.own)
-        found._sessions, found._shapes, found._identity = self._sessions.sibling(), self._shapes, self._identity
+        """The same caller with clients, rates and a ledger of its own: for one account, and dropped with it."""
+        found = Aws(self.access, self.tape, above=self)
         if found._sessions.inherit(self._sessions, account):
             found._entered.add(account)
         return found
@@ -184,7 +186,7 @@ class Aws:
     def _ask(self, place: tuple[str, str, str], send: Callable[[], Mapping[str, Any]]) -> Answer | Failure:
         """Ask, and again a while later what AWS throttled, since a client that was throttled often soon repeats nothing.
 
-        Other packages go on meanwhile. Once a call was given up, those after it are asked but once: time is bounded.
+        Other packages go on meanwhile. Once a call was given up, those after it get no more rounds: time is bounded.
         """
         answer = ask(place[2], send)
         for pause in PAUSES_SECONDS if self.access.attempts > 1 else ():

@@ -1,4 +1,4 @@
-"""Who calls AWS: the caller's own session, and one for each account whose role was assumed; clients of both."""
+"""Who calls AWS: the caller, and the role that it assumed in each account; clients of both."""
 
 from __future__ import annotations
 
