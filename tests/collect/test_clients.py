@@ -40,7 +40,7 @@ def signed_as(client: Any) -> str:
     client.meta.events.register("before-send", send)
     with pytest.raises(ConnectionError):
         client.describe_key(KeyId="k")
-    return re.findall(r"Credential=(\w+)/", seen[0])[0]
+    return str(re.findall(r"Credential=(\w+)/", seen[0])[0])
 
 
 def test_each_client_signs_with_the_credentials_it_was_made_with() -> None:
