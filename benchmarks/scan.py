@@ -26,10 +26,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from modelwarden.catalog import load_bundle
 from modelwarden.scan.collecting import PACKAGES_AT_ONCE
 from modelwarden.scan.executor import ACCOUNTS_AT_ONCE
-
-from modelwarden.catalog import load_bundle
 
 MANAGEMENT = "100000000000"
 REGIONS = ("eu-west-1", "us-east-1", "eu-central-1", "us-west-2", "ap-southeast-2", "eu-north-1")

@@ -174,6 +174,8 @@ def collector_of(house: House, *, record: Path | None = None, replay: Path | Non
         external_id=settings.external_id,
         retries=settings.retries,
         timeout_seconds=settings.timeout_seconds,
+        searches_per_second=settings.searches_per_second,
+        reads_per_second=settings.reads_per_second,
         record=record,
         replay=replay,
     )

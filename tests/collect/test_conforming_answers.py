@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from modelwarden.collect.aws import NEEDED
+from modelwarden.collect.operations import NEEDED
 from modelwarden.collect.shape import misfit
 from modelwarden.evidence import Evidence, Present, fact_from_json
 from modelwarden.facts import kind_of

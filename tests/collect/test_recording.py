@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from modelwarden.collect import Collector
 from modelwarden.collect.answer import Answer, Failure
-from modelwarden.collect.record import RecordingError, Tape, of_tape, redact, redacted, to_tape
+from modelwarden.collect.record import RecordingError, Tape, of_tape, redact, redacted
 from modelwarden.evidence import Evidence, Present, Source, Unknown
 from modelwarden.request import Principal
 
@@ -176,7 +176,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(RecordingError, match="cannot be written"):
-        Tape(file / "below").keep("a", "r", "x:Y", {}, {"data": {}})
+        Tape(file / "below").keep("a", "r", "x:Y", {}, Answer({}, Source("x:Y")))
 
 
 def test_a_link_in_the_folder_leads_nobody_out_of_it(tmp_path: Path) -> None:
@@ -184,12 +184,12 @@ def test_a_link_in_the_folder_leads_nobody_out_of_it(tmp_path: Path) -> None:
     victim.write_text("mine")
     folder = tmp_path / "folder"
     tape = Tape(folder)
-    tape.keep("a", "r", "x:Y", {}, {"data": {}})
+    tape.keep("a", "r", "x:Y", {}, Answer({}, Source("x:Y")))
     (written,) = folder.iterdir()
     written.unlink()
     written.symlink_to(victim)
     with pytest.raises(RecordingError, match="cannot be written"):
-        tape.keep("a", "r", "x:Y", {}, {"data": {}})
+        tape.keep("a", "r", "x:Y", {}, Answer({}, Source("x:Y")))
     assert victim.read_text() == "mine"
 
 
@@ -209,7 +209,7 @@ VALUES = st.recursive(
 @given(data=st.dictionaries(NAMES, VALUES, max_size=3))
 def test_what_is_kept_is_found_unchanged(data: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("tape")
-    Tape(folder).keep("a", "r", "x:Y", {"p": 1}, to_tape(Answer(data, SOURCE)))
+    Tape(folder).keep("a", "r", "x:Y", {"p": 1}, Answer(data, SOURCE))
     kept = Tape(replay=folder).find("a", "r", "x:Y", {"p": 1})
     assert kept is not None
     assert of_tape(kept) == Answer(data, SOURCE)
@@ -217,7 +217,7 @@ def test_what_is_kept_is_found_unchanged(data: dict[str, Any], tmp_path_factory:
 
 def test_a_failure_is_kept_as_one(tmp_path: Path) -> None:
     failed = Failure("denied", "AccessDeniedException", "no", SOURCE)
-    Tape(tmp_path).keep("a", "r", "x:Y", {}, to_tape(failed))
+    Tape(tmp_path).keep("a", "r", "x:Y", {}, failed)
     kept = Tape(replay=tmp_path).find("a", "r", "x:Y", {})
     assert kept is not None
     assert of_tape(kept) == failed

@@ -192,6 +192,16 @@ def test_block_from_says_so_and_alone_delays_the_profile() -> None:
             "modelwarden.toml: `collect.retries`: a whole number from 0 to 20 is expected, not `-1`",
             None,
         ),
+        (
+            "[collect]\nsearches_per_second = 0",
+            "modelwarden.toml: `collect.searches_per_second`: a whole number from 1 to 100 is expected, not `0`",
+            None,
+        ),
+        (
+            "[collect]\nreads_per_second = 101",
+            "modelwarden.toml: `collect.reads_per_second`: a whole number from 1 to 100 is expected, not `101`",
+            None,
+        ),
         ("[collect]\nendpoint = 'x'", "modelwarden.toml: `collect`: unknown setting `endpoint`", None),
         (
             "[organization]\npack = 'x'",

@@ -162,6 +162,11 @@ def state_of(error: ClientError) -> RowState:
     return _of_error(error, "").state
 
 
+def is_throttle(code: str) -> bool:
+    """Whether an error's code says that too much was asked."""
+    return code in _STATES["throttled"]
+
+
 def _state(api: str, code: str, message: str, status: int) -> RowState:
     for state, codes in _STATES.items():
         if code in codes:

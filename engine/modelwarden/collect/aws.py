@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from modelwarden.collect.answer import Answer, Failure, MalformedBody, NoCredentials, ask, state_of
 from modelwarden.collect.blob import fetch
-from modelwarden.collect.record import Tape, of_tape, to_tape
+from modelwarden.collect.operations import NEEDED
+from modelwarden.collect.record import Tape, of_tape
 from modelwarden.collect.session import ATTEMPTS, OWN, THREADS, Access, Sessions
 from modelwarden.collect.shape import misfit
 from modelwarden.snapshot import LedgerRow, RowState
@@ -25,38 +26,9 @@ __all__ = ["ATTEMPTS", "OWN", "THREADS", "Access", "Answer", "Aws", "Failure", "
 GLOBAL: Final = "global"
 """In the ledger, the region of a call that has none."""
 
-NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "s3:HeadObject": ("ETag", "LastModified", "ContentLength"),
-    "s3:GetObject": ("ETag", "LastModified", "ContentLength", "Body"),
-    "s3:ListObjectsV2": ("KeyCount", "IsTruncated"),
-    "sts:GetCallerIdentity": ("Arn", "Account"),
-    "sagemaker:DescribeModelPackage": ("ModelPackageArn", "ModelPackageStatus"),
-    "sagemaker:ListModelPackages": ("ModelPackageSummaryList",),
-    "sagemaker:Search": ("Results",),
-    "sagemaker:UpdateModelPackage": ("ModelPackageArn",),
-    "sagemaker:DescribeModelCard": ("ModelCardArn",),
-    "sagemaker:DescribeTrainingJob": ("TrainingJobArn",),
-    "sagemaker:ListEndpoints": ("Endpoints",),
-    "sagemaker:DescribeEndpoint": ("EndpointArn", "EndpointStatus", "LastModifiedTime"),
-    "sagemaker:DescribeEndpointConfig": ("EndpointConfigName", "ProductionVariants", "CreationTime"),
-    "sagemaker:DescribeModel": ("ModelName", "CreationTime"),
-    "sagemaker:ListTags": ("Tags",),
-    "sagemaker:GetModelPackageGroupPolicy": ("ResourcePolicy",),
-    "ecr:BatchGetImage": ("images",),
-    "ecr:DescribeRepositories": ("repositories",),
-    "ecr:DescribeImages": ("imageDetails",),
-    "ecr:GetDownloadUrlForLayer": ("layerDigest",),
-    "kms:DescribeKey": ("KeyMetadata",),
-    "kms:GetKeyRotationStatus": ("KeyRotationEnabled",),
-    "cloudtrail:LookupEvents": ("Events",),
-    "organizations:ListAccounts": ("Accounts",),
-    "organizations:ListRoots": ("Roots",),
-    "organizations:ListOrganizationalUnitsForParent": ("OrganizationalUnits",),
-    "organizations:ListAccountsForParent": ("Accounts",),
-    "organizations:ListTagsForResource": ("Tags",),
-    "ec2:DescribeRegions": ("Regions",),
-}
-"""What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded."""
+
+PAUSES_SECONDS: Final = (2.0, 4.0, 8.0)
+"""Before a call that was throttled, however often botocore repeated it, is made again."""
 
 
 class _Row(Struct):
@@ -71,22 +43,24 @@ class _Row(Struct):
 class Aws:
     """Calls with the credentials of accounts, recorded or replayed, and the ledger of them."""
 
-    def __init__(self, access: Access, tape: Tape, session: Session | None = None) -> None:
-        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too."""
+    def __init__(self, access: Access, tape: Tape, session: Session | None = None, *, above: Aws | None = None) -> None:
+        """`session`: of the caller; collectors that share one share what it has loaded of the services' models, too.
+
+        `above` is the same caller for all accounts; see `member`.
+        """
         self.access = access
         self.tape = tape
-        self._sessions = Sessions(access, session or get_session())
-        self._shapes = Shapes(self._sessions.own)
+        self._sessions: Sessions = above._sessions.sibling() if above else Sessions(access, session or get_session())
+        self._shapes: Shapes = above._shapes if above else Shapes(self._sessions.own)
+        self._identity: Answer | None = above._identity if above else None
         self._rows: dict[tuple[str, str, str], _Row] = {}
         self._lock = threading.Lock()
         self._entering = threading.RLock()
         self._entered: set[str] = set()
-        self._identity: Answer | None = None
 
     def member(self, account: str) -> Aws:
-        """The same caller with sessions, clients and a ledger of its own: for one account, and dropped with it."""
-        found = Aws(self.access, self.tape, self._sessions.own)
-        found._sessions, found._shapes, found._identity = self._sessions.sibling(), self._shapes, self._identity
+        """The same caller with clients, rates and a ledger of its own: for one account, and dropped with it."""
+        found = Aws(self.access, self.tape, above=self)
         if found._sessions.inherit(self._sessions, account):
             found._entered.add(account)
         return found
@@ -144,7 +118,12 @@ class Aws:
         return account in self._entered or account == self._own
 
     def call(self, account: str, region: str, service: str, operation: str, **parameters: Any) -> Answer | Failure:
-        """One operation with the credentials of an account; `MaxBytes` limits a body, which is read to its end."""
+        """One operation with the credentials of an account; `MaxBytes` limits a body, which is read to its end.
+
+        Raises:
+            KeyError: the operation is not among those that clients are made with.
+        """
+        _ = NEEDED[f"{service}:{operation}"]
         holder = OWN if self.access.role is None or account in (OWN, self._own) else account
         send = partial(self._send, holder, region, service, operation, parameters)
         return self._record(f"{service}:{operation}", account, region, parameters, send)
@@ -190,9 +169,11 @@ class Aws:
         """Send (or replay), keep, and count."""
         started = time.monotonic()
         kept = self.tape.find(account, region, api, parameters, partial(self._wrong, api))
-        answer = ask(api, send) if kept is None else of_tape(kept)
         if kept is None:
-            self.tape.keep(account, region, api, parameters, to_tape(answer))
+            answer = self._ask((account, region, api), send)
+            self.tape.keep(account, region, api, parameters, answer)
+        else:
+            answer = of_tape(kept)
         with self._lock:
             row = self._rows.setdefault((account, region, api), _Row())
             row.calls += 1
@@ -202,10 +183,29 @@ class Aws:
                 row.request_id = answer.source.request_id or ""
         return answer
 
+    def _ask(self, place: tuple[str, str, str], send: Callable[[], Mapping[str, Any]]) -> Answer | Failure:
+        """Ask, and again a while later what AWS throttled, since a client that was throttled often soon repeats nothing.
+
+        Other packages go on meanwhile. Once a call was given up, those after it get no more rounds: time is bounded.
+        """
+        answer = ask(place[2], send)
+        for pause in PAUSES_SECONDS if self.access.attempts > 1 else ():
+            if isinstance(answer, Answer) or answer.state != "throttled" or self._given_up(place):
+                break
+            time.sleep(pause)
+            answer = ask(place[2], send)
+        return answer
+
+    def _given_up(self, place: tuple[str, str, str]) -> bool:
+        with self._lock:
+            row = self._rows.get(place)
+            return row is not None and row.state == "throttled"
+
     def _send(
         self, holder: str, region: str, service: str, operation: str, parameters: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         client = self._sessions.client(holder, region, service)
+        self._sessions.rates.wait(holder, region, f"{service}:{operation}")
         given = {name: value for name, value in parameters.items() if name != "MaxBytes"}
         try:
             answer = _invoke(client, operation, given)
@@ -240,7 +240,7 @@ class Aws:
         """What keeps a success from being an answer of the API; empty where nothing does."""
         if api == "sts:AssumeRole":
             return ""
-        missing = [name for name in NEEDED.get(api, ()) if data.get(name) is None]
+        missing = [name for name in NEEDED[api] if data.get(name) is None]
         if missing:
             return f"no {missing[0]}"
         return misfit(self._shapes.output(*api.split(":")), data)

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from modelwarden import builtin
 from modelwarden.card_text import visible_characters
+from modelwarden.collect.fits import Check, compiled
 from modelwarden.collect.text import unique, whole
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
 from modelwarden.facts import escape, kinds
@@ -119,17 +120,27 @@ def _constant(name: str) -> float:
 
 
 @cache
-def _validator(origin: Origin) -> Any:
-    import jsonschema
-
+def _schema(origin: Origin) -> dict[str, Any]:
     name = "model_card.schema.json" if origin == "package" else "model_card_standalone.schema.json"
-    schema = json.loads(builtin.read("reports.schemas", name))
+    schema: dict[str, Any] = json.loads(builtin.read("reports.schemas", name))
     if origin == "standalone":
-        base = json.loads(builtin.read("reports.schemas", "model_card.schema.json"))
+        base: dict[str, Any] = json.loads(builtin.read("reports.schemas", "model_card.schema.json"))
         base["properties"]["model_overview"]["properties"] |= schema["properties"]["model_overview"]["properties"]
         base["properties"]["model_package_details"] = schema["properties"]["model_package_details"]
         schema = base
-    return jsonschema.Draft202012Validator(schema)
+    return schema
+
+
+@cache
+def _fits(origin: Origin) -> Check:
+    return compiled(_schema(origin))
+
+
+@cache
+def _validator(origin: Origin) -> Any:
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(_schema(origin))
 
 
 def schema_errors(document: Mapping[str, Any], origin: Origin) -> list[str]:
@@ -137,10 +148,9 @@ def schema_errors(document: Mapping[str, Any], origin: Origin) -> list[str]:
     numbers = (
         f"{path}: {value} is no JSON number" for path, value in _numbers(document, "") if not math.isfinite(value)
     )
-    violations = (
-        f"/{'/'.join(map(str, error.absolute_path))}: {_said(error)}"
-        for error in _validator(origin).iter_errors(document)
-    )
+    # INVARIANT: what fits has no errors.
+    errors = () if _fits(origin)(document) else _validator(origin).iter_errors(document)
+    violations = (f"/{'/'.join(map(str, error.absolute_path))}: {_said(error)}" for error in errors)
     # A card of nothing but violations has thousands; the first ones are enough to refuse it.
     found = [*islice(numbers, _MAX_ERRORS), *islice(violations, _MAX_ERRORS)]
     return sorted({whole(error)[:200] for error in found})[:20]

@@ -7,25 +7,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from msgspec import Struct
 
 from modelwarden.arn import PackageArn
 from modelwarden.collect.answer import Answer, Failure
 from modelwarden.collect.aws import Aws
+from modelwarden.collect.pools import Pools
 from modelwarden.evidence import Unknown
-
-In = TypeVar("In")
-Out = TypeVar("Out")
-
-
-class Spread(Protocol):
-    """Like `map`, and all at once: the work begins when it is called, whenever the results are taken."""
-
-    def __call__(self, work: Callable[[In], Out], members: Iterable[In], /) -> Iterable[Out]: ...
 
 
 class Lookups:
@@ -34,6 +26,7 @@ class Lookups:
     def __init__(self, aws: Aws, above: Lookups | None = None) -> None:
         """`above` keeps the answers that do not depend on who asks."""
         self.aws = aws
+        self.pools = Pools()
         self._above = above
         self._known: dict[tuple[str, ...], Future[Answer | Failure]] = {}
         self._lock = threading.Lock()

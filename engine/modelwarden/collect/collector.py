@@ -7,8 +7,8 @@ description, what it names, and what those name. Only facts that are needed are 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +16,12 @@ from botocore.session import Session
 
 from modelwarden.arn import PackageArn, parse_arn
 from modelwarden.collect import package
-from modelwarden.collect.aws import ATTEMPTS, OWN, THREADS, Access, Answer, Aws, Failure, Tape
+from modelwarden.collect.aws import ATTEMPTS, OWN, Access, Answer, Aws, Failure, Tape
 from modelwarden.collect.cell import Cell, Lookups
 from modelwarden.collect.describe import describe
 from modelwarden.collect.image import parse_image
-from modelwarden.collect.reading import Facts, Reading, Wants, run
+from modelwarden.collect.rates import READS_PER_SECOND, SEARCHES_PER_SECOND, Pace
+from modelwarden.collect.reading import Facts, Reading, Wants
 from modelwarden.collect.refresh import refreshed
 from modelwarden.collect.registry import Images, Wanted
 from modelwarden.collect.text import whole
@@ -52,12 +53,15 @@ class Collector:
         external_id: str | None = None,
         retries: int | None = None,
         timeout_seconds: int | None = None,
+        searches_per_second: int | None = None,
+        reads_per_second: int | None = None,
         record: Path | None = None,
         replay: Path | None = None,
         session: Session | None = None,
     ) -> None:
         attempts = ATTEMPTS if retries is None else retries + 1
-        self.aws = Aws(Access(role, external_id, attempts, timeout_seconds), Tape(record, replay), session)
+        pace = Pace(searches_per_second or SEARCHES_PER_SECOND, reads_per_second or READS_PER_SECOND)
+        self.aws = Aws(Access(role, external_id, attempts, timeout_seconds, pace), Tape(record, replay), session)
         self._lookups = Lookups(self.aws)
 
     def member(self, account: str) -> Collector:
@@ -102,8 +106,7 @@ class Collector:
             NoCredentials: there is nobody to call AWS as.
         """
         cell = Cell(self._lookups, parse_arn(evidence.package))
-        with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
-            return refreshed(cell, evidence, Wants(needed), beside.map, pool)
+        return refreshed(cell, evidence, Wants(needed))
 
     def reference(self, base_images: Iterable[str], *, account: str = OWN) -> Facts:
         """Layers of approved base images, read with the caller's own credentials, below `/reference`."""
@@ -111,13 +114,13 @@ class Collector:
         source = Source("parameter approved_base_images")
         self.aws.own_account(_REGION)
         facts: Facts = {"/reference/base_image_count": Present(len(uris), source)}
-        with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
-            images = Images(self._lookups, account, beside.map)
-            heads = [f"/reference/base_image/{index}" for index in range(len(uris))]
-            read = pool.map(lambda head, uri: images.facts(head, parse_image(uri), None, _BASE), heads, uris)
-            for head, uri, found in zip(heads, uris, read, strict=True):
-                facts[f"{head}/uri"] = Present(whole(uri), source)
-                facts |= {pointer: fact for pointer, fact in found.items() if pointer.endswith(_BASE_FACTS)}
+        images = Images(self._lookups, account)
+        heads = [f"/reference/base_image/{index}" for index in range(len(uris))]
+        read = self._lookups.pools.run(
+            [partial(images.facts, head, parse_image(uri), None, _BASE) for head, uri in zip(heads, uris, strict=True)]
+        )
+        facts |= {f"{head}/uri": Present(whole(uri), source) for head, uri in zip(heads, uris, strict=True)}
+        facts |= {pointer: fact for pointer, fact in read.items() if pointer.endswith(_BASE_FACTS)}
         return facts
 
     def lookup(self, arn: PackageArn, region: str, service: str, operation: str, **parameters: Any) -> Answer | Failure:
@@ -137,5 +140,4 @@ def read_package(cell: Cell, want: Wants) -> Facts:
             raise NoSuchPackage(f"{cell.arn.text}: no such model package")
         return package.unread(cell.arn, described.unknown())
     facts = package.described(cell.arn, described.data, described.source)
-    with ThreadPoolExecutor(THREADS) as pool, ThreadPoolExecutor(THREADS) as beside:
-        return facts | run(Reading(cell, described, want, beside.map).tasks(), pool)
+    return facts | cell.lookups.pools.run(Reading(cell, described, want).tasks())

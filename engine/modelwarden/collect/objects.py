@@ -9,7 +9,7 @@ from msgspec import Struct
 from modelwarden.collect import artifact
 from modelwarden.collect.answer import Answer, Failure
 from modelwarden.collect.artifact import MAX_OBJECTS, NOT_UNDERSTOOD, Location
-from modelwarden.collect.cell import Cell, Spread
+from modelwarden.collect.cell import Cell
 from modelwarden.collect.describe import Description, dig
 from modelwarden.collect.key import no_key, read_key
 from modelwarden.collect.package import containers_of
@@ -34,12 +34,13 @@ class Report(Struct, frozen=True):
     source: Source
 
 
-def read_artifacts(cell: Cell, described: Description, spread: Spread, *, keys: bool, rotation: bool) -> Facts:
+def read_artifacts(cell: Cell, described: Description, *, keys: bool, rotation: bool) -> Facts:
     """Listings first, since they say how many artifacts there are; then every object at once."""
     containers = [container for _, container in containers_of(described.data)]
     algorithms = dig(described.data, "SourceAlgorithmSpecification", "SourceAlgorithms") or []
     found = list(artifact.locations(containers, algorithms))
-    listed = list(spread(lambda location: _members(cell, location, described.source), found))
+    gather = cell.lookups.pools.gather
+    listed = gather(lambda location: _members(cell, location, described.source), found)
     members = [(location, uri) for location, (uris, _) in zip(found, listed, strict=True) for uri in uris]
     gap = next((gap for _, gap in listed if gap is not None), None)
 
@@ -50,7 +51,7 @@ def read_artifacts(cell: Cell, described: Description, spread: Spread, *, keys: 
         return stated | _object(cell, pointer, uri, described.source, keys=keys, rotation=rotation)
 
     facts: Facts = {"/artifact_count": gap or Present(len(members), described.source)}
-    for read in spread(one, enumerate(members)):
+    for read in gather(one, enumerate(members)):
         facts |= read
     return facts
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Final
 
@@ -11,7 +10,7 @@ from msgspec import Struct
 
 from modelwarden.collect import card
 from modelwarden.collect.approver import read_approver
-from modelwarden.collect.cell import Cell, Spread
+from modelwarden.collect.cell import Cell
 from modelwarden.collect.clarify import analysis_facts, no_analysis
 from modelwarden.collect.describe import CardText, Description, dig, trained_by
 from modelwarden.collect.evaluation import evaluation_facts, no_evaluation
@@ -55,9 +54,8 @@ class Wants(Struct, frozen=True):
 class Reading:
     """One package; each task returns the facts that it alone is responsible for."""
 
-    def __init__(self, cell: Cell, described: Description, want: Wants, spread: Spread) -> None:
-        """`spread` runs what a task waits for, never a task itself: two that wait for each other's place would hang."""
-        self._cell, self._described, self._want, self._spread = cell, described, want, spread
+    def __init__(self, cell: Cell, described: Description, want: Wants) -> None:
+        self._cell, self._described, self._want = cell, described, want
         self._data, self._source = described.data, described.source
 
     def tasks(self) -> list[Task]:
@@ -87,7 +85,6 @@ class Reading:
         return read_artifacts(
             self._cell,
             self._described,
-            self._spread,
             keys=self._want.any("/artifact/*/kms_key/"),
             rotation=self._want.exactly("/artifact/*/kms_key/rotation_enabled"),
         )
@@ -133,7 +130,7 @@ class Reading:
         wanted = self._wanted
         if not any((wanted.manifest, wanted.repository, wanted.pushed)):
             return []
-        images = Images(self._cell.lookups, self._cell.arn.account, self._spread)
+        images = Images(self._cell.lookups, self._cell.arn.account)
         found: list[Task] = []
         for index, (_, container) in enumerate(containers_of(self._data)):
             pointer, text = f"/container/{index}/image", container.get("Image")
@@ -154,11 +151,3 @@ class Reading:
             repository=want.any(f"{inside}tag_mutability", f"{inside}tag_immutable"),
             pushed=want.exactly(f"{inside}pushed_at"),
         )
-
-
-def run(tasks: list[Task], pool: ThreadPoolExecutor) -> Facts:
-    """All at once."""
-    facts: Facts = {}
-    for found in [pool.submit(task) for task in tasks]:
-        facts |= found.result()
-    return facts

@@ -81,7 +81,7 @@ class Tape(Struct, frozen=True):
         return document
 
     def keep(
-        self, account: str, region: str, api: str, parameters: Mapping[str, Any], document: dict[str, Any]
+        self, account: str, region: str, api: str, parameters: Mapping[str, Any], answer: Answer | Failure
     ) -> None:
         """Write one response, redacted, for the eyes of its owner only.
 
@@ -90,7 +90,7 @@ class Tape(Struct, frozen=True):
         """
         if self.record is None or self.replay is not None:
             return
-        text = json.dumps(_encode(redacted(document)), indent=1, ensure_ascii=False)
+        text = json.dumps(_encode(redacted(to_tape(answer))), indent=1, ensure_ascii=False)
         try:
             self.record.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self.record / _name(account, region, api, parameters), text.encode("utf-8", "surrogatepass"))

@@ -7,12 +7,13 @@ packages that name them.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Final
 
-from modelwarden.collect.cell import Cell, Spread
+from modelwarden.collect.cell import Cell
 from modelwarden.collect.describe import Description
 from modelwarden.collect.key import read_key
-from modelwarden.collect.reading import Facts, Reading, Wants, run
+from modelwarden.collect.reading import Reading, Task, Wants
 from modelwarden.evidence import Evidence, Fact, Present, Source
 
 LIVE: Final = re.compile(r"/container/\d+/image/|/package/kms_key/")
@@ -23,13 +24,13 @@ _ARTIFACT_KEY: Final = re.compile(r"(/artifact/\d+/kms_key)/arn")
 _SOURCE: Final = Source("earlier scan")
 
 
-def refreshed(cell: Cell, evidence: Evidence, want: Wants, spread: Spread, pool: Any) -> Evidence:
+def refreshed(cell: Cell, evidence: Evidence, want: Wants) -> Evidence:
     """The evidence with facts of images and keys as they are now."""
     images, keys = want.below(_IMAGE), want.below(_KEY)
-    reading = Reading(cell, Description(_named(evidence), _SOURCE), Wants([*images, *keys]), spread)
-    fresh: Facts = run(reading.tasks(), pool)
+    tasks = Reading(cell, Description(_named(evidence), _SOURCE), Wants([*images, *keys])).tasks()
     if want.any("/artifact/*/kms_key/"):
-        fresh |= _artifact_keys(cell, evidence, rotation=want.exactly("/artifact/*/kms_key/rotation_enabled"))
+        tasks += _artifact_keys(cell, evidence, rotation=want.exactly("/artifact/*/kms_key/rotation_enabled"))
+    fresh = cell.lookups.pools.run(tasks)
     stale = re.compile(r"/container/\d+/image/manifest/")
     kept = {pointer: fact for pointer, fact in evidence.facts.items() if not (images and stale.match(pointer))}
     return Evidence(evidence.package, kept | fresh)
@@ -50,14 +51,14 @@ def _named(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _artifact_keys(cell: Cell, evidence: Evidence, *, rotation: bool) -> Facts:
-    """Of each key that an artifact lies under. What was read of the object itself names it."""
-    facts: Facts = {}
-    for pointer, fact in evidence.facts.items():
-        found = _ARTIFACT_KEY.fullmatch(pointer)
-        if found and isinstance(fact, Present):
-            facts |= read_key(cell, found[1], str(fact.value), alias=False, rotation=rotation)
-    return facts
+def _artifact_keys(cell: Cell, evidence: Evidence, *, rotation: bool) -> list[Task]:
+    """For each key that an artifact lies under. What was read of the object itself names it."""
+    named = ((_ARTIFACT_KEY.fullmatch(pointer), fact) for pointer, fact in evidence.facts.items())
+    return [
+        partial(read_key, cell, found[1], str(fact.value), alias=False, rotation=rotation)
+        for found, fact in named
+        if found and isinstance(fact, Present)
+    ]
 
 
 def _text(fact: Fact) -> str | None:

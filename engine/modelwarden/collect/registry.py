@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from modelwarden.collect.answer import Answer, Failure
-from modelwarden.collect.cell import Lookups, Spread
+from modelwarden.collect.cell import Lookups
 from modelwarden.collect.image import (
     MANIFEST_FACTS,
     ImageUri,
@@ -53,7 +53,6 @@ class Images(Struct, frozen=True):
 
     lookups: Lookups
     account: str
-    spread: Spread
 
     def facts(self, pointer: str, image: ImageUri, pinned: str | None, wanted: Wanted) -> Facts:
         """ECR's facts below the pointer, with relative names `resolved_digest`, `manifest/*/layers` and so on."""
@@ -62,7 +61,7 @@ class Images(Struct, frozen=True):
         one = _Image(self, *image.ecr, image, pinned, pointer)
         beside = [one.repository] if wanted.repository else []
         beside += [one.pushed] if wanted.pushed else []
-        started = self.spread(lambda read: read(), beside)
+        started = self.lookups.pools.spread(lambda read: read(), beside)
         facts = one.manifests(wanted) if wanted.manifest else {}
         for found in started:
             facts |= found
@@ -113,7 +112,7 @@ class _Image(Struct, frozen=True):
             return facts | {f"{self.pointer}/manifest_count": Unknown("incomplete", found.source, why)}
         members = [(found, None)] if children is None else self._children(children, found.source)
         facts[f"{self.pointer}/manifest_count"] = Present(len(members), found.source)
-        for read in self.images.spread(partial(self._member, wanted), enumerate(members)):
+        for read in self.images.lookups.pools.gather(partial(self._member, wanted), enumerate(members)):
             facts |= read
         return facts
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.settings.layer import REDACTED, SECRET, Layer
 from modelwarden.toml import SettingsError, quoted
+
+_BOUNDS: Final = {
+    "retries": (0, 20),
+    "timeout_seconds": (1, 900),
+    "searches_per_second": (1, 100),
+    "reads_per_second": (1, 100),
+}
+"""Key -> (least, most); whole numbers."""
 
 
 class Collect(Struct, frozen=True):
@@ -21,6 +29,10 @@ class Collect(Struct, frozen=True):
     retries: int | None = None
     """Attempts of one call."""
     timeout_seconds: int | None = None
+    searches_per_second: int | None = None
+    """Calls of sagemaker:Search in each account and region."""
+    reads_per_second: int | None = None
+    """Calls of any other operation of the registry, in each account and region."""
 
 
 class Enforce(Struct, frozen=True):
@@ -64,7 +76,7 @@ def _said(layers: Sequence[Layer], table: str) -> dict[str, Any]:
 def _collect_value(key: str, value: Any, where: str) -> str | int:
     if key in ("role", "external_id"):
         return toml.text(value, where)
-    lowest, highest = (0, 20) if key == "retries" else (1, 900)
+    lowest, highest = _BOUNDS[key]
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
         raise SettingsError(f"{where}: a whole number from {lowest} to {highest} is expected, not {quoted(value)}")
     return value

@@ -1,0 +1,106 @@
+"""Clients of many accounts come from one session: each signs as its own account, and knows no more than is called."""
+
+from __future__ import annotations
+
+import ast
+import re
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.session import Session
+
+import modelwarden
+from modelwarden.collect import Collector
+from modelwarden.collect.client import Clients
+from modelwarden.collect.operations import NEEDED
+
+from .wire import Wire
+
+
+def clients() -> Clients:
+    return Clients(Session())
+
+
+def make(made: Clients, key: str | None, service: str = "kms") -> Any:
+    return made.make(key and Credentials(key, "secret"), service, "eu-west-1", Config())
+
+
+def signed_as(client: Any) -> str:
+    seen: list[str] = []
+
+    def send(request: Any, **_: Any) -> None:
+        seen.append(str(request.headers["Authorization"]))
+        raise ConnectionError
+
+    client.meta.events.register("before-send", send)
+    with pytest.raises(ConnectionError):
+        client.describe_key(KeyId="k")
+    return str(re.findall(r"Credential=(\w+)/", seen[0])[0])
+
+
+def test_each_client_signs_with_the_credentials_it_was_made_with() -> None:
+    """However many threads make clients at once."""
+    made = clients()
+    keys = [f"AKIA{number:012d}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda key: make(made, key), keys))
+    assert [signed_as(client) for client in found] == keys
+
+
+def test_without_credentials_nobody_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the environment are the caller's, and no account's."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT0")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    made = clients()
+    make(made, "AKIA000000000001")
+    with pytest.raises(Exception, match="Unable to locate credentials"):
+        make(made, None).describe_key(KeyId="k")
+
+
+def test_what_is_registered_with_one_client_is_told_to_no_other() -> None:
+    made = clients()
+    first, second = make(made, "AKIA000000000001"), make(made, "AKIA000000000002")
+    told: list[str] = []
+    first.meta.events.register("before-send", lambda **_: told.append("first"))
+    signed_as(second)
+    assert told == []
+
+
+def test_a_client_has_the_operations_of_the_table_and_no_other() -> None:
+    made = clients()
+    sagemaker = make(made, "AKIA000000000001", "sagemaker")
+    listed = {api.partition(":")[2] for api in NEEDED if api.startswith("sagemaker:")}
+    assert set(sagemaker.meta.service_model.operation_names) == listed
+    assert not hasattr(sagemaker, "delete_model_package")
+
+
+def test_every_operation_that_the_engine_names_is_in_the_table() -> None:
+    """`call(..., "service", "Operation")`, wherever the two stand next to each other."""
+    services = {api.partition(":")[0] for api in NEEDED}
+    named = set()
+    root = Path(modelwarden.__file__).parent
+    for path in (one for one in root.rglob("*.py") if "sandbox" not in one.parts):
+        for node in ast.walk(ast.parse(path.read_text())):
+            texts = (
+                [one.value for one in getattr(node, "args", ()) or () if isinstance(one, ast.Constant)]
+                if isinstance(node, ast.Call)
+                else []
+            )
+            named |= {
+                f"{service}:{name}"
+                for service, name in pairwise(texts)
+                if service in services and isinstance(name, str) and name[:1].isupper()
+            }
+    assert "sagemaker:ListEndpoints" in named
+    assert named <= set(NEEDED)
+
+
+def test_an_operation_that_is_not_in_the_table_is_a_defect_of_ours() -> None:
+    collector: Collector = Wire({}).collector()
+    with pytest.raises(KeyError, match="sagemaker:DeleteModelPackage"):
+        collector.aws.call("111122223333", "eu-west-1", "sagemaker", "DeleteModelPackage")
