@@ -24,7 +24,7 @@ THREADS: Final = 16
 OWN: Final = "own"
 """Holder of the caller's own credentials; every other holder is an account."""
 
-_GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail")
+_GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail", "dynamodb")
 """Services with JSON protocols; s3 is XML and sts is the query protocol."""
 
 
