@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("arn")
 @state_options
-def history(arn: str, /, format_: str, **options: Any) -> None:
+def history(arn: str, format_: str, **options: Any) -> None:
     """Show what scans found of the model package ARN: its state, and each change with what brought it."""
     from modelwarden.render.json import dump
 
