@@ -163,6 +163,15 @@ def test_within_a_run_the_later_sighting_holds_and_outweighs_its_absence(state: 
     assert (found.seen.verdict, found.closed_at) == ("flag", "")
 
 
+def test_a_clock_that_is_behind_hides_no_sighting_from_its_own_run(state: State) -> None:
+    scanned(state, 1, seen("churn", 1, at=at(8)))
+    scanned(state, 2)
+    state.put(run_id(2), [seen("churn", 2, "block", at=at(3))])
+    found = state.standing(CHURN)
+    assert found is not None
+    assert (found.seen.verdict, found.closed_at) == ("block", "")
+
+
 def test_more_packages_than_a_batch_holds(state: State) -> None:
     # A simulated transaction copies the whole table, so that a thousand of them would take minutes.
     count = 1203 if isinstance(state, SqliteState) else 105

@@ -82,6 +82,7 @@ class SqliteState:
             )
             try:
                 _into_wal(self._connection)
+                self._connection.execute("PRAGMA synchronous = FULL")
                 migrate(self._connection, str(path))
             except BaseException:
                 self._connection.close()
