@@ -20,6 +20,8 @@ from modelwarden.catalog import load_bundle  # noqa: E402
 COMMANDS = [
     "gate",
     "scan",
+    "runs",
+    "history",
     "evidence",
     "explain",
     "report",

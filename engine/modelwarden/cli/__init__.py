@@ -22,6 +22,8 @@ OK, BLOCKED, USAGE, UNDECIDED, INTERNAL = range(5)
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "gate": ("gate:gate", "Decide whether a model package may be promoted."),
     "scan": ("scan:scan", "Judge every model package of the organization."),
+    "runs": ("runs:runs", "List the scans, newest first."),
+    "history": ("history:history", "Show what became of one model package, scan by scan."),
     "explain": ("explain:explain", "Show why a control says what it says, fact by fact."),
     "evidence": ("evidence:evidence", "Read one model package and print what was found."),
     "controls": ("controls:controls", "List the controls, or show one."),

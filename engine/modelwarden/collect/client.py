@@ -15,7 +15,7 @@ from botocore.session import Session
 from modelwarden.collect.answer import MalformedBody
 from modelwarden.collect.operations import NEEDED
 
-_GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail")
+_GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail", "dynamodb")
 """Services with JSON protocols; s3 is XML and sts is the query protocol."""
 
 

@@ -40,6 +40,11 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "organizations:ListAccountsForParent": ("Accounts",),
     "organizations:ListTagsForResource": ("Tags",),
     "ec2:DescribeRegions": ("Regions",),
+    "dynamodb:GetItem": (),
+    "dynamodb:BatchGetItem": (),
+    "dynamodb:Query": (),
+    "dynamodb:PutItem": (),
+    "dynamodb:TransactWriteItems": (),
 }
 """What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded.
 

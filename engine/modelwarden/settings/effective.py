@@ -178,6 +178,11 @@ class Settings(Struct, frozen=True, dict=True):
         return self.layers[0].records
 
     @property
+    def store(self) -> str | None:
+        """Where the state of packages is kept; only a pinned organization layer names it, else it is beside the runs."""
+        return self.layers[0].store
+
+    @property
     def profile(self) -> str:
         """The strictest profile that a layer names."""
         return next(layer.profile for layer in reversed(self.layers) if layer.profile)

@@ -16,6 +16,7 @@ from modelwarden.gap import Gap, parse_gaps
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Stage
 from modelwarden.scope import ACCOUNT, Scope, parse_parameters, parse_scope
+from modelwarden.settings.store import store_of
 from modelwarden.toml import SettingsError, Table, quoted
 from modelwarden.waiver import Waiver, parse_waivers
 
@@ -29,6 +30,7 @@ AUTHORITY: Final = {
     "delegated_parameters": "only the organization layer delegates parameters",
     "gap": "only the organization layer accepts that something is not read",
     "records": "only the organization layer says where decisions are kept that count",
+    "store": "only the organization layer says where the state of packages is kept",
     "scan": "only the organization layer says which accounts and regions are scanned",
 }
 """Settings of the first layer -> what a layer below is told."""
@@ -75,6 +77,8 @@ class Layer(Struct, frozen=True):
     gaps: tuple[Gap, ...] = ()
     records: str | None = None
     """Where runs are kept that count as precedents: `s3://bucket/prefix`, or a folder by its whole path."""
+    store: str | None = None
+    """Where the state of packages is kept: `dynamodb://TABLE?region=REGION`, or a file by its whole path."""
 
     @property
     def name(self) -> LayerName:
@@ -135,6 +139,7 @@ def parse_layer(
         delegated=_delegated(document.get("delegated_parameters", []), where, declarations),
         waivers=parse_waivers(source.waivers, control_ids),
         records=_records(source),
+        store=_store(source),
         gaps=parse_gaps(toml.tables(document.get("gap", []), f"{where}: gap"), where),
     )
 
@@ -162,17 +167,34 @@ def _profile(source: Source, *, first: bool) -> str | None:
 
 def _records(source: Source) -> str | None:
     """INVARIANT: only a pinned layer names it. Whoever names the records could bring an approval of his own making."""
-    if "records" not in source.document:
-        return None
-    where = f"{source.path}: `records`"
-    if source.name != "organization":
-        raise SettingsError(f"{where}: {AUTHORITY['records']}", "move it to a policy pack, and pin that")
-    location = toml.text(source.document["records"], where)
-    if not (_BUCKET.match(location) or Path(location).is_absolute()):
+    location = _of_a_pack(source, "records")
+    if location is not None and not (_BUCKET.match(location) or Path(location).is_absolute()):
         raise SettingsError(
-            f"{where}: {quoted(location)} is neither a bucket nor a whole path", "write it as s3://bucket/prefix"
+            f"{source.path}: `records`: {quoted(location)} is neither a bucket nor a whole path",
+            "write it as s3://bucket/prefix",
         )
     return location
+
+
+def _store(source: Source) -> str | None:
+    """INVARIANT: only a pinned layer names it. Whoever names the store could show a history of his own making."""
+    location = _of_a_pack(source, "store")
+    if location is not None and store_of(location) is None:
+        raise SettingsError(
+            f"{source.path}: `store`: {quoted(location)} is neither a table nor a whole path",
+            "write it as dynamodb://TABLE?region=eu-west-1, and &keep_days=400 where history shall end",
+        )
+    return location
+
+
+def _of_a_pack(source: Source, key: str) -> str | None:
+    """A place that only a policy pack may name."""
+    if key not in source.document:
+        return None
+    where = f"{source.path}: `{key}`"
+    if source.name != "organization":
+        raise SettingsError(f"{where}: {AUTHORITY[key]}", "move it to a policy pack, and pin that")
+    return toml.text(source.document[key], where)
 
 
 def _accounts(value: Any, where: str) -> tuple[dict[str, str], dict[str, Stage]]:

@@ -52,6 +52,7 @@ def rows(settings: Settings) -> list[Row]:
     found += [Row(f"stages.{name}", stage, first.label) for name, stage in first.stages.items()]
     found += [Row("delegated_parameters", list(first.delegated), first.label)] if first.delegated else []
     found += [Row("records", first.records, first.label)] if first.records else []
+    found += [Row("store", first.store, first.label)] if first.store else []
     scan = [(key, getattr(settings.scan, key)) for key in SCAN]
     found += [Row(f"scan.{key}", toml.plain(value), first.label) for key, value in scan if value]
     for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
