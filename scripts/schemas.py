@@ -269,9 +269,11 @@ def scan_schema() -> Schema:
             "endpoints": _counts(["judged", *kinds]),
             "strays": {"type": "array", "items": _record(stray)},
             "digest": _DIGEST,
+            "previous": {**_TEXT, "description": "the scan that ended before this one, by the store"},
+            "new": {**_TEXTS, "description": "packages that are blocked, and were not in that scan"},
             "checksum": {**_DIGEST, "description": "over all else; only in the file"},
         },
-        ("checksum",),
+        ("previous", "new", "checksum"),
     )
 
 

@@ -77,11 +77,12 @@ def scan(context: click.Context, /, **options: Any) -> None:
     Approved and deployed packages are judged at the moment serve, the newest of each group at approve. Exit code 3
     where anything that was expected could not be read, 1 where a package is blocked.
     """
-    from modelwarden.scan import executor
+    from modelwarden.scan import chronicle, executor
     from modelwarden.scan import run as scanning
     from modelwarden.scan.folder import Folder
     from modelwarden.scan.since import Since, since_of
     from modelwarden.scan.station import Spec, Station
+    from modelwarden.store.location import location_of, state_at
 
     gc.set_threshold(*_THRESHOLD)
     _check_metrics(options)
@@ -104,8 +105,12 @@ def scan(context: click.Context, /, **options: Any) -> None:
     if options["dry_run"]:
         click.echo(_dry(folder, plan, options), nl=False)
         return
+    # Opened before hours of work: where the store cannot be reached, nothing is scanned.
+    state = state_at(location_of(house.settings.store, house.settings.runs), lambda: gating.collector_of(house).aws)
     if not options["resume"]:
         scanning.begin(folder, plan, house)
+    chronicle.catch_up(state, runs, folder.id)
+    state.begin(chronicle.run_of(folder, folder.plan()))
     judges = options["judges"] if options["judges"] is not None else executor.judges_here()
     with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
         station = Station(Spec(folder.path, house.recipe), house, collector=collector, watcher=telling)
@@ -113,9 +118,10 @@ def scan(context: click.Context, /, **options: Any) -> None:
         if since.why:
             telling.say(Event("full", f"--since {options['since']}: {since.why}: everything is read"))
         with executor.local(judges) as pools:
-            outcome = scanning.work(folder, plan, station, pools)
+            outcome = scanning.work(folder, plan, station, pools, state)
         scanning.tidy(outcome, runs)
         _say(outcome, options, telling)
+    state.close()
     if outcome.broken:
         raise RuntimeError(outcome.broken[0])
     context.exit(3 if outcome.stopped else outcome.summary.code())

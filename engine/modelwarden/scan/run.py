@@ -14,6 +14,7 @@ from modelwarden.collect.answer import now
 from modelwarden.collect.organization import discover
 from modelwarden.estate import Account, Estate
 from modelwarden.gate import House
+from modelwarden.scan.chronicle import keep
 from modelwarden.scan.drive import Drive, left
 from modelwarden.scan.executor import Pools
 from modelwarden.scan.folder import Folder
@@ -21,6 +22,7 @@ from modelwarden.scan.station import Station, check_rules, close_station, open_s
 from modelwarden.scan.summary import Summary, summarize
 from modelwarden.settings.effective import instant
 from modelwarden.snapshot import LedgerRow
+from modelwarden.store.state import State
 
 
 class Plan(Struct, frozen=True):
@@ -98,12 +100,13 @@ def resumed(path: Path, house: House) -> tuple[Folder, Plan]:
     return folder, Plan(**plain, estate=estate)
 
 
-def work(folder: Folder, plan: Plan, station: Station, pools: Pools) -> Outcome:
-    """Read and judge what is left, and write tables and manifest.
+def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: State | None = None) -> Outcome:
+    """Read and judge what is left, write tables and manifest, and put what was found into the state of all scans.
 
     Raises:
         NoCredentials: there is nobody to call AWS as.
         ScanError: the disk refuses.
+        StateError: the store refuses; the folder is written, and the store takes it when the next scan begins.
     """
     cells = plan.estate.cells
     todo = left(folder, cells)
@@ -135,8 +138,13 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools) -> Outcome:
         **summary.to_json(),
     }
     folder.write_manifest(manifest)
+    stopped = station.stopped.is_set()
+    if state is not None and not stopped:
+        blocked = [one.package for one in summary.named if one.verdict == "block"]
+        manifest |= keep(state, folder, folder.plan(), manifest, blocked).to_json()
+        folder.write_manifest(manifest)
     station.watcher.finished(manifest)
-    return Outcome(folder, plan, summary, station.stopped.is_set(), tuple(drive.broken))
+    return Outcome(folder, plan, summary, stopped, tuple(drive.broken))
 
 
 def tidy(outcome: Outcome, runs: Path) -> None:

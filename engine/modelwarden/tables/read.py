@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from modelwarden.evidence import Evidence, EvidenceError
 from modelwarden.run import decision_from_json
 from modelwarden.scan.record import Record
-from modelwarden.tables.schema import TablesError, opened
+from modelwarden.tables.schema import DIGESTS, TablesError, opened
 
 Row = dict[str, Any]
 
@@ -42,6 +43,49 @@ def read_tables(folder: Path, account: str, region: str, *, with_evidence: bool 
         yield _record(folder, row, rulings, document)
     if judged is not None or proof is not None:
         raise TablesError(f"{folder}: its tables do not fit each other")
+
+
+class Sighting(Struct, frozen=True):
+    """What a scan found of one package, in short."""
+
+    package: str
+    account: str
+    region: str
+    role: Literal["judged", "unmapped", "inventory", "gone"]
+    stage: str
+    moment: str
+    verdict: str
+    """Empty where it was not judged."""
+    stopping: tuple[str, ...]
+    """Controls that block or leave it undecided, sorted."""
+    digests: dict[str, str]
+    """`evidence`, `material` and so on; empty where it was not judged."""
+
+
+def sightings(folder: Path, account: str, region: str) -> Iterator[Sighting]:
+    """The packages of an account and region in short, in the order in which they were written.
+
+    Raises:
+        TablesError: a table cannot be read.
+    """
+    stopping: dict[str, list[str]] = {}
+    for row in _rows(folder, "findings", account, region, ["package", "control", "effect"]):
+        if row["effect"] in ("blocks", "undecides"):
+            stopping.setdefault(row["package"], []).append(row["control"])
+    columns = ["package", "role", "stage", "moment", "verdict", *(f"{name}_digest" for name in DIGESTS)]
+    for row in _rows(folder, "packages", account, region, columns):
+        judged = bool(row["verdict"])
+        yield Sighting(
+            row["package"],
+            account,
+            region,
+            row["role"],
+            (row["stage"] or "") if judged else "",
+            (row["moment"] or "") if judged else "",
+            row["verdict"] or "",
+            tuple(sorted(stopping.get(row["package"], ()))),
+            {name: row[f"{name}_digest"] or "" for name in DIGESTS},
+        )
 
 
 def _record(folder: Path, row: Row, rulings: list[Row], proof: Row | None) -> Record:
@@ -93,11 +137,13 @@ def _ruling(row: Row) -> Row:
     }
 
 
-def _rows(folder: Path, table: str, account: str, region: str) -> Iterator[Row]:
+def _rows(folder: Path, table: str, account: str, region: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Rows of an account and region; `columns` None for all of them."""
     path = folder / f"{table}.parquet"
     file = opened(path)
+    names = None if columns is None else [*columns, "account", "region"]
     for number in _groups(path, path.stat().st_mtime_ns, account, region):
-        for batch in file.iter_batches(batch_size=1_000, row_groups=[number]):
+        for batch in file.iter_batches(batch_size=1_000, row_groups=[number], columns=names):
             accounts, regions = batch["account"].to_pylist(), batch["region"].to_pylist()
             wanted = [(here, there) == (account, region) for here, there in zip(accounts, regions, strict=True)]
             first = next((index for index, one in enumerate(wanted) if one), None)

@@ -17,7 +17,8 @@ VERSION: Final = "modelwarden.tables/1"
 _VERSION_KEY: Final = b"modelwarden"
 
 _PLACE: Final = {"package": "text", "account": "word", "region": "word", "group": "word"}
-_DIGESTS: Final = ("evidence", "reference", "material", "bundle", "settings", "waivers")
+DIGESTS: Final = ("evidence", "reference", "material", "bundle", "settings", "waivers")
+"""Of a decision; each is a column `<name>_digest`."""
 
 COLUMNS: Final[dict[str, dict[str, str]]] = {
     "packages": {
@@ -29,7 +30,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "endpoints": "words",
         **dict.fromkeys(("as_of",), "word"),
         **dict.fromkeys(("as_of_asserted", "advisory"), "flag"),
-        **{f"{name}_digest": "text" if name in ("evidence", "material") else "word" for name in _DIGESTS},
+        **{f"{name}_digest": "text" if name in ("evidence", "material") else "word" for name in DIGESTS},
         **dict.fromkeys(("asserted", "notices", "off"), "words"),
     },
     "findings": {

@@ -1,0 +1,134 @@
+"""What scans found, over all scans: what is new, what is gone, and what nobody looked at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwarden.sandbox.server import Sandbox
+from modelwarden.scan.folder import Folder
+from modelwarden.store.sqlite import SqliteState
+from tests.demo.registry import SCRIPT, Registry, restored
+
+from .conftest import settings
+
+ONE, OTHER = "222222222222", "777788889999"
+TABLE = 'regions = ["eu-west-1", "us-east-1"]\naccounts = {}'
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    with Sandbox("demo") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
+    with restored(running, tmp_path) as registry:
+        yield registry
+
+
+def run(registry: Registry, *command: str, code: tuple[int, ...] = (0, 1, 3)) -> str:
+    done = subprocess.run(
+        [str(SCRIPT), *command],
+        cwd=registry.folder,
+        env=registry.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode in code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if done.returncode != 2 else done.stderr
+
+
+def scan(registry: Registry, *accounts: str, code: tuple[int, ...] = (0, 1, 3)) -> Any:
+    settings(registry.folder, TABLE.format(list(accounts or (ONE, OTHER))))
+    said = run(registry, "scan", "--runs", "runs", "--judges", "0", "--format", "json", code=code)
+    return json.loads(said) if code != (2,) else said
+
+
+def history(registry: Registry, arn: str) -> list[tuple[str, str]]:
+    told = json.loads(run(registry, "history", arn, "--runs", "runs", "--format", "json"))
+    return [(one["event"], one["verdict"]) for one in told["changes"]]
+
+
+def verdicts(registry: Registry, manifest: Any) -> dict[str, str]:
+    folder = Folder(registry.folder / "runs" / manifest["id"])
+    found = (record for cell in folder.cells() for record in folder.records(*cell))
+    return {record.package: record.decision.verdict for record in found if record.decision}
+
+
+def test_what_is_new_what_is_gone_and_what_was_not_looked_at(registry: Registry) -> None:
+    first = scan(registry)
+    assert "new" not in first, "there is nothing to compare with"
+    blocked = {one["package"] for one in first["named"] if one["verdict"] == "block"}
+    mine = next(arn for arn in sorted(blocked) if f":{ONE}:" in arn)
+    other = next(arn for arn in verdicts(registry, first) if f":{OTHER}:" in arn)
+    registry.client(mine).delete_model_package(ModelPackageName=mine)
+    narrow = scan(registry, ONE)
+    assert (narrow["previous"], narrow["new"]) == (first["id"], [])
+    assert [event for event, _ in history(registry, mine)] == ["first", "closed"]
+    assert [event for event, _ in history(registry, other)] == ["first"], "nobody looked there, so nothing is closed"
+    listed = run(registry, "runs", "--runs", "runs")
+    assert first["id"] in listed
+    assert narrow["id"] in listed
+
+
+def test_a_package_that_is_blocked_from_now_on_is_new(registry: Registry) -> None:
+    first = scan(registry, OTHER)
+    arn = next(arn for arn in sorted(verdicts(registry, first)) if verdicts(registry, first)[arn] in ("allow", "flag"))
+    registry.client(arn).update_model_package(
+        ModelPackageArn=arn, ModelCard={"ModelCardContent": "{}", "ModelCardStatus": "Draft"}
+    )
+    second = scan(registry, OTHER)
+    assert verdicts(registry, second)[arn] == "block"
+    assert second["new"] == [arn]
+    third = scan(registry, OTHER)
+    assert third["new"] == []
+    assert history(registry, arn)[-1] == ("changed", "block")
+
+
+def test_an_account_that_cannot_be_read_closes_nothing(registry: Registry) -> None:
+    first = scan(registry)
+    registry.fail(kind="deny", op="sagemaker:*", account=OTHER)
+    second = scan(registry)
+    assert second["complete"] is False
+    other = next(arn for arn in verdicts(registry, first) if f":{OTHER}:" in arn)
+    assert [event for event, _ in history(registry, other)] == ["first"]
+
+
+def test_as_of_another_time_changes_no_history(registry: Registry) -> None:
+    first = scan(registry, OTHER)
+    run(registry, "scan", "--runs", "runs", "--judges", "0", "--as-of", "2028-01-01T00:00:00Z")
+    assert {tuple(history(registry, arn)) for arn in verdicts(registry, first)} <= {
+        (("first", verdict),) for verdict in ("allow", "flag", "block", "undecided")
+    }
+    third = scan(registry, OTHER)
+    assert third["previous"] == first["id"]
+
+
+def test_what_the_store_did_not_take_it_takes_with_the_next_scan(registry: Registry) -> None:
+    first = scan(registry, OTHER)
+    (registry.folder / "runs/state.sqlite").unlink()
+    for rest in (registry.folder / "runs").glob("state.sqlite-*"):
+        rest.unlink()
+    second = scan(registry, OTHER)
+    assert (second["previous"], second["new"]) == (first["id"], [])
+    state = SqliteState(registry.folder / "runs/state.sqlite", create=False)
+    assert [row.id for row in state.runs(10)] == [second["id"], first["id"]]
+    state.close()
+
+
+def test_a_store_that_cannot_be_used_is_said_before_anything_is_read(registry: Registry) -> None:
+    (registry.folder / "runs").mkdir()
+    (registry.folder / "runs/state.sqlite").write_text("this is no database, but long enough to be taken for one" * 20)
+    said = scan(registry, OTHER, code=(2,))
+    assert said.startswith("error: ")
+    assert "state.sqlite" in said
+    assert not list((registry.folder / "runs").glob("*/plan.json"))
