@@ -19,7 +19,7 @@ import tempfile
 import time
 import tomllib
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwarden.catalog import load_bundle
+from modelwarden.sandbox.identity import SECRET, access_key
 from modelwarden.scan.collecting import PACKAGES_AT_ONCE
 from modelwarden.scan.executor import ACCOUNTS_AT_ONCE
 
@@ -36,18 +37,35 @@ VERSIONS = 5
 """Of one group."""
 REPOSITORY = "ml/scoring"
 SOURCE = f"{MANAGEMENT}.dkr.ecr.eu-west-1.amazonaws.com/{REPOSITORY}"
-TARGETS = {"calls/budget": 1.10, "CPU a call": 1.5, "memory": 1.3}
+TARGETS = {"calls/budget": 1.10, "calls/budget, next night": 1.10, "CPU a call": 1.5, "memory": 1.3}
 
 WRAPPER = """
-import json, resource, subprocess, sys, time
-began = time.perf_counter()
-done = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+import json, pathlib, resource, subprocess, sys, threading, time
+def tree(pid):
+    try:
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        children = []
+    return [pid, *(one for child in children for one in tree(int(child)))]
+def mib(pid):
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+began, peak = time.perf_counter(), 0
+with open(sys.argv[1] + ".out", "wb") as out, open(sys.argv[1] + ".err", "wb") as err:
+    process = subprocess.Popen(sys.argv[2:], stdout=out, stderr=err)
+    while process.poll() is None:
+        peak = max(peak, sum(map(mib, tree(process.pid))))
+        time.sleep(0.25)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-told = {"code": done.returncode, "wall": time.perf_counter() - began, "cpu": used.ru_utime + used.ru_stime}
-told |= {"mib": used.ru_maxrss / 1024, "out": done.stdout.decode(), "err": done.stderr.decode()[-2000:]}
+told = {"code": process.returncode, "wall": time.perf_counter() - began, "cpu": used.ru_utime + used.ru_stime, "mib": peak}
+told |= {"out": open(sys.argv[1] + ".out").read(), "err": open(sys.argv[1] + ".err").read()[-2000:]}
 open(sys.argv[1], "w").write(json.dumps(told))
 """
-"""A process so small that its own memory does not show in that of its child."""
+"""Measures a command and the processes that it starts: peak memory is the sum of what they have for themselves and of
+their share of what they have together."""
 
 BARE = """
 import itertools, json, sys, time
@@ -139,6 +157,30 @@ class Fleet:
             }
         return budget
 
+    def night(self, changed: int) -> dict[str, int]:
+        """The same for a scan that builds on an earlier one, after which `changed` packages changed, each the newest of
+        its group: only those are read, and what packages share is looked up anew."""
+        full, cells = self.budget(judging=True), len(self.cells)
+        kept = ("sts:", "organizations:", "ecr:", "kms:")
+        return {name: count for name, count in full.items() if name.startswith(kept)} | {
+            "sagemaker:Search": cells * math.ceil(self.packages / 100),
+            "sagemaker:ListEndpoints": cells,
+            **dict.fromkeys(
+                (
+                    "sagemaker:DescribeModelPackage",
+                    "s3:HeadObject",
+                    "sagemaker:ListTags",
+                    "sagemaker:DescribeTrainingJob",
+                ),
+                changed,
+            ),
+        }
+
+    def changing(self, share: float) -> list[tuple[str, str, int]]:
+        """(account, region, group) of the packages that change: so many of all, spread over cells and groups."""
+        count = math.ceil(share * len(self.cells) * self.packages)
+        return [(*self.cells[one % len(self.cells)], one // len(self.cells)) for one in range(count)]
+
 
 def key_of(account: str, region: str) -> str:
     return f"arn:aws:kms:{region}:{account}:key/00000000-0000-4000-8000-{account}"
@@ -199,6 +241,7 @@ def packages_of(fleet: Fleet, account: str, region: str, digest: str, start: dat
                 "ModelPackageGroupName": name,
                 "ModelPackageVersion": version,
                 "CreationTime": created,
+                "LastModifiedTime": created,
                 "CreatedBy": by,
                 "InferenceSpecification": {"Containers": [container], "SupportedContentTypes": ["text/csv"]},
                 "ModelApprovalStatus": "Approved" if approved else "PendingManualApproval",
@@ -363,14 +406,34 @@ def measured(command: list[str], folder: Path, environment: dict[str, str]) -> d
     return told
 
 
-def scan(fleet: Fleet, folder: Path, environment: dict[str, str], *, judging: bool) -> dict[str, Any]:
+def change(fleet: Fleet, environment: dict[str, str], share: float) -> int:
+    """Change packages through the API; how many."""
+    import boto3
+
+    session, changing = boto3.Session(), fleet.changing(share)
+    for account, region, group in changing:
+        client = session.client(
+            "sagemaker",
+            region_name=region,
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id=access_key(account),
+            aws_secret_access_key=SECRET,
+        )
+        arn = f"arn:aws:sagemaker:{region}:{account}:model-package/model-{group:04d}/{fleet.versions(group)}"
+        client.update_model_package(ModelPackageArn=arn, CustomerMetadataProperties={"note": "changed"})
+    return len(changing)
+
+
+def scan(
+    fleet: Fleet, folder: Path, environment: dict[str, str], *, judging: bool, since: Sequence[str] = ()
+) -> dict[str, Any]:
     """One scan: what it used, `calls` by operation, `manifest`, and `cpu_call` in seconds with the start left out."""
     settings = folder / ("judging.toml" if judging else "collecting.toml")
     write_settings(fleet, settings, judging=judging)
     command = [program(), "scan", "--config", str(settings), "--runs", str(folder / f"runs-{settings.stem}")]
     start = measured([*command, "--dry-run"], folder, environment)
     stats(environment, "DELETE")
-    told = measured([*command, "--format", "json"], folder, environment)
+    told = measured([*command, "--format", "json", *since], folder, environment)
     if told["code"] not in (0, 1, 3) or not told["out"]:
         raise SystemExit(f"the scan ended with {told['code']}: {told['err']}")
     calls = stats(environment)
@@ -419,7 +482,7 @@ def show(title: str, told: dict[str, Any], budget: dict[str, int]) -> float:
     return total / planned
 
 
-def run(fleet: Fleet, *, floor: bool) -> tuple[float, dict[str, float]]:
+def run(fleet: Fleet, *, floor: bool, share: float) -> tuple[float, dict[str, float]]:
     """Peak MiB of the scan with all controls, and the ratios."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -431,6 +494,11 @@ def run(fleet: Fleet, *, floor: bool) -> tuple[float, dict[str, float]]:
             )
             judging = scan(fleet, folder, environment, judging=True)
             ratios = {"calls/budget": show("all controls", judging, fleet.budget(judging=True))}
+            if share:
+                changed = change(fleet, environment, share)
+                night = scan(fleet, folder, environment, judging=True, since=("--since", "last"))
+                title = f"the next night, {changed} packages changed, {night['manifest']['carried']} carried over"
+                ratios["calls/budget, next night"] = show(title, night, fleet.night(changed))
             if floor:
                 collecting = scan(fleet, folder, environment, judging=False)
                 calls = sum(collecting["calls"].values())
@@ -450,15 +518,16 @@ def main() -> None:
         "--compare", action="store_true", help="with the memory of a smaller fleet; exit 1 above a target"
     )
     parser.add_argument("--no-floor", action="store_true", help="no second scan without controls, no bare loop")
+    parser.add_argument("--night", type=float, default=0.01, help="share of packages that change before the next scan")
     arguments = parser.parse_args()
     fleet = Fleet(arguments.accounts, arguments.regions, arguments.packages)
     small = 0.0
     if arguments.compare:
         # As many accounts as are read at once are the least that shows what a scan holds at any time.
         fewer = Fleet(max(ACCOUNTS_AT_ONCE, fleet.accounts // 10), fleet.regions, fleet.packages)
-        small, _ = run(fewer, floor=False)
+        small, _ = run(fewer, floor=False, share=0)
         print()
-    peak, ratios = run(fleet, floor=not arguments.no_floor)
+    peak, ratios = run(fleet, floor=not arguments.no_floor, share=arguments.night)
     if small:
         ratios["memory"] = peak / small
         print(f"peak {peak:.0f} MiB against {small:.0f} MiB with {fewer.accounts} accounts")
