@@ -47,14 +47,14 @@ def reference(bundle: Bundle) -> dict[str, Fact]:
     return {pointer: fact for pointer, fact in passing_facts(bundle).items() if pointer.startswith("/reference/")}
 
 
-def records(bundle: Bundle, count: int) -> list[Evidence]:
+def records(bundle: Bundle, count: int, account: str = "111122223333") -> list[Evidence]:
     """`count` records that differ in identity, image, artifact and key facts; one in five violates something."""
-    rng = random.Random(7)
+    rng = random.Random(f"7 {account}")
     facts_of_all = passing_facts(bundle)
     base = {pointer: fact for pointer, fact in facts_of_all.items() if not pointer.startswith("/reference/")}
     made = []
     for number in range(count):
-        arn = f"arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn-{number}/1"
+        arn = f"arn:aws:sagemaker:eu-west-1:{account}:model-package/churn-{number:06d}/1"
         facts = dict(base)
         facts["/package/arn"] = Present(arn, SOURCE)
         facts["/artifact/0/uri"] = Present(f"s3://ml-artifacts/churn-{number}/model.tar.gz", SOURCE)
