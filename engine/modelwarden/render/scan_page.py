@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
+from modelwarden.render.approved import approvals, live
 from modelwarden.render.html import ORDER, fill, finding, severity
 from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.render.text import cut, printable, short
@@ -79,6 +80,8 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         new=[short(one) for one in manifest.new[:MAX_NEW]],
         since=printable(manifest.previous or ""),
         controls=_controls(manifest, plan, folder),
+        live=live(manifest),
+        approvals=approvals(manifest),
         heat=_heat(seen.failed, accounts),
         strays=[
             {
