@@ -14,8 +14,8 @@ from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
-from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.approved import approvals, live
+from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.html import ORDER, fill, finding, severity
 from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.render.text import cut, printable, short
