@@ -8,6 +8,7 @@ from typing import Any, get_args
 from modelwarden import evidence, run
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
+from modelwarden.precedent import State
 from modelwarden.render import json as decision_json
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
@@ -241,6 +242,7 @@ def scan_schema() -> Schema:
         "verdict": {"enum": [*verdicts, "unmapped"]},
         "controls": _TEXTS,
     }
+    unrecorded = {**dict.fromkeys(("package", "why"), _TEXT), "state": {"enum": ["out of band", "not told"]}}
     kinds = ["unregistered", "not told", "not judged"]
     stray = {**dict.fromkeys(("endpoint", "variant", "what"), _TEXT), "kind": {"enum": kinds}}
     outcomes = _counts(get_args(Outcome))
@@ -263,6 +265,15 @@ def scan_schema() -> Schema:
             "packages": _counts(ROLES),
             "carried": {"type": "integer", "minimum": 0, "description": "packages whose evidence an earlier scan read"},
             "verdicts": _counts(verdicts),
+            "blocked": {
+                **_counts(("approve", "serve")),
+                "description": "by moment: at serve, what is approved or deployed and should not be",
+            },
+            "approvals": {
+                **_counts(get_args(State)),
+                "description": "what the organization's records say of approved packages; empty where none are kept",
+            },
+            "unrecorded": {"type": "array", "items": _record(unrecorded)},
             "accounts": {"type": "object", "additionalProperties": _counts([*verdicts, *ROLES])},
             "controls": {"type": "object", "additionalProperties": outcomes},
             "named": {"type": "array", "items": _record(named)},

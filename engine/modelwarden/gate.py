@@ -222,11 +222,20 @@ def newest_approval(
     collector: Collector, house: House, question: Question, package: Sequence[str]
 ) -> Run | Unknown | None:
     """The organization's own record of the approval, where anything asks who approved."""
+    return recorded_approval(collector, house, question.target) if asks_approver(package) else None
+
+
+def asks_approver(package: Sequence[str]) -> bool:
+    """Whether any of these patterns asks who approved."""
+    return any(pattern.startswith(_APPROVER) for pattern in package)
+
+
+def recorded_approval(collector: Collector, house: House, package: str) -> Run | Unknown | None:
+    """The newest recorded run that decided about an approval; None where there is none, or no records are kept."""
     from modelwarden import precedent
 
-    asked = any(pattern.startswith(_APPROVER) for pattern in package)
-    records = _records(collector, house) if asked else None
-    return records.newest(question.target, precedent.approves) if records else None
+    records = _records(collector, house)
+    return records.newest(package, precedent.approves) if records else None
 
 
 def with_approver(evidence: Evidence, approval: Run | Unknown | None, question: Question) -> Evidence:
@@ -261,7 +270,8 @@ def needed_facts(house: House, question: Question) -> list[str]:
     for control in house.bundle.controls.values():
         if question.moment in control.info.moments and effective.level(control.id)[0] != "off":
             reads |= dict.fromkeys(control.info.reads)
-    if house.settings.records and any(pattern.startswith(_APPROVER) for pattern in reads):
+    # Of what is approved or live, a scan asks whether a record approves it, whatever the controls read.
+    if house.settings.records and (question.moment == "serve" or asks_approver(list(reads))):
         reads |= dict.fromkeys(_RECORDED)
     if question.moment == "approve":
         # Who approves is the principal now; nobody needs to ask the trail for an earlier approval.

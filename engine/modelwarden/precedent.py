@@ -6,15 +6,27 @@ nothing was asserted. Pure.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
-from modelwarden.evidence import Evidence, Fact, Present, Source
+from msgspec import Struct
+
+from modelwarden.evidence import Evidence, Fact, Present, Source, Unknown
 from modelwarden.finding import Decision, Rollback
 from modelwarden.material import material_digest
 from modelwarden.request import Principal, Stage
 from modelwarden.run import Run
 
 _SOURCE: Final = "records"
+
+State = Literal["recorded", "out of band", "not told"]
+
+
+class Standing(Struct, frozen=True):
+    """What the records say of a package that the registry calls Approved."""
+
+    state: State
+    """`recorded`: a decision approved it as it is now. `out of band`: it is proven that none did."""
+    why: str
 
 
 def counts(run: Run) -> bool:
@@ -59,6 +71,41 @@ def approver(run: Run, evidence: Evidence, stage: Stage) -> dict[str, Fact]:
         return {}
     source = Source(_SOURCE, run.finished_at, run.id)
     return {**who.facts("/approver", source), "/approver/approved_at": Present(run.finished_at, source)}
+
+
+def standing(approval: Run | Unknown | None, evidence: Evidence | None, stage: Stage | None) -> Standing:
+    """Whether a recorded decision approves a package whose status is Approved.
+
+    `approval` is the newest run that decided about it; evidence and stage are None where nobody could tell its stage.
+    INVARIANT: what was not read is `not told`: it is neither fine, nor does it accuse anybody.
+    """
+    if approval is None:
+        return Standing("out of band", "no recorded decision is about it")
+    if isinstance(approval, Unknown):
+        said = ": ".join(filter(None, (approval.reason, approval.detail)))
+        return Standing("not told", f"its record could not be read: {said}")
+    decision, run = approval.decision, f"run {approval.id}"
+    if decision.verdict not in ("allow", "flag"):
+        return Standing("out of band", f"{run}, the newest that decided, says {decision.verdict}")
+    if evidence is None or stage is None:
+        return Standing("not told", f"nobody can tell its stage, to compare it with {run}")
+    if decision.request.stage != stage:
+        return Standing("out of band", f"{run} is for {decision.request.stage}, not for {stage}")
+    if approver(approval, evidence, stage):
+        return Standing("recorded", run)
+    return _differing(approval, evidence, run)
+
+
+def _differing(approval: Run, evidence: Evidence, run: str) -> Standing:
+    """Why a run that allowed the package for its stage does not prove its approval."""
+    said, decision = evidence.get("/approval/description"), approval.decision
+    if isinstance(evidence.get("/approval/status"), Unknown) or isinstance(said, Unknown):
+        return Standing("not told", f"its approval was not read, to compare it with {run}")
+    if not (isinstance(said, Present) and names_run(str(said.value), decision, approval.id)):
+        return Standing("out of band", f"its approval does not name {run}, the newest that decided")
+    if "" in (decision.digests.material, material_digest(evidence)):
+        return Standing("not told", f"not everything that it would run was read, to compare it with {run}")
+    return Standing("out of band", f"it is no longer what {run} approved")
 
 
 def names_run(said: str, decision: Decision, run_id: str) -> bool:

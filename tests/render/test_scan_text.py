@@ -34,6 +34,9 @@ def manifest(packages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
         "complete": True,
         "coverage": {"expected": 1, "read": 1, "unread": [], "failed": [], "accepted": [], "skipped": []},
         "verdicts": {"block": block, "allow": 1},
+        "blocked": {"serve": block},
+        "approvals": {},
+        "unrecorded": [],
         "packages": {"judged": block + 1},
         "accounts": {"111122223333": {"block": block, "allow": 1}},
         "controls": {"ENC-02": {"fail": block, "pass": 1}},
@@ -55,7 +58,7 @@ def test_what_is_blocked_stands_directly_below_a_coverage_of_few_lines() -> None
     assert written[3 + HOLES : 8 + HOLES] == [
         f"  not read  and {60 - HOLES} more",
         "",
-        "1 blocked:",
+        "1 approved or deployed, and blocked now:",
         "  blocked   111122223333/eu-west-1/churn/7  -> Production (serve)  ENC-02",
         "",
     ]
@@ -80,7 +83,7 @@ def test_what_is_new_comes_first_and_is_not_repeated() -> None:
         "  new       111122223333/eu-west-1/hiring/2  undecided  -> Production (serve)  ENC-02\n"
         "  new       111122223333/eu-west-1/gone/3  all about it is in the records\n"
         "\n"
-        "2 blocked, 1 of them new and named above:\n"
+        "2 approved or deployed, and blocked now, 1 of them new and named above:\n"
         "  blocked   111122223333/eu-west-1/churn/7  -> Production (serve)  ENC-02\n"
     ) in written
     assert "1 undecided, 1 of them new and named above\n\n" in written
@@ -96,7 +99,7 @@ def test_every_package_is_spelled_out_or_counted() -> None:
     new = [one["package"] for one in packages[: 2 * SHOWN]]
     written = text(manifest(packages, new=new), plan())
     assert f"  new       and {SHOWN} more\n" in written
-    assert f"{3 * SHOWN} blocked, {SHOWN} of them new and named above:\n" in written
+    assert f"{3 * SHOWN} approved or deployed, and blocked now, {SHOWN} of them new and named above:\n" in written
     assert f"  blocked   and {SHOWN} more; all are in the records\n" in written
 
 

@@ -21,6 +21,11 @@ _WIDTH: Final = 150
 _UNIT_WIDTH: Final = 50
 _VERDICTS: Final = ("block", "undecided", "flag", "allow")
 _OTHERS: Final = ("unmapped", "inventory", "gone")
+_BLOCKED: Final = (
+    ("serve", "approved or deployed, and blocked now"),
+    ("approve", "newest of their group, and blocked"),
+)
+"""Moment -> what is blocked at it; what is live comes first."""
 
 
 def text(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
@@ -29,13 +34,17 @@ def text(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     lines = [_headline(manifest), ""]
     lines += _coverage(manifest["coverage"], manifest["complete"])
     lines += _new(manifest)
-    lines += _named(manifest, "block", "blocked")
+    for moment, title in _BLOCKED:
+        blocked = [one for one in manifest["named"] if one["verdict"] == "block" and one["moment"] == moment]
+        lines += _named(manifest, "blocked", manifest["blocked"].get(moment, 0), blocked, title)
+    lines += _approvals(manifest)
     lines += _units(by_unit(manifest, units_of(plan["estate"])))
     lines += _table("account", [(f"{id_} {names.get(id_, '')}".rstrip(), row) for id_, row in _rows(manifest)])
     lines += _severities(manifest["controls"], controls)
     lines += _controls(manifest["controls"], controls)
-    lines += _named(manifest, "undecided", "undecided")
-    lines += _named(manifest, "unmapped", "unmapped")
+    for kind, counts in (("undecided", manifest["verdicts"]), ("unmapped", manifest["packages"])):
+        packages = [one for one in manifest["named"] if one["verdict"] == kind]
+        lines += _named(manifest, kind, counts.get(kind, 0), packages, kind)
     lines += _strays(manifest)
     return "\n".join([*lines, summary_line(manifest)]) + "\n"
 
@@ -184,18 +193,32 @@ def _strays(manifest: Mapping[str, Any]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _named(manifest: Mapping[str, Any], verdict: str, title: str) -> list[str]:
-    """A section of the packages of one kind; those that are spelled out as new are counted and not repeated."""
-    count = int(manifest["packages" if verdict == "unmapped" else "verdicts"].get(verdict, 0))
+def _approvals(manifest: Mapping[str, Any]) -> list[str]:
+    """Approved packages that no recorded decision is known to approve; nothing where no records are kept."""
+    lines: list[str] = []
+    for state, title in (("out of band", "approved out of band"), ("not told", "approved, nobody can tell by whom")):
+        count = manifest["approvals"].get(state, 0)
+        rows = [one for one in manifest["unrecorded"] if one["state"] == state][:SHOWN]
+        lines += [f"{count} {title}:"] if count else []
+        lines += [f"  {'approval':<9} {_package(one['package'], one['why'])}" for one in rows]
+        lines += (
+            [f"  {'approval':<9} and {count - len(rows)} more; all are in the records"] if count > len(rows) else []
+        )
+    return [*lines, ""] if lines else []
+
+
+def _named(
+    manifest: Mapping[str, Any], word: str, count: int, packages: Sequence[Mapping[str, Any]], title: str
+) -> list[str]:
+    """A section of the packages of one kind, `count` in all; those spelled out as new are counted and not repeated."""
     if not count:
         return []
-    packages = [one for one in manifest["named"] if one["verdict"] == verdict]
     told = set(manifest.get("new", ())[:SHOWN])
     others = [one for one in packages if one["package"] not in told][:SHOWN]
     above = sum(one["package"] in told for one in packages)
-    lines = [f"  {title:<9} {_package(one['package'], _what(one))}" for one in others]
+    lines = [f"  {word:<9} {_package(one['package'], _what(one))}" for one in others]
     hidden = count - above - len(others)
-    lines += [f"  {title:<9} and {hidden} more; all are in the records"] if hidden else []
+    lines += [f"  {word:<9} and {hidden} more; all are in the records"] if hidden else []
     head = f"{count} {title}" + (f", {above} of them new and named above" if above else "")
     return [f"{head}:" if lines else head, *lines, ""]
 

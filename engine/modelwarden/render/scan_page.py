@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
+from modelwarden.render.approved import approvals, live
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.html import ORDER, fill, finding, severity
 from modelwarden.render.scan_shape import Manifest, Plan
@@ -57,7 +58,8 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
     document, told = folder.plan(), folder.manifest()
     plan, manifest = _as(Plan, document, folder), _as(Manifest, told, folder)
     seen = _read(folder, plan)
-    if (dict(seen.roles), dict(seen.verdicts)) != (manifest.packages, manifest.verdicts):
+    # As counters: a kind of which there is none may be left out.
+    if (seen.roles, seen.verdicts) != (Counter(manifest.packages), Counter(manifest.verdicts)):
         raise ScanError(f"{folder.path}: the records are not those that manifest.json counts", "scan anew")
     accounts = {one.id: one for one in plan.estate.accounts}
     totals = {**manifest.verdicts, **{kind: manifest.packages.get(kind, 0) for kind in _OTHERS}}
@@ -79,6 +81,8 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         new=[short(one) for one in manifest.new[:MAX_NEW]],
         since=printable(manifest.previous or ""),
         controls=_controls(manifest, plan, folder),
+        live=live(manifest),
+        approvals=approvals(manifest),
         heat=_heat(seen.failed, accounts),
         strays=[
             {

@@ -7,6 +7,7 @@ from msgspec import Struct
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
 from modelwarden.scan.summary import Stray
+from modelwarden.scan.tally import Named, Unrecorded
 from modelwarden.snapshot import LedgerRow
 
 
@@ -47,6 +48,11 @@ class Manifest(Struct, frozen=True):
     coverage: Coverage
     packages: dict[str, int]
     verdicts: dict[str, int]
+    blocked: dict[str, int]
+    """By moment."""
+    approvals: dict[str, int]
+    named: tuple[Named, ...]
+    unrecorded: tuple[Unrecorded, ...]
     accounts: dict[str, dict[str, int]]
     controls: dict[str, dict[str, int]]
     endpoints: dict[str, int]

@@ -13,13 +13,14 @@ from typing import Final
 
 from msgspec import structs
 
-from modelwarden import gate
+from modelwarden import gate, precedent
 from modelwarden.collect import NoSuchPackage
 from modelwarden.collect.deployment import deployments
 from modelwarden.collect.inventory import Inventory, inventory, searched
 from modelwarden.errors import UserError
-from modelwarden.evidence import Present, Unknown
+from modelwarden.evidence import Evidence, Present, Unknown
 from modelwarden.gate import Question
+from modelwarden.run import Run
 from modelwarden.scan.carry import Before, Old, before
 from modelwarden.scan.record import CellEnd, Record, Running
 from modelwarden.scan.select import Choice, select
@@ -139,12 +140,17 @@ class Account:
             modified=listed.modified,
             endpoints=self._station.running().get(listed.arn.casefold(), ()),
         )
-        if choice.stage is None:
-            return record
+        asked = record.approval == "Approved" and bool(self._station.house.settings.records)
+        if asked:
+            # Until it was: a defect on the way must not make it fine.
+            record = structs.replace(record, approval_record="not told", approval_record_why="it was not looked up")
         try:
-            return self._with_evidence(record, Question(listed.arn, choice.stage, choice.moment), old)
+            if choice.stage is not None:
+                return self._with_evidence(record, Question(listed.arn, choice.stage, choice.moment), old)
+            return self._unstaged(record) if asked else record
         except NoSuchPackage:
-            return structs.replace(record, role="gone", why="deleted after it was listed")
+            gone = structs.replace(record, role="gone", why="deleted after it was listed")
+            return structs.replace(gone, approval_record="", approval_record_why="")
         except Exception as error:  # noqa: BLE001 - see above
             return structs.replace(record, role="unmapped", why=self._broke(error))
 
@@ -156,13 +162,17 @@ class Account:
         """
         station, collector = self._station, self._collector
         needed, reads = station.asked.needed(question)
-        approval = gate.newest_approval(collector, station.house, question, needed)
+        asks = gate.asks_approver(needed)
+        look = asks or record.approval_record != ""
+        approval = gate.recorded_approval(collector, station.house, record.package) if look else None
         kept = old.evidence_for(record.modified, reads, approval) if old else None
         if old and kept:
             evidence, carried = collector.refreshed(kept, needed), old.read_by
         else:
             evidence, carried = collector.package(record.package, needed), ""
-        evidence = gate.with_approver(evidence, approval, question)
+        record = _standing(record, approval, evidence, question)
+        if asks:
+            evidence = gate.with_approver(evidence, approval, question)
         modified = evidence.get("/package/modified_at")
         return structs.replace(
             record,
@@ -174,6 +184,12 @@ class Account:
             carried=carried,
             evidence=evidence,
         )
+
+    def _unstaged(self, record: Record) -> Record:
+        """An approved package that is not judged, since nobody can tell its stage."""
+        approval = gate.recorded_approval(self._collector, self._station.house, record.package)
+        found = precedent.standing(approval, None, None)
+        return structs.replace(record, approval_record=found.state, approval_record_why=found.why)
 
     def _entered(self, region: str) -> _Unread:
         """Why nobody can act for the account; empty where the credentials are its own.
@@ -187,6 +203,18 @@ class Account:
             why = "no role to assume: the credentials are of another account; name it as `role` under [collect]"
             return {"sts:AssumeRole": why}
         return {}
+
+
+def _standing(record: Record, approval: Run | Unknown | None, evidence: Evidence, question: Question) -> Record:
+    """The record with what the organization's records say of the approval, where that is asked."""
+    if not record.approval_record:
+        return record
+    status = evidence.get("/approval/status")
+    if isinstance(status, Present) and status.value != "Approved":
+        # It was approved when it was listed, and is no more.
+        return structs.replace(record, approval_record="", approval_record_why="")
+    found = precedent.standing(approval, evidence, question.stage)
+    return structs.replace(record, approval_record=found.state, approval_record_why=found.why)
 
 
 _Unread = dict[str, str]

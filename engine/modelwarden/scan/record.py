@@ -38,6 +38,10 @@ class Record(Struct, frozen=True):
     stage: Stage | None = None
     """For which it is judged; None where it is not."""
     moment: Moment | None = None
+    approval_record: Literal["", "recorded", "out of band", "not told"] = ""
+    """What the organization's records say of an approved package, as `precedent.Standing` has it; empty where it is not
+    approved, or no records are kept."""
+    approval_record_why: str = ""
     modified: str = ""
     """LastModifiedTime, UTC, by which the next scan tells whether it changed; empty where nobody read it."""
     reads: str = ""
@@ -88,6 +92,8 @@ _PLAIN: Final = (
     "created",
     "stage",
     "moment",
+    "approval_record",
+    "approval_record_why",
     "modified",
     "reads",
     "reference",

@@ -19,7 +19,7 @@ from modelwarden.finding import ControlInfo, Verdict
 from modelwarden.gap import Gap
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import CellEnd, Running
-from modelwarden.scan.tally import MOST, Named, Tally
+from modelwarden.scan.tally import MOST, Named, Tally, Unrecorded, kind
 from modelwarden.snapshot import LedgerRow
 
 FINE: Final = ("read", "disabled", "skipped")
@@ -52,6 +52,12 @@ class Summary(Struct):
     """Rows that failed, and the gap by which the organization accepts it."""
     roles: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    blocked: Counter[str] = field(default_factory=Counter)
+    """Moment -> packages that are blocked: at `serve`, what is approved or deployed."""
+    approvals: Counter[str] = field(default_factory=Counter)
+    """What the records say of approved packages: `recorded`, and the states of `Unrecorded`; nothing where none are kept."""
+    unrecorded: list[Unrecorded] = field(default_factory=list)
+    """It has no part in the exit code: that somebody approved beside the gate says nothing about the package."""
     accounts: dict[str, Counter[str]] = field(default_factory=dict)
     """Account -> verdicts, and `unmapped` and `inventory`."""
     controls: dict[str, Counter[str]] = field(default_factory=dict)
@@ -95,6 +101,9 @@ class Summary(Struct):
             "packages": dict(self.roles),
             "carried": self.carried,
             "verdicts": dict(self.verdicts),
+            "blocked": dict(self.blocked),
+            "approvals": dict(self.approvals),
+            "unrecorded": [asdict(one) for one in self.unrecorded],
             "accounts": {account: dict(counts) for account, counts in sorted(self.accounts.items())},
             "controls": {id_: dict(counts) for id_, counts in sorted(self.controls.items())},
             "named": [{**asdict(one), "controls": list(one.controls)} for one in self.named],
@@ -136,6 +145,7 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
     found.partly, found.accepted = accepting.split(estate.unread)
     digests: list[Any] = []
     judged: set[str] = set()
+    names: Counter[str] = Counter()
     for account, region in estate.cells:
         end, tally = folder.end(account, region), folder.tally(account, region)
         if end is None or tally is None or tally.collected != end.sha256:
@@ -144,7 +154,7 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
         running = folder.running(account, region)
         _cell(found, end, running.ledger if running else (), accepting)
         digests.append([account, region, tally.digest, end.unread != ""])
-        _tally(found, tally)
+        _tally(found, tally, names)
         judged.update(tally.running)
     for cell in estate.cells:
         running = folder.running(*cell)
@@ -192,7 +202,8 @@ def _running(found: Summary, running: Running, judged: Collection[str]) -> None:
             found.strays.append(stray)
 
 
-def _tally(found: Summary, tally: Tally) -> None:
+def _tally(found: Summary, tally: Tally, names: Counter[str]) -> None:
+    """`names`: how many packages of each kind are named so far."""
     found.roles += tally.roles
     found.accounts.setdefault(tally.account, Counter()).update(tally.verdicts)
     for verdict in get_args(Verdict):
@@ -200,7 +211,13 @@ def _tally(found: Summary, tally: Tally) -> None:
     for id_, outcomes in tally.controls.items():
         found.controls.setdefault(id_, Counter()).update(outcomes)
     found.carried += tally.carried
-    found.named += tally.named[: MOST - len(found.named)]
+    found.blocked += tally.blocked
+    found.approvals += tally.approvals
+    found.unrecorded += tally.unrecorded[: MOST - len(found.unrecorded)]
+    for one in tally.named:
+        if names[kind(one)] < MOST:
+            names[kind(one)] += 1
+            found.named.append(one)
 
 
 def severities(controls: Mapping[str, ControlInfo], outcomes: Mapping[str, Mapping[str, int]]) -> Counter[str]:

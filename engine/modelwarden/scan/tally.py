@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
@@ -27,6 +27,14 @@ class Named(Struct, frozen=True):
     """Those that block or leave it undecided."""
 
 
+class Unrecorded(Struct, frozen=True):
+    """A package whose status is Approved, and that no recorded decision is known to approve."""
+
+    package: str
+    state: Literal["out of band", "not told"]
+    why: str
+
+
 class Tally(Struct):
     """The packages of one cell, counted. It is written when all of them were judged."""
 
@@ -37,6 +45,11 @@ class Tally(Struct):
     roles: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     """Verdicts of judged packages, and the roles of the others."""
+    blocked: Counter[str] = field(default_factory=Counter)
+    """Moment -> packages that are blocked: at `serve`, what is approved or deployed."""
+    approvals: Counter[str] = field(default_factory=Counter)
+    """What the records say of approved packages, as in `Record.approval_record`; nothing where none are kept."""
+    unrecorded: list[Unrecorded] = field(default_factory=list)
     controls: dict[str, Counter[str]] = field(default_factory=dict)
     """Control -> outcomes."""
     carried: int = 0
@@ -54,29 +67,51 @@ class Tally(Struct):
         """Count one package."""
         self.roles[record.role] += 1
         self.carried += record.carried != ""
+        self._approval(record)
         decision = record.decision
         if decision is None:
             self.verdicts[record.role] += 1
             if record.role == "unmapped":
-                self._name(Named(record.package, "unmapped", "", "", record.why))
+                self._name(Named(record.package, "unmapped", "", "", record.why), self.roles["unmapped"])
             return
         self.verdicts[decision.verdict] += 1
         for ruling in decision.rulings:
             self.controls.setdefault(ruling.finding.control, Counter())[ruling.finding.outcome] += 1
         if record.endpoints:
             self.running.append(record.package.casefold())
-        if decision.verdict in ("block", "undecided"):
-            self._name(_named(decision, record.why))
+        if decision.verdict == "block":
+            self.blocked[decision.request.moment] += 1
+            self._name(_named(decision, record.why), self.blocked[decision.request.moment])
+        elif decision.verdict == "undecided":
+            self._name(_named(decision, record.why), self.verdicts["undecided"])
 
-    def _name(self, one: Named) -> None:
-        if len(self.named) < MOST:
+    def _approval(self, record: Record) -> None:
+        if not record.approval_record:
+            return
+        self.approvals[record.approval_record] += 1
+        if record.approval_record != "recorded" and len(self.unrecorded) < MOST:
+            self.unrecorded.append(Unrecorded(record.package, record.approval_record, record.approval_record_why))
+
+    def _name(self, one: Named, count: int) -> None:
+        """`count`: packages of its kind so far, this one included."""
+        if count <= MOST:
             self.named.append(one)
+
+
+def kind(one: Named) -> str:
+    """Each kind has room of its own: what is live and blocked is named however much waits for an approval."""
+    return f"{one.verdict} {one.moment}" if one.verdict == "block" else one.verdict
 
 
 def line_of(record: Record) -> list[Any]:
     """What of a package goes into the digest of its cell."""
     said = record.decision
-    return [record.package, record.role, said and [said.verdict, said.digests.evidence, said.request.moment]]
+    return [
+        record.package,
+        record.role,
+        said and [said.verdict, said.digests.evidence, said.request.moment],
+        record.approval_record,
+    ]
 
 
 def _named(decision: Decision, why: str) -> Named:

@@ -101,6 +101,8 @@ def _record(folder: Path, row: Row, rulings: list[Row], proof: Row | None) -> Re
             "reads",
             "reference",
             "carried",
+            "approval_record",
+            "approval_record_why",
         )
         return Record(
             **{name: row[name] for name in names},

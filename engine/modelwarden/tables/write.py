@@ -140,7 +140,8 @@ def _place(record: Record) -> dict[str, Any]:
 
 def _package(record: Record) -> dict[str, Any]:
     names = ("role", "why", "approval", "claimed", "created", "modified", "stage", "moment", "reads", "reference")
-    row = {name: getattr(record, name) for name in (*names, "carried")}
+    more = ("carried", "approval_record", "approval_record_why")
+    row = {name: getattr(record, name) for name in (*names, *more)}
     origin = record.evidence.get("/package/original_arn") if record.evidence else None
     row |= {"origin": origin.value if isinstance(origin, Present) else None, "endpoints": list(record.endpoints)}
     decision = record.decision
