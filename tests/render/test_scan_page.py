@@ -24,6 +24,7 @@ from modelwarden.scan.record import Record, Running, ScanError
 from modelwarden.scan.run import estate_to_json
 from modelwarden.scan.summary import summarize
 from modelwarden.snapshot import Deployment, LedgerRow
+from modelwarden.tables import TablesWriter
 from tests.cli.conftest import clean_environment
 from tests.render import runs
 
@@ -89,10 +90,18 @@ def scan(
     )
     for account, region in cells:
         writer = folder.cell(account, region)
-        for record in [*RECORDS.get(account, ()), *(more if account == ONE else ())]:
-            writer.add(_hostile(record, run.decision, text) if text else record)
+        records = [
+            _hostile(record, run.decision, text) if text else record
+            for record in [*RECORDS.get(account, ()), *(more if account == ONE else ())]
+        ]
+        for record in records:
+            writer.add(record)
         ledger = (replace(DENIED, error=text or DENIED.error),) if dark and account == TWO else ()
         writer.close((text or "sts:AssumeRole: AccessDenied: not allowed") if account == DARK else "", ledger)
+        with folder.judging(account, region) as (place, tally), TablesWriter(place, run.controls) as tables:
+            for record in records:
+                tally.add(record)
+                tables.add(record)
     live = f"arn:aws:sagemaker:eu-west-1:{ONE}:endpoint/{text or 'live'}"
     running = Deployment(live, "InService", text or "main", text or "model", arn(ONE, "churn/7" + text), "")
     bare = replace(running, variant=text or "shadow", package=None, image=text or "docker.io/somebody/model:1")
@@ -100,7 +109,7 @@ def scan(
     if manifest:
         clock = {"started_at": runs.CLOCK, "finished_at": runs.CLOCK, "as_of": runs.CLOCK, "as_of_asserted": True}
         said = {"id": folder.id, "kind": "scan", **clock, "advisory": True, "source": "organization"}
-        folder.write_manifest(said | summarize(folder, estate).to_json())
+        folder.write_manifest(said | summarize(folder, estate).to_json() | {"tables": folder.seal(cells)})
     return folder
 
 
@@ -246,8 +255,22 @@ def _peak(work: Callable[[], object]) -> int:
 
 def test_records_that_are_not_those_that_were_counted_are_refused(tmp_path: Path) -> None:
     folder = scan(tmp_path)
-    (folder.path / "cells" / f"{ONE}.eu-west-1.jsonl").unlink()
+    before = folder.manifest()
+    folder.unseal()
+    before["tables"] = folder.seal([(TWO, "eu-west-1")])
+    folder.write_manifest({name: value for name, value in before.items() if name != "schema"})
     with pytest.raises(ScanError, match="the records are not those that manifest"):
+        page(folder)
+
+
+@pytest.mark.parametrize("name", ["packages.parquet", "findings.parquet", "cells.jsonl"])
+def test_a_table_that_was_changed_is_not_believed(tmp_path: Path, name: str) -> None:
+    folder = scan(tmp_path)
+    file = folder.path / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ScanError, match=f"{name}: was changed after it was written"):
         page(folder)
 
 

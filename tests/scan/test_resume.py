@@ -179,7 +179,7 @@ def test_whoever_names_another_folder_for_runs_goes_on_by_the_same_rules(organiz
     given = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 60}
     command = [str(SCRIPT), "scan", "--config", str(config)]
     subprocess.run([*command, "--runs", "elsewhere"], **given)  # type: ignore[call-overload]
-    (run,) = (tmp_path / "elsewhere").iterdir()
+    (run,) = (path.parent for path in (tmp_path / "elsewhere").glob("*/plan.json"))
     done = subprocess.run([*command, "--resume", str(run)], **given)  # type: ignore[call-overload]
     assert done.returncode == 3, done.stderr
     assert "1/2" not in done.stderr, "the cell that was read is not read again"
@@ -191,7 +191,7 @@ def test_a_scan_that_came_to_its_end_is_not_gone_on_with(organization: Sandbox, 
     given = {"cwd": tmp_path, "env": {**os.environ, **organization.environment()}, "capture_output": True, "text": True}
     command = [str(SCRIPT), "scan", "--config", str(config), "--runs", "runs"]
     subprocess.run(command, **given, timeout=60)  # type: ignore[call-overload]
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (path.parent for path in (tmp_path / "runs").glob("*/plan.json"))
     assert not (run / "cells").exists(), "what is needed only to go on with it is gone"
     done = subprocess.run([*command, "--resume", str(run)], **given, timeout=60)  # type: ignore[call-overload]
     assert done.returncode == 2

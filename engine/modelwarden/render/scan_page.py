@@ -57,6 +57,7 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
     """
     document, told = folder.plan(), folder.manifest()
     plan, manifest = _as(Plan, document, folder), _as(Manifest, told, folder)
+    folder.check(manifest.tables)
     seen = _read(folder, plan)
     # As counters: a kind of which there is none may be left out.
     if (seen.roles, seen.verdicts) != (Counter(manifest.packages), Counter(manifest.verdicts)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
@@ -58,6 +58,7 @@ class Manifest(Struct, frozen=True):
     endpoints: dict[str, int]
     strays: tuple[Stray, ...]
     digest: str
+    tables: dict[str, str] = field(default_factory=dict)
     new: tuple[str, ...] = ()
     """ARNs of packages that must be looked at and were not there in the run before."""
     previous: str | None = None

@@ -20,7 +20,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -206,6 +206,22 @@ class Folder(Struct, frozen=True):
             data = b"".join(msgspec.json.encode(end.to_json()) + b"\n" for end in ends)
             write_new(self.path / _CELLS, data)
         return {**files, _CELLS: hashlib.sha256(data).hexdigest()}
+
+    def check(self, files: Mapping[str, str]) -> None:
+        """Whether the tables are those that were written; `files` as `seal` told them.
+
+        Raises:
+            ScanError: one is missing, or was changed.
+        """
+        for name, sha256 in files.items():
+            path = self.path / name
+            try:
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
+            if found != sha256:
+                raise ScanError(f"{path}: was changed after it was written", "restore it, or scan anew")
 
     def unseal(self) -> None:
         """Go on with the cells: what was written of the whole scan is written anew when it ends.

@@ -11,6 +11,7 @@ from modelwarden import toml
 from modelwarden.enforcement import Enforcement, Setting, of_profile
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
+from modelwarden.estate import Scan
 from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SCAN, SECRET, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
 
@@ -54,7 +55,9 @@ def rows(settings: Settings) -> list[Row]:
     found += [Row("records", first.records, first.label)] if first.records else []
     found += [Row("store", first.store, first.label)] if first.store else []
     scan = [(key, getattr(settings.scan, key)) for key in SCAN]
-    found += [Row(f"scan.{key}", toml.plain(value), first.label) for key, value in scan if value]
+    found += [
+        Row(f"scan.{key}", toml.plain(value), first.label) for key, value in scan if value != getattr(Scan(), key)
+    ]
     for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
         documents = [(one.source.document.get(table, {}), one.label) for one in layers]
         said = [

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from modelwarden.arn import parse_arn
+from modelwarden.arn import ArnError, parse_arn
 from modelwarden.evidence import Present
 from modelwarden.finding import ControlInfo, Decision
 from modelwarden.run import decision_to_json
@@ -128,14 +128,14 @@ def _sha256(path: Path) -> str:
 
 
 def _place(record: Record) -> dict[str, Any]:
-    arn = parse_arn(record.package)
-    return {
-        "package": record.package,
-        "account": arn.account,
-        "region": arn.region,
-        "group": arn.group,
-        "version": arn.version,
-    }
+    row: dict[str, Any] = {"package": record.package}
+    try:
+        arn = parse_arn(record.package)
+    except ArnError:
+        # What AWS named otherwise than we know keeps its row.
+        parts = record.package.split(":")
+        return row | {"account": parts[4], "region": parts[3]}
+    return row | {"account": arn.account, "region": arn.region, "group": arn.group, "version": arn.version}
 
 
 def _package(record: Record) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _findings(decision: Decision, controls: Mapping[str, ControlInfo]) -> Iterab
             **ruling,
             "stage": request.stage,
             "moment": request.moment,
-            "severity": controls[ruling["control"]].severity,
+            "severity": info.severity if (info := controls.get(ruling["control"])) else None,
             "expected": ruling["expected"] or None,
             "reason": ruling["reason"] or None,
             "unset_parameters": ruling["unset_parameters"] or None,
