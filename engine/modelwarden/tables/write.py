@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ _SILENT = ("pass", "not-applicable")
 
 
 class TablesWriter:
-    """Writes the tables of some packages into a folder; they are whole when the `with` block ends without an error."""
+    """Writes the tables of some packages into a folder; a `with` block that ends with an error leaves none of them."""
 
     def __init__(self, folder: Path, controls: Mapping[str, ControlInfo]) -> None:
         self._controls = controls
@@ -35,8 +35,19 @@ class TablesWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._drop()
+            return
+        try:
+            for table in self._tables.values():
+                table.close()
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
         for table in self._tables.values():
-            table.close()
+            table.drop()
 
     def add(self, record: Record) -> None:
         """Write one package.
@@ -53,6 +64,14 @@ class TablesWriter:
             document = msgspec.json.encode(record.evidence.to_json()).decode()
             digest, asserted = record.evidence.digest(), record.evidence.asserted
             self._tables["evidence"].add({**place, "digest": digest, "asserted": asserted, "document": document})
+
+    def add_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Write rows of one table that are at hand as columns; one that is left out is null in all of them.
+
+        Raises:
+            TablesError: the disk refuses.
+        """
+        self._tables[table].add_columns(columns)
 
 
 class _Table:
@@ -72,18 +91,33 @@ class _Table:
         if self._rows == ROWS[self._name]:
             self._flush()
 
+    def add_columns(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """After the rows that were added before, in row groups of their own."""
+        if self._rows:
+            self._flush()
+        count = len(next(iter(columns.values())))
+        self._write({column: columns.get(column) or [None] * count for column in self._columns})
+
     def close(self) -> None:
         with _told(self._path):
             if self._rows:
                 self._flush()
             self._file.close()
 
+    def drop(self) -> None:
+        """Leave no file: a part of a table is a table, too, and nobody could tell that rows are missing."""
+        with suppress(OSError, library().arrow.ArrowException):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
     def _flush(self) -> None:
-        arrow = library().arrow
-        with _told(self._path):
-            self._file.write_table(arrow.table(self._columns, schema=schema(self._name)), ROWS[self._name])
+        self._write(self._columns)
         self._columns = {column: [] for column in self._columns}
         self._rows = 0
+
+    def _write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        with _told(self._path):
+            self._file.write_table(library().arrow.table(columns, schema=schema(self._name)), ROWS[self._name])
 
 
 def merge_tables(parts: Sequence[Path], into: Path) -> dict[str, str]:
