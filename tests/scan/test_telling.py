@@ -87,6 +87,10 @@ class OnTerminal:
         return out, self.drawn()
 
 
+def scans(folder: Path) -> list[Path]:
+    return [path.parent for path in (folder / "runs").glob("*/plan.json")]
+
+
 def test_a_terminal_shows_the_progress_and_stdout_the_summary_alone(organization: Sandbox, tmp_path: Path) -> None:
     scan = OnTerminal(tmp_path, organization)
     out, drawn = scan.end()
@@ -162,7 +166,13 @@ def test_lines_of_json_and_of_nothing_else(organization: Sandbox, tmp_path: Path
     done = run(tmp_path, organization, "--log-format", "json", "--format", "json")
     assert done.returncode == 3
     told = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [one["event"] for one in told if one["event"] not in ("cell", "going")] == ["begun", "finished", "recorded"]
+    events = [one["event"] for one in told]
+    assert [one for one in events if one not in ("cell", "going", "listed", "judged")] == [
+        "begun",
+        "finished",
+        "recorded",
+    ]
+    assert events.count("judged") == len(ACCOUNTS) * len(REGIONS)
     cells = [one for one in told if one["event"] == "cell"]
     assert sorted((one["account"], one["region"]) for one in cells) == sorted(
         (account, region) for account in ACCOUNTS for region in REGIONS
@@ -188,7 +198,7 @@ def test_quiet_is_no_line_and_the_same_answer(organization: Sandbox, tmp_path: P
 
 def test_who_goes_on_counts_what_was_read_before(organization: Sandbox, tmp_path: Path) -> None:
     run(tmp_path, organization, "--as-of", CLOCK)
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = scans(tmp_path)
     done = run(tmp_path, organization, "--resume", str(folder), "--log-format", "json")
     told = [json.loads(line) for line in done.stderr.splitlines()]
     assert (told[0]["event"], told[0]["cells"], told[0]["already"]) == ("begun", 6, 4)
@@ -263,7 +273,7 @@ def test_a_forecast_by_the_formula_and_by_an_earlier_scan(organization: Sandbox,
         "by the formula: at least 15 calls to enter accounts and list packages, and about 12 for each" in before.stdout
     )
     run(tmp_path, organization)
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = scans(tmp_path)
     after = run(tmp_path, organization, "--dry-run")
     assert f"calls for 4 of them, as scan {folder.name} made:" in after.stdout
     assert re.search(r"^  sagemaker:ListModelPackages +4$", after.stdout, re.MULTILINE)
@@ -273,12 +283,12 @@ def test_a_forecast_by_the_formula_and_by_an_earlier_scan(organization: Sandbox,
     assert (told["from"], told["scan"], told["known"], told["guessed"]) == ("scan", folder.name, 4, 2)
     assert told["calls"] == sum(told["apis"].values()) + 5
     assert len(document["cells"]) == 6
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == [folder.name]
+    assert scans(tmp_path) == [folder]
 
 
 def test_a_forecast_for_a_scan_that_goes_on_is_about_what_is_left(organization: Sandbox, tmp_path: Path) -> None:
     run(tmp_path, organization, "--as-of", CLOCK)
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = scans(tmp_path)
     done = run(tmp_path, organization, "--resume", str(folder), "--dry-run")
     assert "2 account-regions of 1 accounts would be read" in done.stdout
     assert "777788889999" not in done.stdout
@@ -288,7 +298,7 @@ def test_an_earlier_scan_that_was_changed_says_nothing(
     organization: Sandbox, whole: scanning.Outcome, tmp_path: Path
 ) -> None:
     run(tmp_path, organization)
-    for file in (tmp_path / "runs").glob("*/cells/*.jsonl"):
+    for file in (tmp_path / "runs").glob("*/cells.jsonl"):
         file.write_text("{}\n")
     done = run(tmp_path, organization, "--dry-run")
     assert done.returncode == 0

@@ -223,17 +223,21 @@ class Folder(Struct, frozen=True):
             if found != sha256:
                 raise ScanError(f"{path}: was changed after it was written", "restore it, or scan anew")
 
+    def refuse_ended(self) -> None:
+        """Raises ScanError where nothing is kept to go on with."""
+        if self.sealed and not (self.path / "cells").is_dir():
+            raise ScanError(
+                f"{self.path}: nothing is left to go on with: the scan came to its end, or a later one did",
+                f"look at it by `modelwarden report {self.path}`, or scan anew",
+            )
+
     def unseal(self) -> None:
         """Go on with the cells: what was written of the whole scan is written anew when it ends.
 
         Raises:
             ScanError: the cells are no longer there.
         """
-        if self.sealed and not (self.path / "cells").is_dir():
-            raise ScanError(
-                f"{self.path}: nothing is left to go on with: the scan came to its end, or a later one did",
-                f"look at it by `modelwarden report {self.path}`, or scan anew",
-            )
+        self.refuse_ended()
         (self.path / _CELLS).unlink(missing_ok=True)
 
     def tidy(self) -> None:

@@ -94,7 +94,7 @@ def resumed(path: Path, house: House) -> tuple[Folder, Plan]:
     folder = Folder(path)
     document = folder.plan()
     check_rules(path, document, house)
-    folder.unseal()
+    folder.refuse_ended()
     estate = estate_from_json(document["estate"])
     plain = {name: document[name] for name in ("started_at", "as_of", "as_of_asserted", "since", "full_at")}
     return folder, Plan(**plain, estate=estate)
@@ -108,6 +108,7 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: Stat
         ScanError: the disk refuses.
         StateError: the store refuses; the folder is written, and the store takes it when the next scan begins.
     """
+    folder.unseal()
     cells = plan.estate.cells
     todo = left(folder, cells)
     station.watcher.begun(len(cells), len(cells) - len(todo))

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from modelwarden import toml
 from modelwarden.enforcement import Enforcement, Setting, of_profile
+from modelwarden.estate import Scan
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
-from modelwarden.estate import Scan
 from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SCAN, SECRET, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
 
