@@ -229,7 +229,7 @@ def test_no_more_packages_are_spelled_out_than_fit_and_the_page_says_how_many_ar
     written = page(scan(tmp_path, more=[judged(ONE, f"more/{number}", "ENC-02") for number in range(5)]))
     assert re.findall(r'<details class="package (\w+)"', written) == ["block"] * 4
     assert "Not spelled out here: 2 blocked, 1 undecided, 1 unmapped, 1 allowed with flags." in plain(written)
-    assert "cells/ACCOUNT.REGION.jsonl" in written
+    assert "/packages.parquet" in written
 
 
 def test_memory_does_not_grow_with_packages_that_are_not_spelled_out(

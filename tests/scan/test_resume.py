@@ -163,7 +163,10 @@ def test_a_folder_that_is_no_scan_is_refused(
 
 
 def test_a_cell_that_was_changed_is_not_believed(organization: Sandbox, tmp_path: Path) -> None:
-    outcome = scan(house(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]'), tmp_path / "run")
+    outcome = scan(
+        house(tmp_path, 'accounts = ["777788889999"]\nregions = ["us-east-1"]'),
+        tmp_path / "20261120T060000000000Z-1f0c9a2e",
+    )
     (file,) = (outcome.folder.path / "cells").glob("*.jsonl")
     file.write_bytes(file.read_bytes().replace(b'"aws:kms"', b'"aws:KMS"'))
     shutil.rmtree(outcome.folder.path / "judged")
@@ -171,6 +174,14 @@ def test_a_cell_that_was_changed_is_not_believed(organization: Sandbox, tmp_path
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2, said
     assert "was changed after it was written" in said
+
+
+def test_a_folder_with_another_name_is_refused(organization: Sandbox, tmp_path: Path) -> None:
+    outcome = scan(house(tmp_path, f'accounts = ["{WITHOUT_ROLE}"]\nregions = ["us-east-1"]'), tmp_path / "renamed")
+    process = start(tmp_path, organization, "--resume", str(outcome.folder.path))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert "give it back its name" in said or "was begun with other controls" in said
 
 
 def test_whoever_names_another_folder_for_runs_goes_on_by_the_same_rules(organization: Sandbox, tmp_path: Path) -> None:

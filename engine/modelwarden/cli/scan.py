@@ -109,12 +109,13 @@ def scan(context: click.Context, /, **options: Any) -> None:
     state = state_at(location_of(house.settings.store, house.settings.runs), lambda: gating.collector_of(house).aws)
     if not options["resume"]:
         scanning.begin(folder, plan, house)
-    chronicle.catch_up(state, runs, folder.id)
     state.begin(chronicle.run_of(folder, folder.plan()))
     judges = options["judges"] if options["judges"] is not None else executor.judges_here()
     with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
         station = Station(Spec(folder.path, house.recipe), house, collector=collector, watcher=telling)
         _stoppable(station, telling)
+        for notice in chronicle.catch_up(state, runs, folder.id):
+            telling.say(Event("not kept", notice, "warning"))
         if since.why:
             telling.say(Event("full", f"--since {options['since']}: {since.why}: everything is read"))
         with executor.local(judges) as pools:

@@ -13,8 +13,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from modelwarden.scan.folder import Folder
-from modelwarden.store.state import RunRow, Seen, State
+from modelwarden.scan.record import ScanError
+from modelwarden.store.state import RunRow, Seen, State, check_run
 from modelwarden.tables import Sighting, sightings
+from modelwarden.tables.schema import TablesError
 
 _RUNS: Final = 100
 """Among the newest of which the one before is looked for."""
@@ -34,27 +36,41 @@ class News(Struct, frozen=True):
         return {"previous": self.previous, "new": list(self.new)} if self.previous else {}
 
 
-def catch_up(state: State, runs: Path, own: str) -> None:
+def catch_up(state: State, runs: Path, own: str) -> list[str]:
     """Put what scans below `runs` found that ended and are not in the store to their end, the oldest first.
+
+    What cannot be read any more is told and keeps nobody from scanning.
 
     Raises:
         StateError: the store refuses.
-        ScanError, TablesError: such a scan cannot be read.
     """
+    told = []
     for path in sorted(path.parent for path in runs.glob("*/manifest.json")):
         folder = Folder(path)
         if folder.id == own or not folder.sealed:
             continue
-        known = state.run(folder.id)
-        if known is None or not known.finished_at:
-            manifest = folder.manifest()
-            state.begin(run_of(folder, folder.plan()))
-            keep(state, folder, folder.plan(), manifest, _blocked(manifest))
+        try:
+            _catch_up(state, folder)
+        except (ScanError, TablesError) as error:
+            told.append(f"the store does not take scan {folder.id}: {error}")
+    return told
+
+
+def _catch_up(state: State, folder: Folder) -> None:
+    known = state.run(folder.id)
+    if known is None or not known.finished_at:
+        plan, manifest = folder.plan(), folder.manifest()
+        state.begin(run_of(folder, plan))
+        keep(state, folder, plan, manifest, ())
 
 
 def run_of(folder: Folder, plan: Mapping[str, Any]) -> RunRow:
-    """The run as it begins."""
-    return RunRow(
+    """The run as it begins.
+
+    Raises:
+        ScanError: the folder was renamed, so that nobody could tell the order of scans.
+    """
+    run = RunRow(
         id=folder.id,
         started_at=_precise(plan["started_at"]),
         as_of=plan["as_of"],
@@ -65,6 +81,14 @@ def run_of(folder: Folder, plan: Mapping[str, Any]) -> RunRow:
         waivers=plan["settings"]["waivers_digest"],
         asserted=plan["as_of_asserted"],
     )
+    try:
+        check_run(run)
+    except ValueError as error:
+        raise ScanError(
+            f"{folder.path}: its name is not that of a scan, as 20261120T060000000000Z-1f0c9a2e",
+            "give it back its name",
+        ) from error
+    return run
 
 
 def keep(
@@ -130,10 +154,6 @@ def _seen(run: str, at: str, found: Iterable[Sighting]) -> Iterator[Seen]:
 def _is_new(state: State, package: str, run: str) -> bool:
     standing = state.standing(package)
     return standing is not None and standing.newly_blocked_by(run)
-
-
-def _blocked(manifest: Mapping[str, Any]) -> list[str]:
-    return [one["package"] for one in manifest["named"] if one["verdict"] == "block"]
 
 
 def _precise(time: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,9 @@ from modelwarden.scan.record import Record
 from modelwarden.tables.schema import DIGESTS, TablesError, opened
 
 Row = dict[str, Any]
+
+_ROWS: Final = 64
+"""That are in memory as Python values at once."""
 
 
 def read_tables(folder: Path, account: str, region: str, *, with_evidence: bool = True) -> Iterator[Record]:
@@ -145,7 +148,7 @@ def _rows(folder: Path, table: str, account: str, region: str, columns: Sequence
     file = opened(path)
     names = None if columns is None else [*columns, "account", "region"]
     for number in _groups(path, path.stat().st_mtime_ns, account, region):
-        for batch in file.iter_batches(batch_size=1_000, row_groups=[number], columns=names):
+        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[number], columns=names):
             accounts, regions = batch["account"].to_pylist(), batch["region"].to_pylist()
             wanted = [(here, there) == (account, region) for here, there in zip(accounts, regions, strict=True)]
             first = next((index for index, one in enumerate(wanted) if one), None)

@@ -184,7 +184,13 @@ def _package(record: Record) -> dict[str, Any]:
     digests = {f"{name}_digest": getattr(decision.digests, name) for name in decision.digests.__struct_fields__}
     lists = {name: list(getattr(decision, name)) for name in ("asserted", "notices", "off")}
     request = decision.request
-    asked = {"as_of": request.as_of, "as_of_asserted": request.as_of_asserted, "advisory": decision.advisory}
+    asked: dict[str, Any] = {
+        "stage": request.stage,
+        "moment": request.moment,
+        "as_of": request.as_of,
+        "as_of_asserted": request.as_of_asserted,
+        "advisory": decision.advisory,
+    }
     return row | digests | lists | asked | {"verdict": decision.verdict}
 
 
