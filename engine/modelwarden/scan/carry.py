@@ -72,7 +72,7 @@ class Before:
             record.package for record in folder.records(account, region, with_evidence=False) if record.role != "gone"
         )
         """ARNs."""
-        self._records: Iterator[Record] = folder.records(account, region)
+        self._records: Iterator[Record] = folder.records(account, region, with_decision=False)
         self._next = next(self._records, None)
 
     def records(self, arns: Iterable[str]) -> dict[str, Old]:

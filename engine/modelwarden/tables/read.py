@@ -14,7 +14,7 @@ from msgspec import Struct
 from modelwarden.evidence import Evidence, EvidenceError
 from modelwarden.run import decision_from_json
 from modelwarden.scan.record import Record
-from modelwarden.tables.schema import DIGESTS, TablesError, opened
+from modelwarden.tables.schema import DIGESTS, TablesError, library, opened
 
 Row = dict[str, Any]
 
@@ -22,15 +22,18 @@ _ROWS: Final = 64
 """That are in memory as Python values at once."""
 
 
-def read_tables(folder: Path, account: str, region: str, *, with_evidence: bool = True) -> Iterator[Record]:
+def read_tables(
+    folder: Path, account: str, region: str, *, with_evidence: bool = True, with_decision: bool = True
+) -> Iterator[Record]:
     """The packages of an account and region, in the order in which they were written.
 
-    Of what passed, or did not apply, the decision holds the outcome and no facts.
+    Of what passed, or did not apply, the decision holds the outcome and no facts. Leaving parts out is faster.
 
     Raises:
         TablesError: a table cannot be read, or they do not fit each other.
     """
-    findings = groupby(_rows(folder, "findings", account, region), lambda row: row["package"])
+    rows = _rows(folder, "findings", account, region) if with_decision else iter(())
+    findings = groupby(rows, lambda row: row["package"])
     judged = next(findings, None)
     evidence = _rows(folder, "evidence", account, region) if with_evidence else iter(())
     proof = next(evidence, None)
@@ -43,7 +46,7 @@ def read_tables(folder: Path, account: str, region: str, *, with_evidence: bool 
         if proof is not None and proof["package"] == row["package"]:
             document = proof
             proof = next(evidence, None)
-        yield _record(folder, row, rulings, document)
+        yield _record(folder, row if with_decision else {**row, "verdict": None}, rulings, document)
     if judged is not None or proof is not None:
         raise TablesError(f"{folder}: its tables do not fit each other")
 
@@ -145,15 +148,14 @@ def _ruling(row: Row) -> Row:
 def _rows(folder: Path, table: str, account: str, region: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Rows of an account and region; `columns` None for all of them."""
     path = folder / f"{table}.parquet"
-    file = opened(path)
+    file, compute = opened(path), library().compute
     names = None if columns is None else [*columns, "account", "region"]
     for number in _groups(path, path.stat().st_mtime_ns, account, region):
-        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[number], columns=names):
-            accounts, regions = batch["account"].to_pylist(), batch["region"].to_pylist()
-            wanted = [(here, there) == (account, region) for here, there in zip(accounts, regions, strict=True)]
-            first = next((index for index, one in enumerate(wanted) if one), None)
-            if first is not None:
-                yield from batch.slice(first, sum(wanted)).to_pylist()
+        group = file.read_row_group(number, columns=names)
+        here = compute.and_(compute.equal(group["account"], account), compute.equal(group["region"], region))
+        found = group.filter(here)
+        for first in range(0, len(found), _ROWS):
+            yield from found.slice(first, _ROWS).to_pylist()
 
 
 def _groups(path: Path, written: int, account: str, region: str) -> list[int]:

@@ -45,8 +45,8 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
 }
 """Table -> column -> `word` (few different texts), `text` (many), `words`, `flag` or `number`. Times are UTC texts."""
 
-ROWS: Final = {"packages": 10_000, "findings": 100_000, "evidence": 250}
-"""Of one row group."""
+ROWS: Final = {"packages": 1_000, "findings": 20_000, "evidence": 250}
+"""Of one row group: whoever reads one account and region decodes those that hold it, and no others."""
 
 
 class TablesError(UserError):
@@ -56,10 +56,11 @@ class TablesError(UserError):
 
 
 class Library(Struct, frozen=True):
-    """pyarrow and its Parquet half."""
+    """pyarrow, and what of it is loaded apart."""
 
     arrow: Any
     parquet: Any
+    compute: Any
 
 
 @cache
@@ -71,6 +72,7 @@ def library() -> Library:
     """
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError as error:
         raise TablesError(
@@ -78,7 +80,7 @@ def library() -> Library:
         ) from error
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
-    return Library(pyarrow, pyarrow.parquet)
+    return Library(pyarrow, pyarrow.parquet, pyarrow.compute)
 
 
 @cache
