@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -33,13 +34,14 @@ from .test_resume import SCANNED, begun, manifest, start, wait
 
 pytest.importorskip("distributed")
 
-SLOW = [{"kind": "latency", "ms": 200}]
+SLOW = [{"kind": "latency", "ms": 80}]
 
 
 class Dask(Struct):
     """Processes of a cluster."""
 
     address: str
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
 
     @property
@@ -62,7 +64,7 @@ def dask(folder: Path, sandbox: Sandbox, workers: int = 2, **configured: str) ->
     processes = [begin("scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")]
     try:
         processes += [begin("worker", "--no-nanny", "--nthreads", "2", "--no-dashboard") for _ in range(workers)]
-        yield Dask(_address(file, workers), processes[1:])
+        yield Dask(_address(file, workers), processes[0], processes[1:])
     finally:
         for process in processes:
             process.kill()
@@ -196,6 +198,21 @@ def test_a_cluster_without_workers_is_not_waited_for(
                 driven(pools, spec, plan)
         with pytest.raises(cluster.ClusterError, match="the cluster has no worker"), cluster.dask(found.address, spec):
             pass
+
+
+def test_a_scheduler_that_is_lost_ends_the_scan(
+    organization: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules, folder, plan = planned(tmp_path)
+    spec = Spec(folder.path, rules.recipe)
+    monkeypatch.setattr(partition, "what_runs", lambda _spec, _part: time.sleep(60))
+    with dask(tmp_path, organization, 1) as found:
+        began = time.monotonic()
+        with cluster.dask(found.address, spec) as pools:
+            threading.Timer(1, found.scheduler.kill).start()
+            with pytest.raises(Lost, match="the scheduler was lost"):
+                driven(pools, spec, plan)
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from .test_resume import SCANNED, manifest, start, wait
 @pytest.fixture
 def slow(organization: Sandbox) -> Iterator[Sandbox]:
     """One account is slow, so that the scan lives on while others are judged."""
-    ask(organization, "POST", "faults", [{"kind": "latency", "ms": 400, "account": "555566667777"}])
+    ask(organization, "POST", "faults", [{"kind": "latency", "ms": 250, "account": "555566667777"}])
     yield organization
     ask(organization, "DELETE", "faults")
 

@@ -32,6 +32,8 @@ _ALONE_SECONDS: Final = 60.0
 """Without any worker, before a scan gives up."""
 _ANSWER_SECONDS: Final = 30
 """For a scheduler and its workers to answer in."""
+_FAREWELL_SECONDS: Final = 3
+"""The same at the end, when nothing depends on it: a worker that did not hear it forgets the scan with the next one."""
 
 
 class ClusterError(UserError):
@@ -96,8 +98,8 @@ def dask(address: str, spec: Spec) -> Iterator[Pools]:
         yield _Cluster(executor, executor, client, spec, _Watch(now, now))
     finally:
         with contextlib.suppress(Exception):  # workers that are gone have nothing to forget
-            _everywhere(client, partition.leave, spec)
-        client.close()
+            _everywhere(client, partition.leave, spec, _FAREWELL_SECONDS)
+        client.close(timeout=_FAREWELL_SECONDS)
 
 
 def portable(recipe: Recipe) -> Recipe:
@@ -170,7 +172,9 @@ def _next(answer: UserError, spec: Spec) -> str:
     return answer.help
 
 
-def _everywhere(client: Any, function: Callable[[Spec], None], spec: Spec) -> dict[str, Any]:
+def _everywhere(
+    client: Any, function: Callable[[Spec], None], spec: Spec, seconds: float = _ANSWER_SECONDS
+) -> dict[str, Any]:
     """Worker -> what it answered, or the error that it raised."""
-    found: dict[str, Any] = client.run(function, spec, on_error="return", callback_timeout=_ANSWER_SECONDS)
+    found: dict[str, Any] = client.run(function, spec, on_error="return", callback_timeout=seconds)
     return found
