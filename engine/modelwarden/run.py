@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -130,7 +131,7 @@ def write_new(path: Path, data: bytes) -> None:
     Raises:
         OSError: the name is taken, or the folder refuses.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part")
+    part = path.with_name(f".{path.stem}.{uuid4().hex}.part")
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(data)

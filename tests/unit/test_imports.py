@@ -20,6 +20,7 @@ ALLOWED = {
     "click": ("cli/",),
     "jsonschema": ("collect/",),
     "rich": ("cli/display.py",),
+    "distributed": ("scan/cluster.py",),
     "pytest": ("pytest_plugin.py", "cli/test.py"),
 }
 """Third-party package -> where it may be imported."""

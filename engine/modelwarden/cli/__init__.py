@@ -88,7 +88,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except UserError as error:
-        return _say(str(error), error.help, USAGE)
+        return _say(str(error), error.help, error.exit_code)
     except click.Abort:
         return _say("interrupted", "", 130)
     except click.ClickException as error:

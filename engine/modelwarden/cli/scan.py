@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +22,10 @@ from modelwarden.errors import UserError
 from modelwarden.render.log import Event
 
 if TYPE_CHECKING:
+    from modelwarden.scan.executor import Pools
     from modelwarden.scan.folder import Folder
     from modelwarden.scan.run import Outcome, Plan
-    from modelwarden.scan.station import Station
+    from modelwarden.scan.station import Spec, Station
 
 
 _THRESHOLD: Final = (2_000, 10, 10)
@@ -55,6 +57,15 @@ _THRESHOLD: Final = (2_000, 10, 10)
     help="Processes that judge; 0: none but this one (default: CPUs).",
 )
 @click.option(
+    "--executor",
+    "kind",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Who collects and judges: this machine, or a cluster.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Scheduler of the Dask cluster, tcp://HOST:PORT.")
+@click.option(
     "--dry-run", is_flag=True, help="Print what would be read, and about how many calls that takes; judge nothing."
 )
 @click.option(
@@ -77,15 +88,16 @@ def scan(context: click.Context, /, **options: Any) -> None:
     Approved and deployed packages are judged at the moment serve, the newest of each group at approve. Exit code 3
     where anything that was expected could not be read, 1 where a package is blocked.
     """
-    from modelwarden.scan import chronicle, executor
+    from modelwarden.scan import chronicle
     from modelwarden.scan import run as scanning
     from modelwarden.scan.folder import Folder
     from modelwarden.scan.since import Since, since_of
-    from modelwarden.scan.station import Spec, Station
+    from modelwarden.scan.station import Station
     from modelwarden.store.location import location_of, state_at
 
     gc.set_threshold(*_THRESHOLD)
     _check_metrics(options)
+    _check_executor(options)
     for name in ("as_of", "since"):
         if options["resume"] and options[name]:
             said = f"--{name.replace('_', '-')}"
@@ -110,15 +122,15 @@ def scan(context: click.Context, /, **options: Any) -> None:
     if not options["resume"]:
         scanning.begin(folder, plan, house)
     state.begin(chronicle.run_of(folder, folder.plan()))
-    judges = options["judges"] if options["judges"] is not None else executor.judges_here()
     with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
-        station = Station(Spec(folder.path, house.recipe), house, collector=collector, watcher=telling)
+        spec = _spec(folder, house, options)
+        station = Station(spec, house, collector=collector, watcher=telling)
         _stoppable(station, telling)
         for notice in chronicle.catch_up(state, runs, folder.id):
             telling.say(Event("not kept", notice, "warning"))
         if since.why:
             telling.say(Event("full", f"--since {options['since']}: {since.why}: everything is read"))
-        with executor.local(judges) as pools:
+        with _pools(spec, options) as pools:
             outcome = scanning.work(folder, plan, station, pools, state)
         scanning.tidy(outcome, runs)
         _say(outcome, options, telling)
@@ -134,6 +146,36 @@ def _check_metrics(options: dict[str, Any]) -> None:
         raise UserError("--metrics - and --format json both write JSON to stdout", "name a file for one of them")
     if options["metrics"] not in (None, "-") and not options["dry_run"]:
         append_text(Path(options["metrics"]), "")
+
+
+def _check_executor(options: dict[str, Any]) -> None:
+    """Raises UserError where the options do not fit each other."""
+    if options["kind"] == "dask" and not options["scheduler"]:
+        raise UserError("--executor dask needs a cluster", "name its scheduler: --scheduler tcp://HOST:8786")
+    if options["kind"] == "dask" and options["judges"] is not None:
+        raise UserError("--executor dask refuses --judges: the workers of the cluster judge", "leave it out")
+    if options["kind"] == "local" and options["scheduler"]:
+        raise UserError("--scheduler is of use only to a cluster", "add --executor dask, or leave it out")
+
+
+def _spec(folder: Folder, house: gating.House, options: dict[str, Any]) -> Spec:
+    from modelwarden.scan.station import Spec
+
+    if options["kind"] == "local":
+        return Spec(folder.path, house.recipe)
+    from modelwarden.scan.cluster import portable
+
+    return Spec(folder.path.absolute(), portable(house.recipe))
+
+
+def _pools(spec: Spec, options: dict[str, Any]) -> AbstractContextManager[Pools]:
+    if options["kind"] == "dask":
+        from modelwarden.scan import cluster
+
+        return cluster.dask(options["scheduler"], spec)
+    from modelwarden.scan import executor
+
+    return executor.local(options["judges"] if options["judges"] is not None else executor.judges_here())
 
 
 def _say(outcome: Outcome, options: dict[str, Any], telling: Teller) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -24,7 +25,7 @@ class CellWriter:
 
     def __init__(self, path: Path, account: str, region: str) -> None:
         self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = path.with_name(f".{path.name}.{uuid4().hex}.part")
         self._account, self._region = account, region
         self._encoder = msgspec.json.Encoder()
         self._count = 0

@@ -10,9 +10,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import groupby
 from typing import Any, Final
 
+from modelwarden.errors import UserError
 from modelwarden.scan import partition
 from modelwarden.scan.events import Watcher
-from modelwarden.scan.executor import Pools
+from modelwarden.scan.executor import Lost, Pools
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.partition import Part, Read
 from modelwarden.scan.station import Spec
@@ -43,7 +44,21 @@ class Drive:
 
         Raises:
             UserError: what the user must mend first; what is being read is dropped, what was read is kept.
+            Lost: whoever worked is gone.
         """
+        try:
+            self._run(expected, left)
+        except UserError:
+            raise
+        except Exception as error:
+            why = self._pools.lost(error)
+            if not why:
+                raise
+            raise Lost(
+                why, f"go on with `modelwarden scan --resume {self._folder.path}`: what was read is kept"
+            ) from error
+
+    def _run(self, expected: Sequence[Cell], left: Sequence[Cell]) -> None:
         for part in _parts(expected):
             self._submit(self._pools.collecting.submit(partition.what_runs, self._spec, part), self._told)
         self._finish()
@@ -63,6 +78,7 @@ class Drive:
         """Until nothing is pending. Tasks that wait when somebody stops the scan look for themselves, and do nothing."""
         try:
             while self._pending:
+                self._pools.look(stopped=self._stopped())
                 done, _ = wait(self._pending, timeout=_SECONDS, return_when=FIRST_COMPLETED)
                 for task in done:
                     then = self._pending.pop(task)

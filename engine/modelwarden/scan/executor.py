@@ -1,6 +1,6 @@
 """Where the partitions of a scan are worked at: threads that collect and processes that judge, of this machine.
 
-Whatever else runs `concurrent.futures` tasks can stand in for them.
+Whatever else runs `concurrent.futures` tasks can stand in for them: `cluster` does.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
 from msgspec import Struct
 
+from modelwarden.errors import UserError
+
 ACCOUNTS_AT_ONCE: Final = 8
+
+
+class Lost(UserError):
+    """Whoever worked on the scan is gone; what was read is kept."""
+
+    exit_code = 4
 
 
 class Pools(Struct, frozen=True):
@@ -24,6 +32,19 @@ class Pools(Struct, frozen=True):
 
     collecting: Executor
     judging: Executor
+
+    def lost(self, error: Exception) -> str:
+        """Who was lost, if that is what a task or its submission raised; else empty, since the error is the task's own."""
+        return (
+            "a process that judges was killed, perhaps for want of memory" if isinstance(error, BrokenExecutor) else ""
+        )
+
+    def look(self, *, stopped: bool) -> None:
+        """Asked again and again while tasks are pending; `stopped`: somebody stopped the scan.
+
+        Raises:
+            Lost: nobody is left who works at them.
+        """
 
 
 @contextmanager

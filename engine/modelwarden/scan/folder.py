@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -176,10 +175,9 @@ class Folder(Struct, frozen=True):
         path, end = self._judged(account, region), read_end(self._cell(account, region))
         if end is None:
             raise ScanError(f"{self.path}: {account}/{region} was not collected to its end")
-        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
         tally = Tally(account, region, end.sha256)
         with told(path):
-            shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
         try:
             yield part, tally

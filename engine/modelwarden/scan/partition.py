@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from modelwarden.scan import collecting, judging
 from modelwarden.scan.record import CellEnd
-from modelwarden.scan.station import Spec, station_of
+from modelwarden.scan.station import Spec, Station, close_station, station_of, stop_station
 from modelwarden.scan.tally import Tally
 
 
@@ -23,6 +23,21 @@ class Read(Struct, frozen=True):
     ends: tuple[CellEnd, ...]
     broken: tuple[str, ...] = ()
     """Defects of ours; each is in its cell, too."""
+
+
+def enter(spec: Spec) -> None:
+    """Make this process ready to work on the scan.
+
+    Raises:
+        UserError: it does not see the scan, or has other rules or versions.
+    """
+    station_of(spec)
+
+
+def leave(spec: Spec) -> None:
+    """Forget the scan; tasks that are still at it drop what is not yet at its end."""
+    stop_station(spec)
+    close_station(spec)
 
 
 def what_runs(spec: Spec, part: Part) -> Read:
@@ -43,8 +58,10 @@ def collect(spec: Spec, part: Part) -> Read:
     Raises:
         UserError: there is nobody to call AWS as, or the disk refuses.
     """
-    work = collecting.Account(station_of(spec), part.account)
-    ends = [work.cell(region) for region in part.regions]
+    station = station_of(spec)
+    work = collecting.Account(station, part.account)
+    # A cell that is whole was read by a run of this very task whose process died: whoever judges may be at it.
+    ends = [_whole(station, part.account, region) or work.cell(region) for region in part.regions]
     return Read(tuple(end for end in ends if end is not None), work.close())
 
 
@@ -55,3 +72,8 @@ def judge(spec: Spec, account: str, region: str) -> Tally:
         UserError: the disk refuses, or a file was changed.
     """
     return judging.judge_cell(station_of(spec), account, region)
+
+
+def _whole(station: Station, account: str, region: str) -> CellEnd | None:
+    end = station.folder.end(account, region)
+    return None if end is None or end.unread else end

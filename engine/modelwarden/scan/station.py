@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from modelwarden import gate
 from modelwarden.collect import Collector
@@ -29,6 +30,10 @@ class Spec(Struct, frozen=True):
 
     folder: Path
     recipe: Recipe
+    session: str = field(default_factory=lambda: uuid4().hex)
+    """Differs each time that a scan is begun or gone on with: a process that outlives the one forgets what it knew."""
+    versions: Mapping[str, str] = field(default_factory=lambda: versions_here())
+    """Of the process that made this: any other works with the same ones, or not at all."""
 
 
 class Station:
@@ -113,6 +118,23 @@ def check_rules(path: Path, plan: Mapping[str, Any], house: House) -> None:
         )
 
 
+def versions_here() -> dict[str, str]:
+    """Of everything here that a verdict depends on; of Python without the last number, which changes none."""
+    found = gate.versions()
+    return {**found, "python": found["python"].rpartition(".")[0]}
+
+
+def check_versions(asked: Mapping[str, str]) -> None:
+    """Raises ScanError where this process runs others."""
+    here = versions_here()
+    for name, version in asked.items():
+        if here.get(name) != version:
+            raise ScanError(
+                f"{name} {here.get(name)} runs here, and {version} where the scan was started",
+                "install the same versions in both places",
+            )
+
+
 _stations: dict[Path, Station] = {}
 _lock = threading.Lock()
 
@@ -123,21 +145,35 @@ def open_station(station: Station) -> None:
         _stations[station.spec.folder] = station
 
 
+def stop_station(spec: Spec) -> None:
+    """Let the tasks of this process drop what is not yet at its end; nothing where none has begun."""
+    with _lock:
+        found = _stations.get(spec.folder)
+        if found is not None and found.spec.session == spec.session:
+            found.stopped.set()
+
+
 def close_station(spec: Spec) -> None:
     """Forget it, with all that it holds."""
     with _lock:
-        _stations.pop(spec.folder, None)
+        found = _stations.get(spec.folder)
+        if found is not None and found.spec.session == spec.session:
+            del _stations[spec.folder]
 
 
 def station_of(spec: Spec) -> Station:
     """The station of this process for a scan, made where there is none.
 
     Raises:
-        UserError: the rules cannot be loaded here, or are others than those of the scan.
+        UserError: the rules cannot be loaded here, or are others than those of the scan; or versions differ.
     """
     with _lock:
         found = _stations.get(spec.folder)
+        if found is not None and found.spec.session != spec.session:
+            found.stopped.set()  # the process that began it is gone
+            found = None
         if found is None:
+            check_versions(spec.versions)
             house = gate.load_house(spec.recipe.sources, spec.recipe.environment)
             found = _stations[spec.folder] = Station(spec, house)
         return found
