@@ -24,7 +24,7 @@ CREATED = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryI
 """Properties of the template that CreateTable takes as they are."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
     """An organization whose management account has the table, in the environment of this process."""
     with Sandbox("empty") as sandbox, pytest.MonkeyPatch.context() as patch:
