@@ -23,7 +23,7 @@ test: $(STAMP) ## everything: format, lint, types, controls, tests
 	@$(MAKE) --no-print-directory lint type
 	$(BIN)/modelwarden lint
 	$(BIN)/modelwarden test
-	$(BIN)/pytest -q -n 2 --dist loadfile
+	$(BIN)/pytest -q -n 3 --dist loadfile
 
 check: test drift wheel-check ## what CI runs
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import Session, get_session
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests/golden"
@@ -27,6 +28,21 @@ _SCRUBBED = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     about = "rewrite the files of tests/golden; what a test says of outcomes stands in the test and is never rewritten"
     parser.addoption("--update-goldens", action="store_true", help=about)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> Iterator[None]:
+    """Service models are read once in this process: to parse them takes longer than most tests."""
+    loader = get_session().get_component("data_loader")
+
+    def session() -> Session:
+        made = Session()
+        made.register_component("data_loader", loader)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("modelwarden.collect.aws.get_session", session)
+        yield
 
 
 @pytest.fixture(scope="session")

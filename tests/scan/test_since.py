@@ -50,7 +50,7 @@ class Night:
         ask(self._registry.sandbox, "DELETE", "stats")
         command = [str(SCRIPT), "scan", "--config", str(self.config), "--runs", str(self.runs), "--as-of", as_of]
         done = subprocess.run(
-            [*command, "--retries", "0", "--format", "json", "--judges", "1", *options],
+            [*command, "--retries", "0", "--format", "json", "--judges", "0", *options],
             cwd=self._registry.folder,
             env=self._registry.environment,
             capture_output=True,
