@@ -130,7 +130,7 @@ def test_each_account_is_assumed_once_and_nothing_is_looked_up_twice(organizatio
 def command(folder: Path, sandbox: Sandbox, *options: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
     return subprocess.run(
-        [str(SCRIPT), "scan", "--runs", str(folder / "runs"), "--retries", "1", *options],
+        [str(SCRIPT), "scan", "--runs", str(folder / "runs"), "--retries", "1", "--judges", "1", *options],
         cwd=folder,
         env=kept | sandbox.environment() | {"AWS_CONFIG_FILE": "/nonexistent"},
         capture_output=True,

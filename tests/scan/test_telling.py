@@ -33,7 +33,9 @@ SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
 
 def command(folder: Path, *options: str, scan: str = SCANNED) -> list[str]:
     config = settings(folder, scan)
-    return [str(SCRIPT), "scan", "--config", str(config), "--runs", str(folder / "runs"), "--retries", "1", *options]
+    # No process that judges: what is told does not depend on it, and each takes longer to start than the scan.
+    given = ["--config", str(config), "--runs", str(folder / "runs"), "--retries", "1", "--judges", "0"]
+    return [str(SCRIPT), "scan", *given, *options]
 
 
 def environment(sandbox: Sandbox, **more: str) -> dict[str, str]:

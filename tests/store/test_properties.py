@@ -144,7 +144,7 @@ def check(sequence: list[Any], stores: list[State]) -> None:
         assert told(store, account) == expected
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(acts, max_size=10))
 def test_a_file_is_what_the_model_says(both: list[State], sequence: list[Any]) -> None:
     check(sequence, both[:1])

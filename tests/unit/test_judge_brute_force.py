@@ -31,7 +31,7 @@ EXHAUSTIVE = 400
 """So many completions are tried one after the other, and where there are more, as many at random."""
 DENIED = Unknown("AccessDenied")
 
-thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
 Facts = dict[str, Fact]
 Values = dict[str, Any]

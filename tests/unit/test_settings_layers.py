@@ -411,7 +411,7 @@ def _settle(*documents: dict[str, Any]) -> Settings:
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(above=_documents, below=_documents, facts=_facts, request_=_requests)
 def test_no_layer_below_makes_any_level_weaker_or_any_parameter_looser(
