@@ -80,6 +80,11 @@ def question_options(command: F) -> F:
     return command
 
 
+retries_option: Final = click.option(
+    "--retries", type=click.IntRange(0, 20), help="Attempts after the first, of one call (default: 7)."
+)
+
+
 def collect_options(command: F) -> F:
     """How AWS is read."""
     for option in reversed(
@@ -90,9 +95,7 @@ def collect_options(command: F) -> F:
                 help="Role to assume in the account that owns the package; `{account}` is replaced.",
             ),
             click.option("--external-id", metavar="ID", help="ExternalId for that role."),
-            click.option(
-                "--retries", type=click.IntRange(0, 20), help="Attempts after the first, of one call (default: 7)."
-            ),
+            retries_option,
             click.option(
                 "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep the redacted raw responses."
             ),

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from modelwarden.arn import parse_arn
+from modelwarden.cli.options import retries_option
 from modelwarden.errors import UserError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,9 +21,7 @@ _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 def reader_options(command: F) -> F:
     """Whose account is read, and where."""
     for option in (
-        click.option(
-            "--retries", type=click.IntRange(1, 20), help="Attempts after the first, of one call (default: 7)."
-        ),
+        retries_option,
         click.option(
             "--region", metavar="REGION", help="Where there is no ARN to name it (default: as for the AWS CLI)."
         ),

@@ -15,7 +15,7 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import house_options, now, run_id, time_of
+from modelwarden.cli.options import house_options, now, retries_option, run_id, time_of
 from modelwarden.cli.output import append_text, write_text
 from modelwarden.cli.progress import Teller, teller
 from modelwarden.errors import UserError
@@ -36,7 +36,7 @@ _THRESHOLD: Final = (2_000, 10, 10)
 @house_options
 @click.option("--role", metavar="NAME", help="Role to assume in each account; `{account}` is replaced.")
 @click.option("--external-id", metavar="ID", help="ExternalId for that role.")
-@click.option("--retries", type=click.IntRange(0, 20), help="Attempts after the first, of one call (default: 7).")
+@retries_option
 @click.option("--as-of", "as_of", metavar="TIME", help="Judge as of this UTC time, asserted (default: now).")
 @click.option("--runs", type=click.Path(path_type=Path), help="Folder of the record (default: .modelwarden/runs).")
 @click.option(
