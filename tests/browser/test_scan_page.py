@@ -78,8 +78,7 @@ def test_the_measure_sees_what_is_too_wide(folder: Folder, tmp_path: Path) -> No
     assert found["scroll"] > found["client"]
 
 
-@pytest.mark.parametrize("width", [PHONE, 1280])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (1280, False)])
 def test_axe_finds_nothing(folder: Folder, tmp_path: Path, width: int, dark: bool) -> None:
     """With every package opened, in both colour schemes."""
     scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"

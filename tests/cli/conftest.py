@@ -5,26 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(sys.executable).with_name("modelwarden")
+from tests.command import SCRIPT, Done, process
+
 DEMO = Path(__file__).parents[2] / "engine/modelwarden/sandbox/demo"
 CLOCK = "2026-11-20T06:00:00Z"
-
-
-@dataclass(frozen=True)
-class Done:
-    """One finished command."""
-
-    code: int
-    out: str
-    err: str
 
 
 def clean_environment() -> dict[str, str]:
@@ -45,15 +35,7 @@ def run(tmp_path: Path) -> Callable[..., Done]:
     def call(
         *arguments: str | Path, env: dict[str, str] | None = None, stdin: bytes | None = None, cwd: Path | None = None
     ) -> Done:
-        done = subprocess.run(
-            [SCRIPT, *map(str, arguments)],
-            cwd=cwd or tmp_path,
-            env=clean_environment() | (env or {}),
-            input=stdin,
-            capture_output=True,
-            timeout=120,
-        )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return process(*arguments, folder=cwd or tmp_path, environment=clean_environment() | (env or {}), stdin=stdin)
 
     return call
 

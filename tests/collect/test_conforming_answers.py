@@ -137,7 +137,7 @@ def _images(manifest: str, said: dict[str, Any], asked: Mapping[str, Any]) -> di
 
 
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # shrinking whole accounts takes minutes; the pointer in the message says enough

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,17 +19,10 @@ from modelwarden import gate
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
+from tests.command import Done, inside
 from tests.organization import DEMO, PACKAGES, arn_of
 
-SCRIPT = Path(sys.executable).with_name("modelwarden")
 ME = "arn:aws:iam::111111111111:user/sandbox"
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -83,17 +74,14 @@ class Registry:
 
     def gate(self, arn: str, *options: str, to: str = "Production", enforce: bool = True) -> Done:
         runs = self.folder / "runs"
-        command = [str(SCRIPT), "gate", arn, "--to", to, "--runs", str(runs), "--retries", "1", *options]
-        done = subprocess.run(
-            [*command, *(["--enforce"] if enforce else [])],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+        more = (*options, *(["--enforce"] if enforce else []))
+        done = self.run("gate", arn, "--to", to, "--runs", runs, "--retries", "1", *more)
+        assert "Traceback" not in done.err
+        return done
+
+    def run(self, *arguments: str | Path) -> Done:
+        """`modelwarden ARGUMENTS` against this organization, in its folder."""
+        return inside(*arguments, folder=self.folder, environment=self.environment)
 
     def runs(self) -> list[Run]:
         files = sorted((self.folder / "runs").rglob("*.json")) if (self.folder / "runs").exists() else []

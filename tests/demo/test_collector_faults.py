@@ -172,7 +172,8 @@ def test_a_missing_permission_leaves_these_shares_undecided(
     faults: Organization, record_property: Callable[[str, object], None]
 ) -> None:
     """Measured and printed: what the lack of one permission costs the packages that are fine otherwise."""
-    fine = [package for package in PACKAGES if package["planned"]["verdict"] == "allow"]
+    # Half of them: the shares do not move by more than a few percent, and each costs 21 calls for each permission.
+    fine = [package for package in PACKAGES if package["planned"]["verdict"] == "allow"][::2]
     lines = []
     for api in (*APIS, "kms:Decrypt"):
         faults.ask("POST", "faults", [{"kind": "deny", "op": api}])

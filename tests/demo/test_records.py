@@ -13,7 +13,8 @@ from modelwarden.evidence import Present, Unknown
 from modelwarden.finding import Rollback, Ruling
 from modelwarden.request import Principal
 from modelwarden.run import Run
-from tests.demo.registry import ME, Done, Registry
+from tests.command import Done
+from tests.demo.registry import ME, Registry
 
 BUCKET = "s3://org-decisions/modelwarden"
 ROLLS = f'[[scope]]\nname = "all"\nmatch = {{ group = "*" }}\nparameters = {{ rollback_approvers = ["{ME}"] }}\n'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from botocore.session import get_session
 from modelwarden import gate
 from modelwarden.collect import Collector
 from modelwarden.sandbox.server import Sandbox
-from tests.cli.conftest import SCRIPT, Done, clean_environment
+from tests.cli.conftest import clean_environment
+from tests.command import Done, inside
 from tests.organization import CLOCK, DEMO, PACKAGES, ask
 from tests.organization import arn_of as any_arn
 
@@ -66,14 +66,8 @@ def run(organization: Organization, tmp_path: Path) -> Callable[..., Done]:
     """Run `modelwarden ARGUMENTS` against the organization in an empty folder; `account` is the caller's."""
 
     def call(*arguments: str | Path, account: str | None = None, env: dict[str, str] | None = None) -> Done:
-        done = subprocess.run(
-            [SCRIPT, *map(str, arguments)],
-            cwd=tmp_path,
-            env=clean_environment() | organization.sandbox.environment(account) | (env or {}),
-            capture_output=True,
-            timeout=120,
-        )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        environment = clean_environment() | organization.sandbox.environment(account) | (env or {})
+        return inside(*arguments, folder=tmp_path, environment=environment)
 
     return call
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan.folder import Folder
 from modelwarden.store.sqlite import SqliteState
-from tests.demo.registry import SCRIPT, Registry, restored
+from tests.demo.registry import Registry, restored
 
 from .conftest import settings
 
@@ -34,17 +33,10 @@ def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
 
 
 def run(registry: Registry, *command: str, code: tuple[int, ...] = (0, 1, 3)) -> str:
-    done = subprocess.run(
-        [str(SCRIPT), *command],
-        cwd=registry.folder,
-        env=registry.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode in code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout if done.returncode != 2 else done.stderr
+    done = registry.run(*command)
+    assert done.code in code, done.err
+    assert "Traceback" not in done.err
+    return done.out if done.code != 2 else done.err
 
 
 def scan(registry: Registry, *accounts: str, code: tuple[int, ...] = (0, 1, 3)) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from modelwarden.sandbox.kms import backend
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record
-from tests.demo.registry import SCRIPT, Registry, restored
+from tests.demo.registry import Registry, restored
 from tests.organization import CLOCK, ask
 
 from .conftest import settings
@@ -48,18 +47,11 @@ class Night:
     def scan(self, *options: str, as_of: str = CLOCK) -> tuple[dict[str, Any], dict[str, int]]:
         """(manifest, calls by operation)."""
         ask(self._registry.sandbox, "DELETE", "stats")
-        command = [str(SCRIPT), "scan", "--config", str(self.config), "--runs", str(self.runs), "--as-of", as_of]
-        done = subprocess.run(
-            [*command, "--retries", "0", "--format", "json", "--judges", "0", *options],
-            cwd=self._registry.folder,
-            env=self._registry.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode in (0, 1, 3), done.stderr
-        self.said = done.stderr
-        return json.loads(done.stdout), ask(self._registry.sandbox, "GET", "stats")["operations"]
+        command = ["scan", "--config", self.config, "--runs", self.runs, "--as-of", as_of]
+        done = self._registry.run(*command, "--retries", "0", "--format", "json", "--judges", "0", *options)
+        assert done.code in (0, 1, 3), done.err
+        self.said = done.err
+        return json.loads(done.out), ask(self._registry.sandbox, "GET", "stats")["operations"]
 
     def records(self, manifest: dict[str, Any]) -> dict[str, Record]:
         folder = Folder(self.runs / manifest["id"])
@@ -231,13 +223,6 @@ def test_no_earlier_scan_and_a_scan_that_is_none(registry: Registry) -> None:
     first, _ = night.scan("--since", "last")
     assert "no earlier scan in" in night.said
     assert first["since"] == ""
-    done = subprocess.run(
-        [str(SCRIPT), "scan", "--config", str(night.config), "--runs", str(night.runs), "--since", "yesterday"],
-        cwd=registry.folder,
-        env=registry.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert "is no scan that came to its end" in done.stderr
+    done = registry.run("scan", "--config", night.config, "--runs", night.runs, "--since", "yesterday")
+    assert done.code == 2
+    assert "is no scan that came to its end" in done.err

@@ -9,7 +9,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,12 +19,12 @@ from jsonschema import Draft202012Validator
 
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
+from tests.command import SCRIPT, Done, inside
 from tests.organization import CLOCK, ask
 
 from .conftest import REGIONS, WITHOUT_ROLE, settings
 from .emf import SCHEMA
 
-SCRIPT = Path(sys.executable).with_name("modelwarden")
 ACCOUNTS = ("666677778888", "777788889999", WITHOUT_ROLE)
 SCANNED = f"regions = {list(REGIONS)}\naccounts = {list(ACCOUNTS)}"
 SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
@@ -43,15 +42,9 @@ def environment(sandbox: Sandbox, **more: str) -> dict[str, str]:
     return kept | sandbox.environment() | {"AWS_CONFIG_FILE": "/nonexistent", "COLUMNS": "120"} | more
 
 
-def run(folder: Path, sandbox: Sandbox, *options: str, scan: str = SCANNED) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, *options, scan=scan),
-        cwd=folder,
-        env=environment(sandbox),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def run(folder: Path, sandbox: Sandbox, *options: str, scan: str = SCANNED) -> Done:
+    _, *arguments = command(folder, *options, scan=scan)
+    return inside(*arguments, folder=folder, environment=environment(sandbox))
 
 
 class OnTerminal:
@@ -166,8 +159,8 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(organization: Sandbox, tmp_path: P
 
 def test_lines_of_json_and_of_nothing_else(organization: Sandbox, tmp_path: Path) -> None:
     done = run(tmp_path, organization, "--log-format", "json", "--format", "json")
-    assert done.returncode == 3
-    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.code == 3
+    told = [json.loads(line) for line in done.err.splitlines()]
     events = [one["event"] for one in told]
     assert [one for one in events if one not in ("cell", "going", "listed", "judged")] == [
         "begun",
@@ -180,7 +173,7 @@ def test_lines_of_json_and_of_nothing_else(organization: Sandbox, tmp_path: Path
         (account, region) for account in ACCOUNTS for region in REGIONS
     )
     assert {one["level"] for one in cells if one["account"] == WITHOUT_ROLE} == {"warning"}
-    manifest = json.loads(done.stdout)
+    manifest = json.loads(done.out)
     assert [one["id"] for one in told if one["event"] == "recorded"] == [manifest["id"]]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one["time"]) for one in told)
     for secret in (
@@ -189,20 +182,20 @@ def test_lines_of_json_and_of_nothing_else(organization: Sandbox, tmp_path: Path
         "Authorization",
         organization.environment()["AWS_SECRET_ACCESS_KEY"],
     ):
-        assert secret not in done.stderr
+        assert secret not in done.err
 
 
 def test_quiet_is_no_line_and_the_same_answer(organization: Sandbox, tmp_path: Path) -> None:
     done = run(tmp_path, organization, "--quiet")
-    assert (done.returncode, done.stderr) == (3, "")
-    assert "NOT COMPLETE" in done.stdout
+    assert (done.code, done.err) == (3, "")
+    assert "NOT COMPLETE" in done.out
 
 
 def test_who_goes_on_counts_what_was_read_before(organization: Sandbox, tmp_path: Path) -> None:
     run(tmp_path, organization, "--as-of", CLOCK)
     (folder,) = scans(tmp_path)
     done = run(tmp_path, organization, "--resume", str(folder), "--log-format", "json")
-    told = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [json.loads(line) for line in done.err.splitlines()]
     assert (told[0]["event"], told[0]["cells"], told[0]["already"]) == ("begun", 6, 4)
     assert [one["done"] for one in told if one["event"] == "cell"] == [5, 6]
 
@@ -231,7 +224,7 @@ def metrics(text: str) -> list[dict[str, Any]]:
 def test_metrics_are_added_to_a_file(organization: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
     done = run(tmp_path, organization, "--metrics", str(file), "--format", "json")
-    manifest = json.loads(done.stdout)
+    manifest = json.loads(done.out)
     whole, *accounts = metrics(file.read_text())
     assert whole["CellsExpected"] == 6
     assert whole["CellsUnread"] == 2
@@ -246,7 +239,7 @@ def test_metrics_are_added_to_a_file(organization: Sandbox, tmp_path: Path) -> N
 
 def test_metrics_on_stdout_follow_the_summary(organization: Sandbox, tmp_path: Path) -> None:
     done = run(tmp_path, organization, "--metrics", "-")
-    head, _, tail = done.stdout.partition('{"_aws"')
+    head, _, tail = done.out.partition('{"_aws"')
     assert head.endswith("inventory\n")
     assert len(metrics('{"_aws"' + tail)) == 4
 
@@ -262,25 +255,23 @@ def test_metrics_that_cannot_be_written_are_refused_before_anything_is_read(
     organization: Sandbox, tmp_path: Path, options: tuple[str, ...], says: str
 ) -> None:
     done = run(tmp_path, organization, *options)
-    assert done.returncode == 2
-    assert says in done.stderr
+    assert done.code == 2
+    assert says in done.err
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_forecast_by_the_formula_and_by_an_earlier_scan(organization: Sandbox, tmp_path: Path) -> None:
     before = run(tmp_path, organization, "--dry-run")
-    assert before.returncode == 0
-    assert "6 account-regions of 3 accounts would be read\n" in before.stdout
-    assert (
-        "by the formula: at least 15 calls to enter accounts and list packages, and about 12 for each" in before.stdout
-    )
+    assert before.code == 0
+    assert "6 account-regions of 3 accounts would be read\n" in before.out
+    assert "by the formula: at least 15 calls to enter accounts and list packages, and about 12 for each" in before.out
     run(tmp_path, organization)
     (folder,) = scans(tmp_path)
     after = run(tmp_path, organization, "--dry-run")
-    assert f"calls for 4 of them, as scan {folder.name} made:" in after.stdout
-    assert re.search(r"^  sagemaker:ListModelPackages +4$", after.stdout, re.MULTILINE)
-    assert "2 account-regions of which no earlier scan tells: at least 5 calls" in after.stdout
-    document = json.loads(run(tmp_path, organization, "--dry-run", "--format", "json").stdout)
+    assert f"calls for 4 of them, as scan {folder.name} made:" in after.out
+    assert re.search(r"^  sagemaker:ListModelPackages +4$", after.out, re.MULTILINE)
+    assert "2 account-regions of which no earlier scan tells: at least 5 calls" in after.out
+    document = json.loads(run(tmp_path, organization, "--dry-run", "--format", "json").out)
     told = document["estimate"]
     assert (told["from"], told["scan"], told["known"], told["guessed"]) == ("scan", folder.name, 4, 2)
     assert told["calls"] == sum(told["apis"].values()) + 5
@@ -292,8 +283,8 @@ def test_a_forecast_for_a_scan_that_goes_on_is_about_what_is_left(organization: 
     run(tmp_path, organization, "--as-of", CLOCK)
     (folder,) = scans(tmp_path)
     done = run(tmp_path, organization, "--resume", str(folder), "--dry-run")
-    assert "2 account-regions of 1 accounts would be read" in done.stdout
-    assert "777788889999" not in done.stdout
+    assert "2 account-regions of 1 accounts would be read" in done.out
+    assert "777788889999" not in done.out
 
 
 def test_an_earlier_scan_that_was_changed_says_nothing(
@@ -303,5 +294,5 @@ def test_an_earlier_scan_that_was_changed_says_nothing(
     for file in (tmp_path / "runs").glob("*/cells.jsonl"):
         file.write_text("{}\n")
     done = run(tmp_path, organization, "--dry-run")
-    assert done.returncode == 0
-    assert "by the formula" in done.stdout
+    assert done.code == 0
+    assert "by the formula" in done.out

@@ -13,7 +13,8 @@ from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
 from modelwarden.store.sqlite import SqliteState
 from modelwarden.store.state import State
-from tests.cli.conftest import SCRIPT, Done, clean_environment
+from tests.cli.conftest import clean_environment
+from tests.command import Done, inside
 
 from .conftest import ACCOUNT, REGION, arn, at, create_table, row, run_id, seen, table
 
@@ -41,10 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def call(folder: Path, *arguments: str, **environment: str) -> Done:
-    done = subprocess.run(
-        [SCRIPT, *arguments], cwd=folder, env=clean_environment() | environment, capture_output=True, timeout=60
-    )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return inside(*arguments, folder=folder, environment=clean_environment() | environment)
 
 
 RUNS = f"""\

@@ -174,7 +174,7 @@ def test_a_clock_that_is_behind_hides_no_sighting_from_its_own_run(state: State)
 
 def test_more_packages_than_a_batch_holds(state: State) -> None:
     # A simulated transaction copies the whole table, so that a thousand of them would take minutes.
-    count = 1203 if isinstance(state, SqliteState) else 105
+    count = 1203 if isinstance(state, SqliteState) else 60
     names = [f"model-{number:04}" for number in range(count)]
     state.begin(row(1))
     state.put(run_id(1), (seen(name, 1) for name in names))
@@ -252,9 +252,9 @@ def test_hostile_texts_come_back_as_they_were(state: State) -> None:
 
 
 def test_concurrent_writers_lose_nothing(opened: Callable[[], State]) -> None:
-    """Eight runs over the same packages, each with packages of its own, all at once."""
+    """Six runs over the same packages, each with packages of its own, all at once."""
     state = opened()
-    runs = range(1, 9)
+    runs = range(1, 7)
     for number in runs:
         state.begin(row(number))
     errors: list[BaseException] = []
@@ -262,8 +262,8 @@ def test_concurrent_writers_lose_nothing(opened: Callable[[], State]) -> None:
     def writes(number: int) -> None:
         own = opened()
         try:
-            found = [seen(f"shared-{one}", number, "block" if number % 2 else "allow") for one in range(12)]
-            own.put(run_id(number), [*found, *(seen(f"own-{number}-{one}", number) for one in range(12))])
+            found = [seen(f"shared-{one}", number, "block" if number % 2 else "allow") for one in range(6)]
+            own.put(run_id(number), [*found, *(seen(f"own-{number}-{one}", number) for one in range(6))])
         except BaseException as error:  # noqa: BLE001 - whatever it is, the test shall show it
             errors.append(error)
         finally:
@@ -276,9 +276,9 @@ def test_concurrent_writers_lose_nothing(opened: Callable[[], State]) -> None:
         thread.join()
     assert errors == []
     found = {one.seen.package: one for one in state.standings(ACCOUNT, REGION)}
-    assert len(found) == 12 + 8 * 12
-    assert {found[arn(f"shared-{one}")].seen.run for one in range(12)} == {run_id(8)}
-    for name in (f"shared-{one}" for one in range(12)):
+    assert len(found) == 6 + 6 * 6
+    assert {found[arn(f"shared-{one}")].seen.run for one in range(6)} == {run_id(6)}
+    for name in (f"shared-{one}" for one in range(6)):
         lines = list(state.history(arn(name)))
         assert [one.event for one in lines] == ["first"] + ["changed"] * (len(lines) - 1)
         assert [one.previous for one in lines[1:]] == [one.verdict for one in lines[:-1]]
