@@ -44,9 +44,10 @@ def test_every_control_has_a_planned_failure_and_every_verdict_occurs(runs: dict
 
 def test_every_recorded_document_fits_its_published_schema(runs: dict[str, Run]) -> None:
     of_run, of_decision, of_evidence = validator("run"), validator("decision"), validator("evidence")
-    for number, run in enumerate(runs.values()):  # a validator takes longer than judging: each document meets one
-        of_evidence.validate(json.loads(json.dumps(run.evidence.to_json())))
-        if number % 2:
+    for number, run in enumerate(runs.values()):  # a validator takes longer than judging: each meets one document
+        if number % 3 == 0:
+            of_evidence.validate(json.loads(json.dumps(run.evidence.to_json())))
+        elif number % 3 == 1:
             of_run.validate(json.loads(json.dumps(run.to_json())))
         else:
             of_decision.validate(json.loads(render(run, "json")))
