@@ -101,7 +101,7 @@ def scan(clock: str, environment: dict[str, str]) -> int:
 
 
 def report(runs: Path, page: Path, *options: str) -> None:
-    subprocess.run([MODELWARDEN, "report", str(runs), *options, "-o", str(page)], check=True)
+    subprocess.run([MODELWARDEN, "report", str(runs), *options, "-o", f"html={page}"], check=True)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def generated() -> dict[str, str]:
         "reports/schemas/decision.schema.json": _json(schemas.decision_schema()),
         "reports/schemas/run.schema.json": _json(schemas.run_schema()),
         "reports/schemas/scan.schema.json": _json(schemas.scan_schema()),
+        "reports/schemas/report.schema.json": _json(schemas.report_schema()),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

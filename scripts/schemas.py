@@ -1,11 +1,14 @@
-"""The published JSON Schemas of our own documents: evidence, decision, run and scan."""
+"""The published JSON Schemas of our own documents: evidence, decision, run, scan and report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, get_args
 
+import msgspec
+
 from modelwarden import evidence, run
+from modelwarden.audit.formats.json import Document
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
 from modelwarden.precedent import State
@@ -286,6 +289,11 @@ def scan_schema() -> Schema:
         },
         ("previous", "new", "checksum"),
     )
+
+
+def report_schema() -> Schema:
+    """What `modelwarden report --format json` writes."""
+    return {"$schema": _DRAFT, "title": "modelwarden report", **msgspec.json.schema(Document)}
 
 
 def _rollback() -> Schema:

@@ -22,7 +22,7 @@ cd "$work/empty" && "$work/venv/bin/modelwarden" test > "$work/test.log" || { ca
 record='{"schema": "modelwarden.evidence/1", "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7", "facts": {}}'
 code=0
 "$work/venv/bin/modelwarden" gate - --to Staging --runs runs <<< "$record" > "$work/gate.log" 2>&1 || code=$?
-if [ "$code" != 3 ] || ! "$work/venv/bin/modelwarden" report runs -o page.html 2>> "$work/gate.log"; then
+if [ "$code" != 3 ] || ! "$work/venv/bin/modelwarden" report runs -o html=page.html 2>> "$work/gate.log"; then
   cat "$work/gate.log"
   echo "error: the wheel's gate ended with $code, or wrote no page" >&2
   exit 1

@@ -209,7 +209,7 @@ def decision_from_json(raw: Mapping[str, Any]) -> Decision:
         package=raw["package"],
         request=_request_from_json(raw["request"]),
         verdict=raw["verdict"],
-        rulings=tuple(_ruling_from_json(ruling) for ruling in raw["rulings"]),
+        rulings=tuple(ruling_from_json(ruling) for ruling in raw["rulings"]),
         digests=Digests(**raw["digests"]),
         advisory=raw["advisory"],
         asserted=tuple(raw["asserted"]),
@@ -259,7 +259,8 @@ def _ruling_to_json(ruling: Ruling) -> dict[str, Any]:
     }
 
 
-def _ruling_from_json(raw: Mapping[str, Any]) -> Ruling:
+def ruling_from_json(raw: Mapping[str, Any]) -> Ruling:
+    """Raises KeyError or TypeError for another shape."""
     facts = facts_from_json(raw["observed"]["facts"], raw["observed"]["sources"], ("/",))
     finding = Finding(
         control=raw["control"],

@@ -49,7 +49,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         assert done.returncode == [1, 3, 0][number], done.stdout + done.stderr
     out = folder / "page.html"
-    command = [SCRIPT, "report", folder / "runs", "--title", HOSTILE, "-o", out]
+    command = [SCRIPT, "report", folder / "runs", "--title", HOSTILE, "-o", f"html={out}"]
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out

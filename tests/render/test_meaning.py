@@ -176,12 +176,13 @@ def test_a_fingerprint_is_of_control_package_stage_and_cause_and_of_no_line() ->
     }
     decision, (first, *_) = run.decision, [one for one in run.decision.rulings if one.finding.control == "ENC-01"]
     other = replace(first, finding=replace(first.finding, observed=(runs.seen("/package/arn", runs.Unknown("gone")),)))
+    package = decision.package
     prints = [
-        cause.fingerprint(decision, first),
-        cause.fingerprint(decision, other),
-        cause.fingerprint(replace(decision, package="arn"), first),
-        cause.fingerprint(replace(decision, request=replace(decision.request, stage="Staging")), first),
-        cause.fingerprint(decision, replace(first, finding=replace(first.finding, control="ENC-09"))),
+        cause.fingerprint(package, "Production", first),
+        cause.fingerprint(package, "Production", other),
+        cause.fingerprint("arn", "Production", first),
+        cause.fingerprint(package, "Staging", first),
+        cause.fingerprint(package, "Production", replace(first, finding=replace(first.finding, control="ENC-09"))),
     ]
     assert len(set(prints)) == len(prints)
 

@@ -317,8 +317,12 @@ def report(*arguments: object) -> tuple[int, str]:
 
 def test_report_writes_the_page_of_a_scan(tmp_path: Path) -> None:
     folder = scan(tmp_path)
-    code, said = report(folder.path, "-o", tmp_path / "page.html")
-    assert (code, said) == (0, f"scan {folder.id} on one page: {tmp_path / 'page.html'}\n")
+    code, said = report(folder.path, "-o", f"html={tmp_path / 'page.html'}")
+    assert code == 0
+    assert said.splitlines() == [
+        f"scan {folder.id} as html: {tmp_path / 'page.html'}",
+        "the scan is NOT COMPLETE: 1 of 3 account-regions were read whole (33 %)",
+    ]
     assert "NOT COMPLETE" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
@@ -351,20 +355,19 @@ def _empty(folder: Folder) -> list[object]:
 @pytest.mark.parametrize(
     ("bad", "error", "help_"),
     [
-        (_gate, "is a scan, and a page shows one scan or gate runs", "write a page for each"),
-        (lambda folder: [folder.path, folder.path], "is a scan, and a page shows", "write a page for each"),
+        (_gate, "is a scan, and a report is about one scan or gate runs", "write a report for each"),
+        (lambda folder: [folder.path, folder.path], "is a scan, and a report is about", "write a report for each"),
         (_broken, "manifest.json: the checksum does not fit", "name a folder that `modelwarden scan` wrote"),
         (lambda folder: _broken(folder, "{"), "manifest.json: not JSON", "name a folder that `modelwarden scan` wrote"),
         (_without_plan, "plan.json: cannot be read", "name a folder that `modelwarden scan` wrote"),
         (_unfinished, "the scan did not come to its end", "go on with it: modelwarden scan --resume"),
-        (_empty, "holds no run of a gate", "`modelwarden gate` and `modelwarden scan` record each run"),
-        (lambda folder: [folder.path.parent], "holds no run of a gate", "name the folder of one scan: "),
+        (_empty, "holds no scan and no run of a gate", "`modelwarden gate` and `modelwarden scan` record each run"),
     ],
 )
 def test_bad_input_is_one_line_a_next_step_and_exit_2(
     tmp_path: Path, bad: Callable[[Folder], list[object]], error: str, help_: str
 ) -> None:
-    code, said = report(*bad(scan(tmp_path)), "-o", tmp_path / "page.html")
+    code, said = report(*bad(scan(tmp_path)), "-o", f"html={tmp_path / 'page.html'}")
     first, second = said.splitlines()
     assert code == 2
     assert first.startswith("error: ")

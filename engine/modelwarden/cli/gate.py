@@ -11,7 +11,7 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
-from modelwarden.cli.output import write_text
+from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
@@ -49,7 +49,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
 
     TARGET is the ARN of a model package, an evidence file, or `-` for evidence on stdin.
     """
-    outputs = [_output(text) for text in options["outputs"]]
+    outputs = format_files(options["outputs"], FORMATS)
     question = question_from(options)
     for flag in ("enforce", "rollback"):
         if options[flag]:
@@ -108,13 +108,6 @@ def sources_from(options: dict[str, Any]) -> Sources:
         organization_digest=options.get("organization_digest"),
         flags={name: value for name, value in flags.items() if value not in (None, ())},
     )
-
-
-def _output(text: str) -> tuple[str, Path]:
-    format_, separator, file = text.partition("=")
-    if not separator or not file or format_ not in FORMATS:
-        raise UserError(f"-o: `{text}` is not FORMAT=FILE", f"formats are {', '.join(FORMATS)}")
-    return format_, Path(file)
 
 
 def _color() -> bool:

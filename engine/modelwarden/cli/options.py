@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -135,6 +135,19 @@ def time_of(text: str | None) -> str | None:
             f"--as-of: `{text}` is not a UTC time", "write it as 2026-11-22 or 2026-11-22T02:10:00Z"
         ) from error
     return full
+
+
+def day_of(text: str | None, option: str) -> str | None:
+    """A day as `2026-11-22`; raises UserError for anything else."""
+    if text is None:
+        return None
+    try:
+        if len(text) != 10:
+            raise ValueError
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(f"{option}: `{text}` is not a day", "write it as 2026-11-22") from error
+    return text
 
 
 def now() -> str:

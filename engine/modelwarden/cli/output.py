@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from modelwarden.errors import UserError
+
+
+def format_files(texts: Iterable[str], formats: Sequence[str]) -> list[tuple[str, Path]]:
+    """(format, file) of each `FORMAT=FILE`.
+
+    Raises:
+        UserError: another form, or a format that is none of these.
+    """
+    found = []
+    for text in texts:
+        format_, separator, file = text.partition("=")
+        if not separator or not file or format_ not in formats:
+            raise UserError(f"-o: `{text}` is not FORMAT=FILE", f"formats are {', '.join(formats)}")
+        found.append((format_, Path(file)))
+    return found
 
 
 def write_text(file: Path, text: str) -> None:

@@ -1,15 +1,19 @@
-"""`modelwarden report`: a page over recorded runs, or over one scan. Nothing is judged again."""
+"""`modelwarden report`: what recorded scans and gates say. Nothing is judged again."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 import click
 
-from modelwarden.cli.options import now
-from modelwarden.cli.output import write_text
+from modelwarden.audit.formats import FORMATS
+from modelwarden.audit.framework import names as framework_names
+from modelwarden.cli.options import day_of, now
+from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
 from modelwarden.run import read
 
@@ -18,23 +22,68 @@ _OF_A_SCAN: Final = ("plan.json", "manifest.json")
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--title", help="Title of the page.")
+@click.option("--title", help="Title of the report.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write."
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="Only this account, unit, group, owner or stage; repeatable.",
 )
-def report(runs: tuple[Path, ...], title: str | None, output: Path) -> None:
-    """Write one self-contained HTML page over RUNS: files of recorded runs, folders of them, or the folder of one scan."""
+@click.option(
+    "--framework",
+    "frameworks",
+    multiple=True,
+    type=click.Choice(framework_names()),
+    help="Findings by obligation of this framework, and only of its controls (default: all frameworks in force).",
+)
+@click.option("--from", "from_", metavar="DATE", help="First day of the period.")
+@click.option("--to", "to", metavar="DATE", help="Last day of the period (default: that of the newest scan).")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Of what goes to stdout.")
+@click.option(
+    "-o", "--output", "outputs", multiple=True, metavar="FORMAT=FILE", help="Write a format to a file; repeatable."
+)
+def report(runs: tuple[Path, ...], format_: str | None, outputs: tuple[str, ...], **options: Any) -> None:
+    """Write what RUNS say: the folder of one scan, a folder of scans, or files and folders of gate runs.
+
+    Of a folder of scans the newest of the period counts, and earlier ones tell how it came to that. Gate runs are written
+    as an HTML page.
+    """
+    files = format_files(outputs, FORMATS)
+    if not files and format_ is None:
+        raise UserError("nothing is to be written", "add -o html=report.html, or --format json")
+    scan = _scan_of(runs, options["from_"], options["to"])
+    if scan is None:
+        _gates(runs, format_, files, options)
+    else:
+        _scan(scan, format_, files, options)
+
+
+def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path | None:
+    """The scan that the report is about; None for gate runs.
+
+    Raises:
+        UserError: a scan among other things, none in the period, or one that did not come to its end.
+    """
     scans = [path for path in runs if _is_scan(path)]
     if scans:
         _refuse_mixture(runs, scans[0])
-        text = _scan(scans[0], title or "Scan of model packages")
-        said = f"scan {scans[0].resolve().name} on one page: {output}"
-    else:
-        files = _files(runs)
-        text = _gates(files, title or "Promotion decisions")
-        said = f"{len(files)} runs on one page: {output}"
-    write_text(output, text)
-    print(said, file=sys.stderr)
+        if to:
+            raise UserError("--to has no effect beside one scan", "name the folder that holds the scans")
+        if not (scans[0] / "manifest.json").exists():
+            raise UserError(
+                f"{scans[0]}: the scan did not come to its end: it has no manifest.json",
+                f"go on with it: modelwarden scan --resume {scans[0]}",
+            )
+        return scans[0]
+    if len(runs) == 1 and any(_is_scan(inner) for inner in runs[0].glob("*")):
+        from modelwarden.audit.history import newest
+
+        return newest(runs[0], day_of(from_, "--from") or "", day_of(to, "--to") or "9999").path
+    for name, given in (("--from", from_), ("--to", to)):
+        if given:
+            raise UserError(f"{name} has no effect on gate runs", "leave it out, or name a folder of scans")
+    return None
 
 
 def _is_scan(path: Path) -> bool:
@@ -44,36 +93,87 @@ def _is_scan(path: Path) -> bool:
 def _refuse_mixture(runs: tuple[Path, ...], scan: Path) -> None:
     """Raises UserError unless the scan stands alone."""
     if len(runs) > 1 or [file for file in scan.glob("*.json") if file.name not in _OF_A_SCAN]:
-        raise UserError(f"{scan}: is a scan, and a page shows one scan or gate runs", "write a page for each")
+        raise UserError(f"{scan}: is a scan, and a report is about one scan or gate runs", "write a report for each")
+
+
+def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], options: dict[str, Any]) -> None:
+    from modelwarden.audit import framework, history
+    from modelwarden.audit.formats import writer
+    from modelwarden.audit.report import report_of
+    from modelwarden.audit.scope import scope_of
+    from modelwarden.audit.source import Source
+    from modelwarden.scan.folder import Folder
+
+    chosen = [framework.framework(name) for name in options["frameworks"]]
+    controls = frozenset(one.control for some in chosen for one in some.mappings) if chosen else None
+    with Source(Folder(path), scope_of(options["scopes"]), controls) as source:
+        told = history.history_of(source, history.earlier(source.folder, day_of(options["from_"], "--from") or ""))
+        found = report_of(
+            source,
+            chosen or framework.frameworks(source.manifest.as_of),
+            told,
+            title=options["title"] or "Scan of model packages",
+            generated_at=now(),
+        )
+        for name, file in files:
+            with _opened(file) as out:
+                notices = writer(name)(source, found, out)
+            _say([*notices, f"scan {found.run} as {name}: {file}"])
+        if format_ is not None:
+            _say(writer(format_)(source, found, sys.stdout.buffer))
+    if not found.coverage.whole:
+        _say([f"the scan is NOT COMPLETE: {found.coverage.words()}"])
+
+
+def _gates(
+    runs: tuple[Path, ...], format_: str | None, files: Sequence[tuple[str, Path]], options: dict[str, Any]
+) -> None:
+    """Raises UserError for anything but a page over all that is there."""
+    given = [name for name, value in (("--scope", options["scopes"]), ("--framework", options["frameworks"])) if value]
+    if given or format_ not in (None, "html") or {name for name, _ in files} - {"html"}:
+        asked = given[0] if given else "another format than html"
+        raise UserError(
+            f"a report over gate runs refuses {asked}",
+            "name a scan; `modelwarden gate -o` writes each gate in any format",
+        )
+    found = _files(runs)
+    from modelwarden.render.page import page
+
+    text = page([read(file) for file in found], title=options["title"] or "Promotion decisions", generated_at=now())
+    for _, file in files:
+        write_text(file, text)
+        _say([f"{len(found)} runs on one page: {file}"])
+    if format_ is not None:
+        click.echo(text, nl=False)
 
 
 def _files(runs: tuple[Path, ...]) -> list[Path]:
     """Files of gate runs; raises UserError where there are none."""
     files = [file for path in runs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
-    if files:
-        return files
-    found = sorted((inner for path in runs for inner in path.glob("*") if _is_scan(inner)), key=lambda one: one.name)
-    raise UserError(
-        f"{', '.join(map(str, runs))}: holds no run of a gate",
-        f"name the folder of one scan: {found[-1]}"
-        if found
-        else "`modelwarden gate` and `modelwarden scan` record each run in .modelwarden/runs",
-    )
-
-
-def _gates(files: list[Path], title: str) -> str:
-    from modelwarden.render.page import page
-
-    return page([read(file) for file in files], title=title, generated_at=now())
-
-
-def _scan(path: Path, title: str) -> str:
-    from modelwarden.render import scan_page
-    from modelwarden.scan.folder import Folder
-
-    if not (path / "manifest.json").exists():
+    if not files:
         raise UserError(
-            f"{path}: the scan did not come to its end: it has no manifest.json",
-            f"go on with it: modelwarden scan --resume {path}",
+            f"{', '.join(map(str, runs))}: holds no scan and no run of a gate",
+            "`modelwarden gate` and `modelwarden scan` record each run in .modelwarden/runs",
         )
-    return scan_page.page(Folder(path), title=title, generated_at=now())
+    return files
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """Written aside and renamed: nobody reads half a report. Raises UserError where it cannot be written."""
+    aside = file.with_name(f"{file.name}.part")
+    try:
+        with aside.open("wb") as out:
+            yield out
+        aside.replace(file)
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)

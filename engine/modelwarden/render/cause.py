@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from modelwarden.evidence import Unknown, digest
-from modelwarden.finding import ControlInfo, Decision, Ruling
+from modelwarden.finding import ControlInfo, Ruling
 
 _DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403")
 _BUSY: Final = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded")
@@ -43,11 +43,11 @@ def cause_of(ruling: Ruling) -> Cause | None:
     return Cause(unread.source.api if unread.source else "", unread.reason) if unread else None
 
 
-def fingerprint(decision: Decision, ruling: Ruling) -> str:
+def fingerprint(package: str, stage: str, ruling: Ruling) -> str:
     """64 hex digits that stay the same from run to run for one control, package, stage and cause; lines do not count."""
     cause = cause_of(ruling)
     why = cause.text if cause else ruling.finding.outcome
-    return digest([ruling.finding.control, decision.package, decision.request.stage, why]).removeprefix("sha256:")
+    return digest([ruling.finding.control, package, stage, why]).removeprefix("sha256:")
 
 
 def help_for(ruling: Ruling, info: ControlInfo) -> str:

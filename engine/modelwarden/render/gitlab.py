@@ -62,7 +62,7 @@ def _finding(run: Run, ruling: Ruling) -> dict[str, Any]:
         ruling.finding.control,
         _severity(ruling, info.severity),
         _description(run, ruling),
-        fingerprint(run.decision, ruling),
+        fingerprint(run.decision.package, run.decision.request.stage, ruling),
         printable(info.path),
         info.line,
     )

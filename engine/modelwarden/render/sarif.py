@@ -84,7 +84,7 @@ def _rule(info: ControlInfo) -> dict[str, Any]:
 
 def _result(run: Run, ruling: Ruling, rules: dict[str, int]) -> dict[str, Any]:
     finding, info = ruling.finding, run.controls[ruling.finding.control]
-    identity = fingerprint(run.decision, ruling)
+    identity = fingerprint(run.decision.package, run.decision.request.stage, ruling)
     result: dict[str, Any] = {
         "ruleId": finding.control,
         "ruleIndex": rules[finding.control],

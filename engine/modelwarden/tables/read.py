@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.evidence import Evidence, EvidenceError
-from modelwarden.run import decision_from_json
+from modelwarden.finding import Ruling
+from modelwarden.run import decision_from_json, ruling_from_json
 from modelwarden.scan.record import Record
 from modelwarden.tables.schema import DIGESTS, TablesError, library, opened
 
@@ -132,6 +133,15 @@ def _decision(row: Row, rulings: list[Row]) -> Row:
         "rulings": [_ruling(one) for one in rulings],
         "rollback": None,
     }
+
+
+def ruling_of(row: Row) -> Ruling:
+    """What a row of the table of findings says.
+
+    Raises:
+        KeyError, TypeError, EvidenceError: it says something else than this version writes.
+    """
+    return ruling_from_json(_ruling(row))
 
 
 def _ruling(row: Row) -> Row:

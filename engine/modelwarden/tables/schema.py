@@ -26,6 +26,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "version": "number",
         **dict.fromkeys(("role", "why", "approval", "claimed", "created", "modified"), "word"),
         "origin": "word",
+        "owner": "word",
         **dict.fromkeys(("approval_record", "approval_record_why"), "word"),
         **dict.fromkeys(("stage", "moment", "verdict", "reads", "reference", "carried"), "word"),
         "endpoints": "words",

@@ -19,6 +19,8 @@ from modelwarden.scan.record import Record
 from modelwarden.tables.schema import COLUMNS, ROWS, TablesError, library, opened, schema
 
 _SILENT = ("pass", "not-applicable")
+_OWNERS = ("/tag/owner", "/tag/Owner", "/card/content/model_overview/model_owner")
+"""Facts that name who answers for a model, the tag of the group before the words of the card."""
 """Outcomes of which no detail is kept: the evidence proves them."""
 
 
@@ -178,6 +180,7 @@ def _package(record: Record) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in (*names, *more)}
     origin = record.evidence.get("/package/original_arn") if record.evidence else None
     row |= {"origin": origin.value if isinstance(origin, Present) else None, "endpoints": list(record.endpoints)}
+    row["owner"] = _owner(record)
     decision = record.decision
     if decision is None:
         return row
@@ -192,6 +195,12 @@ def _package(record: Record) -> dict[str, Any]:
         "advisory": decision.advisory,
     }
     return row | digests | lists | asked | {"verdict": decision.verdict}
+
+
+def _owner(record: Record) -> str | None:
+    """Who answers for it by the first of `_OWNERS` that says so; a report may be narrowed to it."""
+    told = (record.evidence.get(pointer) if record.evidence else None for pointer in _OWNERS)
+    return next((str(fact.value) for fact in told if isinstance(fact, Present)), None)
 
 
 def _findings(decision: Decision, controls: Mapping[str, ControlInfo]) -> Iterable[dict[str, Any]]:

@@ -1,0 +1,66 @@
+"""Coverage: how far a scan looked in a scope. Everything else that a report says is less than the whole where this is."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from modelwarden.audit.source import Source
+from modelwarden.render.scan_shape import Accepted, Hole
+from modelwarden.snapshot import LedgerRow
+
+
+class Coverage(Struct, frozen=True):
+    """How far the scan looked, of what it was expected to. Accounts outside the scope are not in it."""
+
+    cells: int
+    """Account-regions that were expected."""
+    read: int
+    """Those of which nothing is missing."""
+    accounts: int
+    accounts_read: int
+    """Accounts of which every region was read whole."""
+    unread: tuple[Hole, ...]
+    failed: tuple[LedgerRow, ...]
+    """APIs that failed, and that nothing else covers."""
+    accepted: tuple[Accepted, ...]
+    """Those whose hole the organization accepts for a while; they are holes all the same."""
+    skipped: tuple[LedgerRow, ...]
+
+    @property
+    def whole(self) -> bool:
+        return self.read == self.cells and not self.failed
+
+    @property
+    def percent(self) -> int:
+        """Rounded down: 100 is all of it."""
+        return 100 * self.read // self.cells if self.cells else 0
+
+    def words(self) -> str:
+        """`12 of 13 account-regions were read whole (92 %)`."""
+        return f"{self.read} of {self.cells} account-regions were read whole ({self.percent} %)"
+
+
+def coverage_of(source: Source) -> Coverage:
+    told, named = source.manifest.coverage, source.accounts
+    expected = set(source.plan.estate.cells)
+
+    def within(one: Hole | LedgerRow) -> bool:
+        """What belongs to no account-region, as the list of accounts does, is a hole of every scope."""
+        return named is None or one.account in named or (one.account, one.region) not in expected
+
+    cells = [cell for cell in expected if named is None or cell[0] in named]
+    unread = tuple(one for one in told.unread if within(one))
+    failed = tuple(one for one in told.failed if within(one))
+    accepted = tuple(one for one in told.accepted if within(one))
+    broken = {(one.account, one.region) for some in (unread, failed, accepted) for one in some}
+    accounts = {account for account, _ in cells}
+    return Coverage(
+        cells=len(cells),
+        read=sum(cell not in broken for cell in cells),
+        accounts=len(accounts),
+        accounts_read=len(accounts - {account for account, _ in broken}),
+        unread=unread,
+        failed=failed,
+        accepted=accepted,
+        skipped=tuple(one for one in told.skipped if named is None or one.account in named),
+    )

@@ -1,0 +1,27 @@
+"""The formats of a report. Each is a module with `write(source, report, out)`, which says what a reader might miss.
+
+A format is imported when it is asked for: no library is loaded that nobody needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import BinaryIO, Final, Protocol
+
+from modelwarden.audit.report import Report
+from modelwarden.audit.source import Source
+
+FORMATS: Final = ("html", "json")
+
+
+class Write(Protocol):
+    """Writes the report, in UTF-8 where it is text. Returns notices: one line each, for people."""
+
+    def __call__(self, source: Source, report: Report, out: BinaryIO) -> Sequence[str]: ...
+
+
+def writer(format_: str) -> Write:
+    """Of one of `FORMATS`."""
+    found: Write = import_module(f"modelwarden.audit.formats.{format_}").write
+    return found

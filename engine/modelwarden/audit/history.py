@@ -1,0 +1,183 @@
+"""History: what earlier scans of the same folder of runs tell of the same scope: posture over time, and since when findings are open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from modelwarden.audit.coverage import coverage_of
+from modelwarden.audit.source import VERDICTS, Source, quoted
+from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import ScanError
+from modelwarden.settings.effective import instant
+from modelwarden.tables.schema import TablesError, opened
+
+MOST: Final = 100
+"""Earlier scans that are looked at."""
+BUCKETS: Final = ((7, "up to 7 days"), (30, "8 to 30 days"), (90, "31 to 90 days"), (None, "over 90 days"))
+
+
+class Point(Struct, frozen=True):
+    """One scan of the scope."""
+
+    run: str
+    as_of: str
+    complete: bool
+    cells: int
+    read: int
+    verdicts: dict[str, int]
+
+
+class Age(Struct, frozen=True):
+    """Open findings of one severity, by the days since they are open; waived ones are among them."""
+
+    severity: str
+    days: dict[str, int]
+    """Words of `BUCKETS` -> findings."""
+
+
+class Oldest(Struct, frozen=True):
+    package: str
+    control: str
+    outcome: str
+    since: str
+    """As of the first of the scans in which it was open without a break, as far as they go back."""
+    days: int
+
+
+class History(Struct, frozen=True):
+    """What is told by more than one scan. A scan that did not look at a package says nothing of it."""
+
+    points: tuple[Point, ...]
+    """Oldest first; the last is the scan of the report."""
+    ages: tuple[Age, ...]
+    oldest: tuple[Oldest, ...]
+    from_: str
+    """As of the oldest scan: nobody can tell that anything is older."""
+    skipped: tuple[str, ...]
+    """Scans that could not be read, and why."""
+
+
+def earlier(folder: Folder, since: str = "") -> list[Folder]:
+    """Scans beside it that came to their end before, the newest first; `since` leaves out those of an earlier day."""
+    own = folder.manifest()
+    found = []
+    for path in folder.path.parent.glob("*/manifest.json"):
+        one = Folder(path.parent)
+        if one.id == folder.id or not one.sealed:
+            continue
+        told = one.manifest()
+        # What was judged as of an asserted time is no part of what happened, and the other way round.
+        same = told.get("as_of_asserted") == own["as_of_asserted"]
+        if same and since <= told["as_of"] and (told["as_of"], one.id) < (own["as_of"], own["id"]):
+            found.append((told["as_of"], one.id, one))
+    return [one for _, _, one in sorted(found, reverse=True, key=lambda some: some[:2])][:MOST]
+
+
+def newest(runs: Path, first: str, last: str) -> Folder:
+    """The newest scan below a folder that came to its end, as of these days or between them.
+
+    Raises:
+        ScanError: there is none.
+    """
+    found = []
+    for path in runs.glob("*/manifest.json"):
+        folder = Folder(path.parent)
+        if folder.sealed and first <= (as_of := str(folder.manifest()["as_of"])[:10]) <= last:
+            found.append((as_of, folder.id, folder))
+    if not found:
+        raise ScanError(f"{runs}: holds no scan of that period that came to its end", "widen it by --from and --to")
+    return max(found, key=lambda one: one[:2])[2]
+
+
+def history_of(source: Source, before: Iterable[Folder], oldest: int = 20) -> History:
+    """`before`: earlier scans, the newest first.
+
+    Raises:
+        TablesError: the tables of the source cannot be read.
+    """
+    points, skipped = [_point(source)], []
+    open_since = _Open(source)
+    for folder in before:
+        try:
+            other = Source(folder, source.scope)
+        except (ScanError, TablesError) as error:
+            skipped.append(f"{folder.id}: {error}")
+            continue
+        points.append(_point(other))
+        open_since.look_at(other)
+        other.close()
+    points.reverse()
+    return History(tuple(points), open_since.ages(), open_since.oldest(oldest), points[0].as_of, tuple(skipped))
+
+
+def _point(source: Source) -> Point:
+    counts = dict(source.ask("SELECT verdict, count(*) FROM judged GROUP BY ALL"))
+    coverage = coverage_of(source)
+    verdicts = {verdict: counts.get(verdict, 0) for verdict in VERDICTS}
+    return Point(source.manifest.id, source.manifest.as_of, coverage.whole, coverage.cells, coverage.read, verdicts)
+
+
+class _Open:
+    """Since when the findings of a source are open. Kept in its database, so that memory does not grow with their number."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._as_of = source.manifest.as_of
+        source.ask(
+            "CREATE TABLE open AS SELECT package, control, outcome, ?::VARCHAR AS since, true AS active "
+            "FROM findings WHERE outcome IN ('fail', 'unknown')",
+            self._as_of,
+        )
+
+    def look_at(self, other: Source) -> None:
+        """One scan further back. A finding stays open through a scan that did not judge its package."""
+        path = other.folder.path / "findings.parquet"
+        opened(path).close()
+        self._source.ask(
+            f"""
+            CREATE OR REPLACE TABLE "then" AS
+            SELECT open.package, open.control, bool_or(f.outcome IN ('fail', 'unknown')) AS was_open
+            FROM open JOIN (SELECT package, control, outcome FROM read_parquet({quoted(path)})) f
+              ON f.package = open.package AND f.control = open.control
+            WHERE open.active GROUP BY ALL
+            """  # noqa: S608 - the path is quoted
+        )
+        self._source.ask(
+            """
+            UPDATE open SET since = CASE WHEN t.was_open THEN ?::VARCHAR ELSE since END, active = t.was_open
+            FROM "then" t WHERE t.package = open.package AND t.control = open.control
+            """,
+            other.manifest.as_of,
+        )
+
+    def ages(self) -> tuple[Age, ...]:
+        found: dict[str, Counter[str]] = {}
+        for control, since, count in self._source.ask("SELECT control, since, count(*) FROM open GROUP BY ALL"):
+            days = _days(since, self._as_of)
+            found.setdefault(self._source.info(control).severity, Counter())[_bucket(days)] += count
+        words = [word for _, word in BUCKETS]
+        order = ("critical", "high", "medium", "low")
+        return tuple(Age(one, {word: found[one][word] for word in words}) for one in order if one in found)
+
+    def oldest(self, most: int) -> tuple[Oldest, ...]:
+        rows = self._source.ask(
+            "SELECT package, control, outcome, since FROM open ORDER BY since, package, control LIMIT ?", most
+        )
+        return tuple(
+            Oldest(package, control, outcome, since, _days(since, self._as_of))
+            for package, control, outcome, since in rows
+        )
+
+
+def _bucket(days: int) -> str:
+    return next(word for most, word in BUCKETS if most is None or days <= most)
+
+
+def _days(since: str, as_of: str) -> int:
+    first, last = instant(since), instant(as_of)
+    return (last - first).days if first and last else 0

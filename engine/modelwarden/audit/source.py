@@ -1,0 +1,220 @@
+"""A source: the tables of one scan that came to its end, checked, and narrowed to a scope. Rows are read as they are asked for.
+
+Nothing from the data or from a caller is put into the text of a question but the paths of tables, which are quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from modelwarden.audit.scope import KINDS, Scope
+from modelwarden.evidence import EvidenceError
+from modelwarden.finding import ControlInfo, Ruling
+from modelwarden.render.breakdown import units_of
+from modelwarden.render.scan_shape import Manifest, Plan
+from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import ScanError
+from modelwarden.tables.read import ruling_of
+from modelwarden.tables.schema import TablesError, opened
+
+VERDICTS: Final = ("block", "undecided", "flag", "allow")
+"""The worst first."""
+_MEMORY: Final = "256MB"
+"""For questions; what does not fit goes to disk."""
+_AT_ONCE: Final = 1_000
+_FINDING: Final = (
+    *("package", "account", "region", "group", "stage", "moment", "control", "outcome", "level", "effect"),
+    *("why_level", "expected", "reason", "unset_parameters", "observed", "waiver"),
+)
+_EVERYTHING: Final = Scope()
+
+
+class Package(Struct, frozen=True):
+    """One package of the scope. A text is empty where there is none."""
+
+    package: str
+    account: str
+    region: str
+    role: str
+    group: str = ""
+    version: int | None = None
+    why: str = ""
+    approval: str = ""
+    claimed: str = ""
+    stage: str = ""
+    moment: str = ""
+    verdict: str = ""
+    created: str = ""
+    modified: str = ""
+    owner: str = ""
+    origin: str = ""
+    """The package of which it says to be a copy."""
+    as_of: str = ""
+    evidence_digest: str = ""
+    material_digest: str = ""
+    approval_record: str = ""
+    approval_record_why: str = ""
+
+
+class Found(Struct, frozen=True):
+    """One finding of the scope."""
+
+    package: str
+    account: str
+    region: str
+    group: str
+    stage: str
+    moment: str
+    ruling: Ruling
+    info: ControlInfo
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it failed or could not be told, waived or not."""
+        return self.ruling.finding.outcome in ("fail", "unknown")
+
+
+class Source:
+    """One scan, and the part of it that a report is about."""
+
+    def __init__(self, folder: Folder, scope: Scope = _EVERYTHING, controls: frozenset[str] | None = None) -> None:
+        """`controls`: only findings of these; None for all.
+
+        Raises:
+            ScanError: no whole scan of this version, or one that was changed.
+            TablesError: a table cannot be read, or duckdb is not installed.
+        """
+        document, told = folder.plan(), folder.manifest()
+        self.folder = folder
+        self.scope = scope
+        self.plan: Plan = _as(Plan, document, folder)
+        self.manifest: Manifest = _as(Manifest, told, folder)
+        folder.check(self.manifest.tables)
+        self.units = units_of(document["estate"])
+        self.accounts = scope.accounts(self.units)
+        """None: not narrowed to accounts."""
+        self._controls = controls
+        self._connection = self._connect()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a question about `packages`, `findings` and `judged`, all of the scope.
+
+        Raises:
+            TablesError: a table cannot be read.
+        """
+        return list(self.rows(question, *values))
+
+    def rows(self, question: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """The same, one by one."""
+        import duckdb
+
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(question, list(values))
+                while some := cursor.fetchmany(_AT_ONCE):
+                    yield from some
+        except duckdb.Error as error:
+            raise TablesError(f"{self.folder.path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+
+    def packages(self) -> Iterator[Package]:
+        """By account, region and package."""
+        names = Package.__struct_fields__
+        columns = ", ".join(f'"{name}"' for name in names)
+        for row in self.rows(f"SELECT {columns} FROM packages ORDER BY account, region, package"):  # noqa: S608
+            told = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            yield msgspec.convert(told, Package)
+
+    def findings(self, *outcomes: str) -> Iterator[Found]:
+        """Of these outcomes, or all, by account, region, package and control."""
+        columns = ", ".join(f'"{name}"' for name in _FINDING)
+        wanted = f"WHERE outcome IN ({', '.join('?' * len(outcomes))})" if outcomes else ""
+        question = f"SELECT {columns} FROM findings {wanted} ORDER BY account, region, package, control"  # noqa: S608
+        for row in self.rows(question, *outcomes):
+            yield self._found(dict(zip(_FINDING, row, strict=True)))
+
+    def info(self, control: str) -> ControlInfo:
+        """Raises ScanError where the plan does not know it."""
+        try:
+            return self.plan.controls[control]
+        except KeyError as error:
+            raise ScanError(f"{self.folder.path}: control `{control}` is not in plan.json") from error
+
+    def _found(self, row: dict[str, Any]) -> Found:
+        try:
+            ruling = ruling_of(row)
+        except (KeyError, TypeError, EvidenceError, msgspec.DecodeError) as error:
+            said = " ".join(str(error).split())
+            raise TablesError(f"{self.folder.path}: `{row['package']}`: {said}") from error
+        place = {name: row[name] or "" for name in ("package", "account", "region", "group", "stage", "moment")}
+        return Found(**place, ruling=ruling, info=self.info(ruling.finding.control))
+
+    def _connect(self) -> Any:
+        """A database that holds nothing but the scope, and reads the tables where they lie.
+
+        Raises:
+            TablesError: a table is of another version, or duckdb is not installed.
+        """
+        try:
+            import duckdb
+        except ImportError as error:
+            raise TablesError(
+                "a report needs duckdb, which is not installed", "pip install 'modelwarden[scan]'"
+            ) from error
+        connection = duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1})
+        connection.execute("CREATE TABLE wanted(kind VARCHAR, value VARCHAR)")
+        values = {kind: getattr(self.scope, kind) for kind in KINDS} | {
+            "account": () if self.accounts is None else self.accounts or ("none",),
+            "unit": (),
+            "control": () if self._controls is None else sorted(self._controls) or ("none",),
+        }
+        rows = [(kind, value) for kind, some in values.items() for value in some]
+        if rows:
+            connection.executemany("INSERT INTO wanted VALUES (?, ?)", rows)
+        for table in ("packages", "findings"):
+            opened(self.folder.path / f"{table}.parquet").close()
+        paths = {table: quoted(self.folder.path / f"{table}.parquet") for table in ("packages", "findings")}
+        connection.execute(_view("packages", paths, values, ("account", "group", "owner", "stage")))
+        # What has an owner is known of the package alone.
+        by_package = " AND package IN (SELECT package FROM packages)" if self.scope.owner else ""
+        connection.execute(_view("findings", paths, values, ("account", "group", "stage", "control")) + by_package)
+        connection.execute("CREATE VIEW judged AS SELECT * FROM packages WHERE verdict IS NOT NULL")
+        return connection
+
+
+def quoted(path: Path) -> str:
+    """A path in the text of a question. DuckDB takes a path for a pattern: a folder named `a[1]` must stay one."""
+    plain = "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+    return "'" + plain.replace("'", "''") + "'"
+
+
+def _view(table: str, paths: Mapping[str, str], values: Mapping[str, Any], kinds: tuple[str, ...]) -> str:
+    """Only the conditions of kinds that have values."""
+    conditions = ["true"]
+    for kind in kinds:
+        if values[kind]:
+            compares = "GLOB" if kind == "group" else "="
+            wanted = f"SELECT 1 FROM wanted w WHERE w.kind = '{kind}' AND t.\"{kind}\" {compares} w.value"  # noqa: S608
+            conditions.append(f"EXISTS ({wanted})")
+    where = " AND ".join(conditions)
+    return f"CREATE VIEW {table} AS SELECT * FROM read_parquet({paths[table]}) t WHERE {where}"  # noqa: S608
+
+
+def _as(kind: type[Any], document: Mapping[str, Any], folder: Folder) -> Any:
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise ScanError(f"{folder.path}: not a scan of this version: {error}") from error

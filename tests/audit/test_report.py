@@ -1,0 +1,244 @@
+"""A report counts what the records hold, narrows to a scope, and shows every hole in everything that it counts."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from modelwarden.audit.formats import FORMATS, writer
+from modelwarden.audit.framework import Framework, FrameworkError, Mapping, framework, frameworks, names
+from modelwarden.audit.history import history_of, newest
+from modelwarden.audit.report import report_of
+from modelwarden.audit.scope import Scope, scope_of
+from modelwarden.audit.source import Source
+from modelwarden.catalog import load_bundle
+from modelwarden.errors import UserError
+from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import Record, ScanError
+from tests.cli.conftest import clean_environment
+from tests.command import Done, inside
+from tests.render.test_scan_page import DARK, HOSTILE, ONE, TWO, scan
+
+from .conftest import AS_OF, report
+
+SCHEMA = Path(__file__).parents[2] / "reports/schemas/report.schema.json"
+
+
+def records(folder: Folder) -> list[Record]:
+    return [record for cell in folder.cells() for record in folder.records(*cell, with_evidence=False)]
+
+
+def recount(folder: Folder, keep: Callable[[Record], bool] = lambda _: True) -> dict[str, Any]:
+    """The same numbers, counted one record after the other."""
+    found = [record for record in records(folder) if keep(record)]
+    rulings = [ruling for record in found if record.decision for ruling in record.decision.rulings]
+    controls: dict[str, Counter[str]] = {}
+    for ruling in rulings:
+        controls.setdefault(ruling.finding.control, Counter())[ruling.finding.outcome] += 1
+    return {
+        "roles": Counter(record.role for record in found),
+        "verdicts": Counter(record.decision.verdict for record in found if record.decision),
+        "findings": Counter(ruling.finding.outcome for ruling in rulings),
+        "controls": controls,
+        "waivers": Counter(ruling.waiver.id for ruling in rulings if ruling.waiver),
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "keep"),
+    [
+        (Scope(), lambda _: True),
+        (Scope(account=(ONE,)), lambda record: f":{ONE}:" in record.package),
+        (Scope(group=("chu*", "loan")), lambda record: "/churn/" in record.package or "/loan/" in record.package),
+        (Scope(account=(ONE,), group=("fine",)), lambda record: "/fine/" in record.package),
+        (Scope(account=("000000000000",)), lambda _: False),
+        (Scope(unit=("Elsewhere",)), lambda _: False),
+    ],
+)
+def test_numbers_equal_an_independent_count(tmp_path: Path, scope: Scope, keep: Callable[[Record], bool]) -> None:
+    folder = scan(tmp_path)
+    found, counted = report(folder, scope), recount(folder, keep)
+    people = found.population
+    assert people.total == sum(counted["roles"].values())
+    assert people.judged == counted["roles"]["judged"]
+    assert people.unmapped == counted["roles"]["unmapped"]
+    assert people.inventory == counted["roles"]["inventory"]
+    assert {name: count for name, count in people.verdicts.items() if count} == counted["verdicts"]
+    assert found.findings == counted["findings"]
+    assert {one.control: one.outcomes for one in found.controls} == counted["controls"]
+    assert {one.waiver.id: one.findings for one in found.exceptions} == counted["waivers"]
+    assert sum(one.findings for one in found.causes) == counted["findings"]["unknown"]
+    assert sum(fails + unknowns for *_, fails, unknowns in found.families) == sum(
+        counted["findings"][outcome] for outcome in ("fail", "unknown")
+    )
+
+
+def test_a_hole_is_in_the_coverage_and_beside_its_account(tmp_path: Path) -> None:
+    found = report(scan(tmp_path))
+    assert not found.coverage.whole
+    assert found.coverage.words() == "1 of 3 account-regions were read whole (33 %)"
+    assert (found.coverage.accounts, found.coverage.accounts_read) == (3, 1)
+    assert {row.name: row.unread for row in found.accounts} == {ONE: 0, TWO: 1, DARK: 1}
+
+
+def test_a_scope_leaves_out_the_holes_of_others_and_keeps_those_of_nobody(tmp_path: Path) -> None:
+    folder = scan(tmp_path)
+    assert report(folder, Scope(account=(ONE,))).coverage.whole
+    told = {name: value for name, value in folder.manifest().items() if name != "schema"}
+    denied = {"account": "111111111111", "region": "global", "api": "organizations:ListAccounts", "state": "denied"}
+    told["coverage"]["failed"].append({**denied, "calls": 1, "seconds": 0.1, "error": "AccessDenied"})
+    folder.write_manifest(told)
+    found = report(folder, Scope(account=(ONE,)))
+    assert not found.coverage.whole, "who else belongs to the organization is not known"
+    assert [one.api for one in found.coverage.failed] == ["organizations:ListAccounts"]
+
+
+def test_time_is_told_by_earlier_scans(nights: list[Folder]) -> None:
+    found = report(nights[2]).history
+    assert [(point.as_of, point.complete) for point in found.points] == [
+        (AS_OF[0], True),
+        (AS_OF[1], False),
+        (AS_OF[2], False),
+    ]
+    since = {(one.package.split("/", 1)[1], one.control): one.since for one in report(nights[2]).history.oldest}
+    assert since["always/1", "ENC-02"] == AS_OF[0]
+    assert since["lately/1", "IMG-03"] == AS_OF[2]
+    assert since["loan/2", "ENC-01"] == AS_OF[0]
+    total = sum(sum(age.days.values()) for age in found.ages)
+    assert total == sum(recount(nights[2])["findings"][outcome] for outcome in ("fail", "unknown"))
+    assert report(nights[0]).history.points[-1].as_of == AS_OF[0], "what came later is not looked at"
+
+
+def test_the_newest_scan_of_a_period_is_chosen(nights: list[Folder]) -> None:
+    runs = nights[0].path.parent
+    assert newest(runs, "", "9999").id == nights[2].id
+    assert newest(runs, "2026-10-01", "2026-11-10").id == nights[1].id
+    with pytest.raises(ScanError, match="holds no scan of that period"):
+        newest(runs, "2027-01-01", "9999")
+
+
+def test_every_mapping_names_a_control_that_ships_and_every_file_is_checked() -> None:
+    ships = set(load_bundle().controls)
+    for name in names():
+        one = framework(name)
+        assert one.framework == name
+        assert {mapping.control for mapping in one.mappings} <= ships
+        assert len(set(one.mappings)) == len(one.mappings)
+        assert set(one.refs) <= {mapping.ref for mapping in one.mappings}
+        assert not any(
+            mapping.verified and not (mapping.verified_by and mapping.verified_on) for mapping in one.mappings
+        )
+        assert {framework(other).superseded_by for other in one.supersedes} <= {name}
+    with pytest.raises(FrameworkError, match="unknown framework `sox`"):
+        framework("sox")
+
+
+def test_a_framework_holds_from_its_day_until_it_is_superseded() -> None:
+    assert "sr-11-7" in {one.framework for one in frameworks("2026-04-16")}
+    assert "sr-11-7" not in {one.framework for one in frameworks("2026-04-17")}
+    assert "sr-26-2" in {one.framework for one in frameworks("2026-04-17")}
+    assert framework("sr-11-7").state("2026-11-20") == "superseded on 2026-04-17 by sr-26-2"
+    assert framework("eu-ai-act").state("2026-11-20") == "not in force before 2027-12-02"
+
+
+def test_an_obligation_counts_each_package_once_by_its_worst(tmp_path: Path) -> None:
+    mappings = tuple(Mapping(control, "A", verified=False) for control in ("ENC-02", "IMG-03"))
+    one = Framework("mine", "Mine", "2026-01-01", "2026-01-01", "us", verified=False, mappings=mappings)
+    folder = scan(tmp_path)
+    with Source(folder) as source:
+        told = report_of(source, [one], history_of(source, ()), title="", generated_at="").frameworks[0].obligations[0]
+    worst: Counter[str] = Counter()
+    for record in records(folder):
+        outcomes = {
+            ruling.finding.outcome
+            for ruling in (record.decision.rulings if record.decision else ())
+            if ruling.finding.control in ("ENC-02", "IMG-03")
+        }
+        found = next((kind for kind in ("fail", "unknown", "pass", "not-applicable") if kind in outcomes), None)
+        worst.update([found] if found else [])
+    assert told.packages == worst
+    assert not told.verified
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_format_says_that_it_is_not_whole(format_: str, tmp_path: Path) -> None:
+    folder = scan(tmp_path)
+    with Source(folder) as source:
+        out = io.BytesIO()
+        writer(format_)(source, report(folder), out)
+    said = out.getvalue().decode()
+    assert '"complete":false' in said or "NOT COMPLETE" in said
+    assert "compliant" not in said.lower()
+
+
+def test_json_is_what_its_schema_says(tmp_path: Path) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for text in ("", HOSTILE):
+        folder = scan(tmp_path / (text and "hostile"), text=text)
+        with Source(folder) as source:
+            out = io.BytesIO()
+            writer("json")(source, report(folder), out)
+        document = json.loads(out.getvalue())
+        jsonschema.Draft202012Validator(schema).validate(document)
+        open_ = sum(recount(folder)["findings"][outcome] for outcome in ("fail", "unknown"))
+        assert len(document["findings"]) == open_ > 0
+
+
+def call(tmp_path: Path, *arguments: object) -> Done:
+    return inside("report", *map(str, arguments), folder=tmp_path, environment=clean_environment())
+
+
+def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> None:
+    done = call(
+        tmp_path, nights[0].path.parent, "-o", "json=report.json", "--scope", f"account={ONE}", "--title", "Mine"
+    )
+    assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines() == [f"scan {nights[2].id} as json: report.json"]
+    told = json.loads((tmp_path / "report.json").read_text())["report"]
+    assert (told["title"], told["scope"], told["run"]) == ("Mine", f"account={ONE}", nights[2].id)
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "help_"),
+    [
+        ((), "nothing is to be written", "add -o html=report.html, or --format json"),
+        (("-o", "xml=a"), "-o: `xml=a` is not FORMAT=FILE", "formats are html, json"),
+        (("-o", "json=no/such/a"), "no/such/a: cannot be written", "choose a folder that exists"),
+        (("--format", "json", "--scope", "team=a"), "--scope: `team=a` is no scope", "write it as KIND=VALUE"),
+        (("--format", "json", "--scope", "account=1"), "--scope: `1` is not an account id", "write its 12 digits"),
+        (("--format", "json", "--from", "yesterday"), "--from: `yesterday` is not a day", "write it as 2026-11-22"),
+        (("--format", "json", "--to", "2026-01-01"), "--to has no effect beside one scan", "name the folder that"),
+    ],
+)
+def test_a_wrong_question_is_exit_2(tmp_path: Path, arguments: tuple[str, ...], error: str, help_: str) -> None:
+    done = call(tmp_path, scan(tmp_path).path, *arguments)
+    first, second = done.err.splitlines()
+    assert done.code == 2
+    assert first.startswith(f"error: {error}")
+    assert second.startswith(f"  help: {help_}")
+
+
+def test_gates_are_a_page_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    done = call(tmp_path, "run.json", "--format", "json")
+    assert done.code == 2
+    assert "a report over gate runs refuses another format than html" in done.err
+
+
+def test_scopes_are_read() -> None:
+    assert scope_of(["stage=Production", "unit=/A/B/", "stage=Staging"]) == Scope(
+        unit=("A/B",), stage=("Production", "Staging")
+    )
+    assert Scope(unit=("A",)).accounts({"1": "A/B", "2": "AB", "3": "A"}) == ("1", "3")
+    assert Scope(unit=("A",), account=("3", "9")).accounts({"1": "A/B", "3": "A"}) == ("3",)
+    with pytest.raises(UserError):
+        scope_of(["stage="])
