@@ -19,8 +19,7 @@ demo: $(STAMP) ## gate and scan the simulated organization, and write the pages
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## everything: format, lint, types, controls, tests
-	@scripts/browser.sh
-	@$(MAKE) --no-print-directory lint type
+	@scripts/browser.sh & browser=$$!; $(MAKE) --no-print-directory lint type && wait $$browser
 	$(BIN)/modelwarden lint
 	$(BIN)/modelwarden test
 	$(BIN)/pytest -q -n 3 --dist loadfile
