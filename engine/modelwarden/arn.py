@@ -1,4 +1,7 @@
-"""ARNs of model packages: `arn:PARTITION:sagemaker:REGION:ACCOUNT:model-package/GROUP/VERSION` or `.../NAME`."""
+"""ARNs of model packages: `arn:PARTITION:sagemaker:REGION:ACCOUNT:model-package/GROUP/VERSION` or `.../NAME`.
+
+Those of groups: `arn:PARTITION:sagemaker:REGION:ACCOUNT:model-package-group/GROUP`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from msgspec import Struct
 from modelwarden.errors import UserError
 from modelwarden.evidence import Absent, Fact, Present, Source
 
-_ARN: Final = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):sagemaker:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):(?P<account>\d{12})"
-    r":model-package/(?P<name>[A-Za-z0-9][A-Za-z0-9-]{0,62})(?:/(?P<version>[1-9]\d{0,8}))?"
-)
+_CELL: Final = r"arn:(?P<partition>aws[a-z-]*):sagemaker:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):(?P<account>\d{12})"
+_NAME: Final = r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]{0,62})"
+_ARN: Final = re.compile(rf"{_CELL}:model-package/{_NAME}(?:/(?P<version>[1-9]\d{{0,8}}))?")
+_GROUP: Final = re.compile(rf"{_CELL}:model-package-group/{_NAME}")
 
 
 class ArnError(UserError):
@@ -63,3 +66,24 @@ def parse_arn(text: str) -> PackageArn:
         raise ArnError(f"`{text}` is not the ARN of a model package")
     version = int(found["version"]) if found["version"] else None
     return PackageArn(text, found["partition"], found["region"], found["account"], found["name"], version)
+
+
+class GroupArn(Struct, frozen=True):
+    """A model package group's ARN in parts."""
+
+    text: str
+    region: str
+    account: str
+    """The owner; 12 digits."""
+    name: str
+
+
+def parse_group_arn(text: str) -> GroupArn:
+    """Raises ArnError for anything but the ARN of a model package group."""
+    found = _GROUP.fullmatch(text)
+    if found is None:
+        raise ArnError(
+            f"`{text}` is not the ARN of a model package group",
+            "it looks like arn:aws:sagemaker:eu-west-1:111122223333:model-package-group/churn",
+        )
+    return GroupArn(text, found["region"], found["account"], found["name"])

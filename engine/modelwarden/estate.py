@@ -34,6 +34,8 @@ class Scan(Struct, frozen=True):
     """These in every account; nobody asks which are enabled there."""
     reconcile_days: int = RECONCILE_DAYS
     """After these everything is read anew, also by a scan that reads only what changed."""
+    hub: str = ""
+    """The account that owns the groups that others use; empty where each account has its own."""
 
 
 class Account(Struct, frozen=True):
@@ -62,3 +64,5 @@ class Estate(Struct, frozen=True):
     """Why the cells may be others than they should be. Their calls are counted in the collector's ledger, not here."""
     source: Literal["organization", "settings"]
     """Who said which accounts there are."""
+    hub: str = ""
+    """The account that owns the groups that others use; empty where each account has its own."""

@@ -24,7 +24,7 @@ _NO_IMAGE: Final = "no container image in ECR is known"
 PERMISSIONS: Final[dict[str, str]] = {
     IDENTITY: "the answers were recorded",
     ENTER: "no role is named: the caller's own credentials read everything",
-    "sagemaker:ListModelPackageGroups": "only `modelwarden init --scan-account` needs it",
+    "sagemaker:ListModelPackageGroups": "only `modelwarden init --scan-account` and a scan with a hub need it",
     "sagemaker:ListModelPackages": "only `modelwarden init --scan-account` needs it",
     DESCRIBE: "no package is known",
     "sagemaker:ListTags": _UNDESCRIBED,

@@ -46,6 +46,7 @@ def discover(aws: Aws, scan: Scan) -> Estate:
         found.expect(Account(id_) for id_ in scan.accounts)
     else:
         _ask_organization(organization, scan, found)
+    found.unread += _no_hub(scan.hub, found)
     cells = [(account, region) for account in found.expected for region in scan.regions]
     if not scan.regions:
         with ThreadPoolExecutor(THREADS) as pool:
@@ -62,6 +63,7 @@ def discover(aws: Aws, scan: Scan) -> Estate:
         tuple(sorted(found.skipped, key=_place)),
         tuple(sorted(found.unread, key=_place)),
         "settings" if scan.accounts else "organization",
+        scan.hub,
     )
 
 
@@ -278,6 +280,18 @@ def _no_unit(account: str, unit: str) -> LedgerRow:
     """A unit that nobody finds leaves accounts out that were meant."""
     failure = Failure("incomplete", "", f"there is no unit `{unit}`, which `scan.units` names", Source(_UNITS))
     return _unread(account, failure)
+
+
+def _no_hub(hub: str, found: _Found) -> list[LedgerRow]:
+    """A hub that is not scanned leaves the packages out that all others use; no row where there is none, or it is."""
+    if not hub or hub in found.expected:
+        return []
+    why = next((row.error for row in found.skipped if row.account == hub), "")
+    said = f"left out: {why}" if why else "no account of the organization that was listed"
+    failure = Failure(
+        "incomplete", "", f"the hub, which `scan.hub` names, is {said}", Source("organizations:ListAccounts")
+    )
+    return [_unread(hub, failure)]
 
 
 def _place(row: LedgerRow) -> tuple[str, str, str, str]:

@@ -17,6 +17,7 @@ from modelwarden import gate, precedent
 from modelwarden.collect import NoSuchPackage
 from modelwarden.collect.deployment import deployments
 from modelwarden.collect.inventory import Inventory, inventory, searched
+from modelwarden.collect.sharing import shared_groups
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Present, Unknown
 from modelwarden.gate import Question
@@ -48,24 +49,35 @@ class Account:
         return tuple(self._broken)
 
     def what_runs(self, region: str) -> None:
-        """What the endpoints of a cell run, unless it is known.
+        """What the endpoints of a cell run and, where there is a hub, what it sees of other accounts; unless it is known.
 
         Raises:
             UserError: there is nobody to call AWS as, or the disk refuses.
         """
         folder = self._station.folder
         known = folder.running(self._account, region)
-        if self._station.stopped.is_set() or (known is not None and not known.unread):
+        if self._station.stopped.is_set() or (known is not None and not known.unread and not known.sees_unread):
             return
+        endpoints, sees = tuple[Deployment, ...](), tuple[str, ...]()
         try:
-            unread, endpoints = self._entered(region), tuple[Deployment, ...]()
+            unread = blind = self._entered(region)
             if not unread:
                 answer = deployments(self._collector.aws, self._account, region)
                 endpoints, unread = answer.found, _why("sagemaker:ListEndpoints", answer.unread)
+                sees, blind = self._sees(region)
         except Exception as error:  # noqa: BLE001 - see cell
-            endpoints, unread = (), {_OURS: self._broke(error)}
+            unread = blind = {_OURS: self._broke(error)}
         said, apis = _told(unread)
-        folder.write_running(self._account, region, Running(endpoints, said, self._collector.aws.take_ledger(), apis))
+        why, by = _told(blind if self._station.hub else {})
+        ledger = self._collector.aws.take_ledger()
+        folder.write_running(self._account, region, Running(endpoints, said, ledger, apis, sees, why, by))
+
+    def _sees(self, region: str) -> tuple[tuple[str, ...], _Unread]:
+        """(groups of other accounts that the account sees, why there may be more); nobody asks where there is no hub."""
+        if not self._station.hub:
+            return (), {}
+        shared = shared_groups(self._collector.aws, self._account, region)
+        return shared.groups, _why("sagemaker:ListModelPackageGroups", shared.unread)
 
     def cell(self, region: str) -> CellEnd | None:
         """One cell, whatever happens in it; None where somebody stopped the scan.

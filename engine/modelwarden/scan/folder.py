@@ -32,6 +32,7 @@ from modelwarden.run import write_new
 from modelwarden.scan.cell_file import CellWriter, read_end, read_records, told
 from modelwarden.scan.record import CellEnd, Record, Reference, Running, ScanError
 from modelwarden.scan.tally import Tally
+from modelwarden.scan.visibility import Visibility
 from modelwarden.tables import merge_tables, read_tables
 
 PLAN: Final = "modelwarden.plan/1"
@@ -193,15 +194,17 @@ class Folder(Struct, frozen=True):
         """Whether the tables of the whole scan are written."""
         return (self.path / _CELLS).exists()
 
-    def seal(self, cells: Sequence[tuple[str, str]]) -> dict[str, str]:
+    def seal(self, cells: Sequence[tuple[str, str]], sight: Visibility | None = None) -> dict[str, str]:
         """Write the tables of the whole scan from those of the cells that were judged; name -> SHA-256 of each file.
+
+        `sight` tells who sees a package; None where nobody asked.
 
         Raises:
             ScanError: the disk refuses, or a file was changed.
         """
         ends = [end for end in (read_end(self._cell(*cell)) for cell in cells) if end is not None]
         judged = [self._judged(end.account, end.region) for end in ends]
-        files = merge_tables([path for path in judged if path.is_dir()], self.path)
+        files = merge_tables([path for path in judged if path.is_dir()], self.path, sight)
         with told(self.path):
             data = b"".join(msgspec.json.encode(end.to_json()) + b"\n" for end in ends)
             write_new(self.path / _CELLS, data)

@@ -110,6 +110,12 @@ class Running(Struct, frozen=True):
     ledger: tuple[LedgerRow, ...]
     unread_by: tuple[str, ...] = ()
     """The APIs for want of which they may."""
+    sees: tuple[str, ...] = ()
+    """ARNs of groups of other accounts that the account sees here; nothing where no hub is named, since nobody asks."""
+    sees_unread: str = ""
+    """Why it may see more; empty where it cannot, or where nobody asks."""
+    sees_unread_by: tuple[str, ...] = ()
+    """The APIs for want of which it may."""
 
 
 class Reference(Struct, frozen=True):

@@ -18,8 +18,10 @@ from modelwarden.scan.chronicle import keep
 from modelwarden.scan.drive import Drive, left
 from modelwarden.scan.executor import Pools
 from modelwarden.scan.folder import Folder
+from modelwarden.scan.relations import copies_of, hub_of
 from modelwarden.scan.station import Station, check_rules, close_station, open_station
 from modelwarden.scan.summary import Summary, summarize
+from modelwarden.scan.visibility import visibility
 from modelwarden.settings.effective import instant
 from modelwarden.snapshot import LedgerRow
 from modelwarden.store.state import State
@@ -123,7 +125,8 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: Stat
         close_station(station.spec)
     settings = station.house.settings
     summary = summarize(folder, plan.estate, settings.gaps, instant(plan.as_of))
-    files = folder.seal(cells)
+    sight = visibility(plan.estate, folder.running)
+    files = folder.seal(cells, sight)
     manifest = {
         "id": folder.id,
         "kind": "scan",
@@ -137,7 +140,10 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: Stat
         "full_at": plan.full_at,
         "tables": files,
         **summary.to_json(),
+        "copies": copies_of(folder, plan.estate, summary.origins_unread).to_json(),
     }
+    if sight is not None:
+        manifest["hub"] = hub_of(folder.path, sight).to_json()
     folder.write_manifest(manifest)
     stopped = station.stopped.is_set()
     if state is not None and not stopped:
@@ -168,6 +174,7 @@ def estate_to_json(estate: Estate) -> dict[str, Any]:
     """The law: `estate_from_json(estate_to_json(estate)) == estate`."""
     return {
         "source": estate.source,
+        "hub": estate.hub,
         "accounts": [{**asdict(account), "tags": dict(account.tags)} for account in estate.accounts],
         "cells": [list(cell) for cell in estate.cells],
         "skipped": [asdict(row) for row in estate.skipped],
@@ -183,4 +190,5 @@ def estate_from_json(raw: dict[str, Any]) -> Estate:
         skipped=tuple(LedgerRow(**row) for row in raw["skipped"]),
         unread=tuple(LedgerRow(**row) for row in raw["unread"]),
         source=raw["source"],
+        hub=raw.get("hub", ""),
     )

@@ -56,6 +56,8 @@ class Station:
         self.as_of_asserted: bool = plan["as_of_asserted"]
         self.since = Folder(Path(plan["since"])) if plan["since"] else None
         """The scan whose evidence still counts where nothing changed."""
+        self.hub: str = plan["estate"].get("hub", "")
+        """The account that owns the groups that others use; empty where the settings name none."""
         self.expected = [(account, region) for account, region in plan["estate"]["cells"]]
         self._asked: Asked | None = None
         self._references: dict[str, Mapping[str, Fact]] = {}

@@ -6,7 +6,7 @@ INVARIANT: what was expected and was not read is in it, whatever else is: a hole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -66,6 +66,8 @@ class Summary(Struct):
     """Packages that are blocked, undecided or unmapped."""
     carried: int = 0
     """Packages whose evidence an earlier scan read."""
+    origins_unread: int = 0
+    """Packages of which nobody read whether they are copies."""
     endpoints: Counter[str] = field(default_factory=Counter)
     """Containers behind endpoints: `judged`, and the kinds of `Stray`."""
     strays: list[Stray] = field(default_factory=list)
@@ -152,7 +154,7 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
             found.unread.append((account, region, "not read: the scan ended before"))
             continue
         running = folder.running(account, region)
-        _cell(found, end, running.ledger if running else (), accepting)
+        _cell(found, end, running, accepting)
         digests.append([account, region, tally.digest, end.unread != ""])
         _tally(found, tally, names)
         judged.update(tally.running)
@@ -169,13 +171,16 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
     return found
 
 
-def _cell(found: Summary, end: CellEnd, running: Sequence[LedgerRow], accepting: _Gaps) -> None:
+def _cell(found: Summary, end: CellEnd, running: Running | None, accepting: _Gaps) -> None:
     """INVARIANT: a gap accepts that packages may be missing only if it names every API for want of which they may."""
-    rows = [*end.ledger, *running]
+    rows = [*end.ledger, *(running.ledger if running else ())]
     known = {row.api for row in rows if row.state not in FINE and not row.covered_by}
+    missing = dict.fromkeys(end.unread_by, end.unread)
+    if running is not None:
+        missing = dict.fromkeys(running.sees_unread_by, running.sees_unread) | missing
     rows += [
-        LedgerRow(end.account, end.region, api, "incomplete", 0, 0.0, end.unread)
-        for api in end.unread_by
+        LedgerRow(end.account, end.region, api, "incomplete", 0, 0.0, why)
+        for api, why in missing.items()
         if api not in known
     ]
     failed, accepted = accepting.split(rows)
@@ -211,6 +216,7 @@ def _tally(found: Summary, tally: Tally, names: Counter[str]) -> None:
     for id_, outcomes in tally.controls.items():
         found.controls.setdefault(id_, Counter()).update(outcomes)
     found.carried += tally.carried
+    found.origins_unread += tally.origins_unread
     found.blocked += tally.blocked
     found.approvals += tally.approvals
     found.unrecorded += tally.unrecorded[: MOST - len(found.unrecorded)]

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
+from modelwarden.evidence import Unknown
 from modelwarden.finding import Decision
 from modelwarden.scan.record import Record
 
@@ -54,6 +55,8 @@ class Tally(Struct):
     """Control -> outcomes."""
     carried: int = 0
     """Packages whose evidence an earlier scan read."""
+    origins_unread: int = 0
+    """Packages of which nobody read whether they are copies."""
     named: list[Named] = field(default_factory=list)
     """Packages that are blocked, undecided or unmapped."""
     running: list[str] = field(default_factory=list)
@@ -67,6 +70,7 @@ class Tally(Struct):
         """Count one package."""
         self.roles[record.role] += 1
         self.carried += record.carried != ""
+        self.origins_unread += _origin_unread(record)
         self._approval(record)
         decision = record.decision
         if decision is None:
@@ -96,6 +100,12 @@ class Tally(Struct):
         """`count`: packages of its kind so far, this one included."""
         if count <= MOST:
             self.named.append(one)
+
+
+def _origin_unread(record: Record) -> bool:
+    """Also where it was not described at all, as what is only inventory."""
+    unread = record.evidence is None or isinstance(record.evidence.get("/package/original_arn"), Unknown)
+    return record.role != "gone" and unread
 
 
 def kind(one: Named) -> str:

@@ -33,6 +33,7 @@ def scan_of(layers: Sequence[Layer]) -> Scan:
         _tags(said.get("tags", {}), where["tags"]),
         _names(said, "regions", where, REGION, "the name of a region", 'write it as "eu-west-1"'),
         _days(said.get("reconcile_days", RECONCILE_DAYS), where["reconcile_days"]),
+        _hub(said, accounts, excluded, where["hub"]),
     )
 
 
@@ -40,6 +41,20 @@ def _days(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_DAYS:
         raise SettingsError(f"{where}: a whole number from 1 to {_MOST_DAYS} is expected, not {quoted(value)}")
     return value
+
+
+def _hub(said: Table, accounts: tuple[str, ...], excluded: tuple[str, ...], where: str) -> str:
+    """Its packages are what the others use: a scan that leaves it out cannot be meant."""
+    if "hub" not in said:
+        return ""
+    hub = toml.text(said["hub"], where)
+    if not ACCOUNT.fullmatch(hub):
+        raise SettingsError(f"{where}: {quoted(hub)} is not an account id", "write 12 digits in quotes")
+    if hub in excluded:
+        raise SettingsError(f"{where}: {quoted(hub)} is listed under `scan.exclude_accounts`", "take it out there")
+    if accounts and hub not in accounts:
+        raise SettingsError(f"{where}: {quoted(hub)} is not listed under `scan.accounts`", "add it there")
+    return hub
 
 
 def _names(

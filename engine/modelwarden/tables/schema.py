@@ -30,6 +30,8 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         **dict.fromkeys(("approval_record", "approval_record_why"), "word"),
         **dict.fromkeys(("stage", "moment", "verdict", "reads", "reference", "carried"), "word"),
         "endpoints": "words",
+        "seen_from": "words",
+        "seen_from_unknown": "number",
         **dict.fromkeys(("as_of",), "word"),
         **dict.fromkeys(("as_of_asserted", "advisory"), "flag"),
         **{f"{name}_digest": "text" if name in ("evidence", "material") else "word" for name in DIGESTS},

@@ -16,6 +16,7 @@ from modelwarden.evidence import Present
 from modelwarden.finding import ControlInfo, Decision
 from modelwarden.run import decision_to_json
 from modelwarden.scan.record import Record
+from modelwarden.scan.visibility import Visibility
 from modelwarden.tables.schema import COLUMNS, ROWS, TablesError, library, opened, schema
 
 _SILENT = ("pass", "not-applicable")
@@ -122,19 +123,22 @@ class _Table:
             self._file.write_table(library().arrow.table(columns, schema=schema(self._name)), ROWS[self._name])
 
 
-def merge_tables(parts: Sequence[Path], into: Path) -> dict[str, str]:
+def merge_tables(parts: Sequence[Path], into: Path, sight: Visibility | None = None) -> dict[str, str]:
     """The tables of some folders as one each, in their order; name -> SHA-256 of each file.
+
+    Who sees a package is known only when every account has told, so it is added here: `seen_from` and
+    `seen_from_unknown` are null without `sight`.
 
     Raises:
         TablesError: a table cannot be read, or the disk refuses.
     """
-    return {f"{name}.parquet": _merged(name, parts, into) for name in COLUMNS}
+    return {f"{name}.parquet": _merged(name, parts, into, sight) for name in COLUMNS}
 
 
-def _merged(name: str, parts: Iterable[Path], into: Path) -> str:
+def _merged(name: str, parts: Iterable[Path], into: Path, sight: Visibility | None) -> str:
     path = into / f"{name}.parquet"
     aside = into / f".{name}.parquet.part"
-    arrow, limit = library().arrow, ROWS[name]
+    limit = ROWS[name]
     with _told(path), library().parquet.ParquetWriter(aside, schema(name), compression="zstd") as file:
         held: list[Any] = []
         rows = 0
@@ -143,19 +147,30 @@ def _merged(name: str, parts: Iterable[Path], into: Path) -> str:
                 held.append(batch)
                 rows += len(batch)
                 if rows >= limit:
-                    file.write_table(_table(arrow, held, name), limit)
+                    file.write_table(_table(held, name, sight), limit)
                     held, rows = [], 0
         if held:
-            file.write_table(_table(arrow, held, name), limit)
+            file.write_table(_table(held, name, sight), limit)
     with _told(path):
         sha256 = _sha256(aside)
         aside.replace(path)
     return sha256
 
 
-def _table(arrow: Any, batches: list[Any], name: str) -> Any:
+def _table(batches: list[Any], name: str, sight: Visibility | None) -> Any:
     """Each batch has a dictionary of its own; one table has one."""
-    return arrow.Table.from_batches(batches).cast(schema(name)).unify_dictionaries()
+    table = library().arrow.Table.from_batches(batches).cast(schema(name)).unify_dictionaries()
+    return table if sight is None or name != "packages" else _seen(table, sight)
+
+
+def _seen(table: Any, sight: Visibility) -> Any:
+    """The packages with the accounts that see them, and how many could not tell."""
+    places = zip(*(table[name].to_pylist() for name in ("account", "region", "group")), strict=True)
+    for name, values in zip(("seen_from", "seen_from_unknown"), zip(*sight.of(places), strict=True), strict=True):
+        index = table.schema.get_field_index(name)
+        field = table.schema.field(index)
+        table = table.set_column(index, field, library().arrow.array(values, field.type))
+    return table
 
 
 def _sha256(path: Path) -> str:
