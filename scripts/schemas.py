@@ -16,6 +16,7 @@ from modelwarden.render import json as decision_json
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.record import Role
+from modelwarden.scan.relations import Link
 from modelwarden.snapshot import RowState
 
 Schema = dict[str, Any]
@@ -282,12 +283,53 @@ def scan_schema() -> Schema:
             "named": {"type": "array", "items": _record(named)},
             "endpoints": _counts(["judged", *kinds]),
             "strays": {"type": "array", "items": _record(stray)},
+            "copies": _copies(),
+            "hub": {**_hub(), "description": "only where the settings name one"},
             "digest": _DIGEST,
             "previous": {**_TEXT, "description": "the scan that ended before this one, by the store"},
             "new": {**_TEXTS, "description": "packages that are blocked, and were not in that scan"},
             "checksum": {**_DIGEST, "description": "over all else; only in the file"},
         },
-        ("previous", "new", "checksum"),
+        ("hub", "previous", "new", "checksum"),
+    )
+
+
+def _copies() -> Schema:
+    link = {"enum": list(get_args(Link))}
+    verdict = {"enum": [*get_args(Verdict), ""], "description": "empty where it was not judged"}
+    texts = dict.fromkeys(("package", "origin", "stage", "original_stage"), _TEXT)
+    copy = {**texts, "link": link, "verdict": verdict, "original_verdict": verdict}
+    about = "by whether the original is a package of the scan, is not there, was not read, or none is named"
+    number = {"type": "integer", "minimum": 0}
+    return _record(
+        {
+            "counts": {**_counts(get_args(Link)), "description": about},
+            "outliving": {**number, "description": "copies that may go live while their original is blocked"},
+            "unread": {**number, "description": "packages of which nobody read whether they are copies"},
+            "named": {"type": "array", "items": _record(copy)},
+        }
+    )
+
+
+def _hub() -> Schema:
+    number = {"type": "integer", "minimum": 0}
+    outsider = {
+        **dict.fromkeys(("package", "origin"), _TEXT),
+        "role": {"enum": [role for role in ROLES if role != "gone"]},
+        "verdict": {"enum": [*get_args(Verdict), ""]},
+    }
+    blind = _record(dict.fromkeys(("account", "region", "why"), _TEXT))
+    unjudged = _record({**dict.fromkeys(("group", "why"), _TEXT), "seen_from": _TEXTS})
+    return _record(
+        {
+            "account": _TEXT,
+            "shared": {**number, "description": "packages that another account of the scan sees"},
+            "unsure": {**number, "description": "packages of which some account could not tell whether it sees them"},
+            "outside": {**number, "description": "packages that are registered outside the hub"},
+            "outsiders": {"type": "array", "items": _record(outsider)},
+            "blind": {"type": "array", "items": blind},
+            "unjudged": {"type": "array", "items": unjudged},
+        }
     )
 
 

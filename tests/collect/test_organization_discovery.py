@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.session import get_session
+from msgspec import structs
 
 from modelwarden.collect import Collector
 from modelwarden.collect.answer import Answer
@@ -119,6 +120,22 @@ def test_excluded_accounts_are_skipped_and_a_suspended_one_stays_suspended(organ
     )
     assert len(estate.accounts) == 12
     assert estate.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("hub", "scan", "why"),
+    [
+        ("444455556666", Scan(units=("Platform",)), "left out: config:units"),
+        (SUSPENDED, Scan(), "left out: state:SUSPENDED"),
+        ("000000000000", Scan(), "no account of the organization that was listed"),
+        ("222222222222", Scan(units=("Platform",)), ""),
+    ],
+)
+def test_a_hub_that_is_not_scanned_is_a_hole(organization: Organization, hub: str, scan: Scan, why: str) -> None:
+    estate = found(organization, structs.replace(scan, hub=hub, regions=ONE))
+    assert estate.hub == hub
+    said = f"the hub, which `scan.hub` names, is {why}"
+    assert rows(estate.unread) == ([(hub, "organizations:ListAccounts", "incomplete", said)] if why else [])
 
 
 @pytest.mark.parametrize(

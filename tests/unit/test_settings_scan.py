@@ -69,6 +69,9 @@ def test_every_setting_is_read() -> None:
         regions=("eu-west-1", "us-gov-east-1"),
     )
     assert load(FILTERS).scan == Scan(units=("Workloads/Finance", "Platform"), tags={"stage": "live"})
+    assert load("[scan]\nhub = '222222222222'").scan == Scan(hub="222222222222")
+    both = "[scan]\naccounts = ['111122223333', '222222222222']\nhub = '222222222222'"
+    assert load(both).scan.hub == "222222222222"
 
 
 def test_the_organization_layer_says_it_and_no_layer_below() -> None:
@@ -128,6 +131,22 @@ def test_the_organization_layer_says_it_and_no_layer_below() -> None:
             "[scan]\naccounts = ['111122223333']\ntags = { stage = 'live' }",
             "`scan.tags`: has no effect beside `scan.accounts`, since Organizations is not asked then",
             "leave out one of them",
+        ),
+        ("[scan]\nhub = '12'", "`scan.hub`: `12` is not an account id", "write 12 digits in quotes"),
+        (
+            "[scan]\nhub = ['222222222222']",
+            "`scan.hub`: a text is expected, not `['222222222222']`",
+            "write it in quotes",
+        ),
+        (
+            "[scan]\naccounts = ['111122223333']\nhub = '222222222222'",
+            "`scan.hub`: `222222222222` is not listed under `scan.accounts`",
+            "add it there",
+        ),
+        (
+            "[scan]\nexclude_accounts = ['222222222222']\nhub = '222222222222'",
+            "`scan.hub`: `222222222222` is listed under `scan.exclude_accounts`",
+            "take it out there",
         ),
         ("[scan]\nunits = [1]", "`scan.units`: a text is expected, not `1`", "write it in quotes"),
         (

@@ -214,7 +214,7 @@ def _dry(folder: Folder, plan: Plan, options: dict[str, Any]) -> str:
     from modelwarden.scan.drive import left
 
     cells = left(folder, plan.estate.cells) if options["resume"] else list(plan.estate.cells)
-    told = forecast.forecast(cells, _earlier(folder))
+    told = forecast.forecast(cells, _earlier(folder), plan.estate.hub)
     if options["format_"] == "json":
         return dump(forecast.to_json(plan.estate, cells, told))
     return forecast.text(plan.estate, cells, told)

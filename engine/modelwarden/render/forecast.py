@@ -38,8 +38,12 @@ class Forecast(Struct, frozen=True):
         return sum(self.apis.values()) + self.least
 
 
-def forecast(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder]) -> Forecast:
-    """From the first of the `earlier` scans that read one of the cells whole, else by the formula."""
+def forecast(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder], hub: str = "") -> Forecast:
+    """From the first of the `earlier` scans that read one of the cells whole, else by the formula.
+
+    With a hub each cell is asked what it sees of others, too.
+    """
+    per_cell = _PER_CELL + (hub != "")
     for folder in earlier:
         try:
             calls, known = of_cells(folder, cells)
@@ -47,8 +51,8 @@ def forecast(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder]) -> For
             continue  # it says nothing that anybody could rely on; a dry run judges nothing by it
         if known:
             guessed = [cell for cell in cells if not _whole(folder, cell)]
-            return Forecast(folder.id, dict(sorted(calls.apis.items())), known, len(guessed), _least(guessed))
-    return Forecast("", {}, 0, len(cells), _least(cells))
+            return Forecast(folder.id, dict(sorted(calls.apis.items())), known, len(guessed), _least(guessed, per_cell))
+    return Forecast("", {}, 0, len(cells), _least(cells, per_cell))
 
 
 def _whole(folder: Folder, cell: tuple[str, str]) -> bool:
@@ -56,8 +60,8 @@ def _whole(folder: Folder, cell: tuple[str, str]) -> bool:
     return end is not None and not end.unread
 
 
-def _least(cells: Sequence[tuple[str, str]]) -> int:
-    return len({account for account, _ in cells}) + _PER_CELL * len(cells)
+def _least(cells: Sequence[tuple[str, str]], per_cell: int) -> int:
+    return len({account for account, _ in cells}) + per_cell * len(cells)
 
 
 def to_json(estate: Estate, cells: Sequence[tuple[str, str]], told: Forecast) -> dict[str, Any]:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
+from modelwarden.render.relations import sections
 from modelwarden.render.text import cut, printable, short
+from modelwarden.scan.relations import Copies, Hub
 
 SHOWN: Final = 20
 """Packages and endpoints of one kind, and units, that are spelled out."""
@@ -38,6 +42,7 @@ def text(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         blocked = [one for one in manifest["named"] if one["verdict"] == "block" and one["moment"] == moment]
         lines += _named(manifest, "blocked", manifest["blocked"].get(moment, 0), blocked, title)
     lines += _approvals(manifest)
+    lines += _relations(manifest)
     lines += _units(by_unit(manifest, units_of(plan["estate"])))
     lines += _table("account", [(f"{id_} {names.get(id_, '')}".rstrip(), row) for id_, row in _rows(manifest)])
     lines += _severities(manifest["controls"], controls)
@@ -204,6 +209,18 @@ def _approvals(manifest: Mapping[str, Any]) -> list[str]:
         lines += (
             [f"  {'approval':<9} and {count - len(rows)} more; all are in the records"] if count > len(rows) else []
         )
+    return [*lines, ""] if lines else []
+
+
+def _relations(manifest: Mapping[str, Any]) -> list[str]:
+    """Copies, and what there is to say of a hub."""
+    copies = msgspec.convert(manifest.get("copies"), Copies | None)
+    hub = msgspec.convert(manifest.get("hub"), Hub | None)
+    lines: list[str] = []
+    for one in sections(copies, hub):
+        lines.append(f"{one.title}:" if one.rows else one.title)
+        lines += [f"  {one.word:<9} {cut(f'{name}  {what}', _WIDTH)}" for name, what in one.rows]
+        lines += [f"  {one.word:<9} and {one.more} more; all are in the records"] if one.more else []
     return [*lines, ""] if lines else []
 
 

@@ -17,6 +17,7 @@ from modelwarden.finding import ControlInfo
 from modelwarden.render.approved import approvals, live
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.html import ORDER, fill, finding, severity
+from modelwarden.render.relations import sections
 from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.render.text import cut, printable, short
 from modelwarden.scan.folder import Folder
@@ -84,6 +85,7 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         controls=_controls(manifest, plan, folder),
         live=live(manifest),
         approvals=approvals(manifest),
+        relations=sections(manifest.copies, manifest.hub),
         heat=_heat(seen.failed, accounts),
         strays=[
             {

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
+from modelwarden.scan.relations import Copies, Hub
 from modelwarden.scan.summary import Stray
 from modelwarden.scan.tally import Named, Unrecorded
 from modelwarden.snapshot import LedgerRow
@@ -63,6 +64,10 @@ class Manifest(Struct, frozen=True):
     """ARNs of packages that must be looked at and were not there in the run before."""
     previous: str | None = None
     """Id of that run; None where nothing was compared."""
+    copies: Copies | None = None
+    """None where an earlier release scanned, which did not link them."""
+    hub: Hub | None = None
+    """None where none was named."""
 
 
 class Estate(Struct, frozen=True):
