@@ -37,6 +37,7 @@ VERSIONS = 5
 """Of one group."""
 REPOSITORY = "ml/scoring"
 SOURCE = f"{MANAGEMENT}.dkr.ecr.eu-west-1.amazonaws.com/{REPOSITORY}"
+SHARED = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sagemaker:Describe*", "Resource": "*"}]}
 TARGETS = {"calls/budget": 1.10, "calls/budget, next night": 1.10, "CPU a call": 1.5, "memory": 1.3}
 
 WRAPPER = """
@@ -93,9 +94,12 @@ class Fleet:
     regions: int
     packages: int
     """Of a cell."""
+    shared: bool = False
+    """Whether the first account is the hub, and shares its groups with all others."""
 
     def __str__(self) -> str:
-        return f"{self.accounts} accounts x {self.regions} regions x {self.packages} packages"
+        hub = ", one a hub" if self.shared else ""
+        return f"{self.accounts} accounts x {self.regions} regions x {self.packages} packages{hub}"
 
     @property
     def ids(self) -> list[str]:
@@ -143,6 +147,11 @@ class Fleet:
             "s3:HeadObject": judged,
             "ecr:BatchGetImage": 1,
         }
+        if self.shared:
+            # The hub sees nothing of others, which takes a call, too.
+            budget["sagemaker:ListModelPackageGroups"] = self.regions + (cells - self.regions) * math.ceil(
+                self.groups / 100
+            )
         if judging:
             budget |= {
                 "kms:DescribeKey": cells,
@@ -161,7 +170,7 @@ class Fleet:
         """The same for a scan that builds on an earlier one, after which `changed` packages changed, each the newest of
         its group: only those are read, and what packages share is looked up anew."""
         full, cells = self.budget(judging=True), len(self.cells)
-        kept = ("sts:", "organizations:", "ecr:", "kms:")
+        kept = ("sts:", "organizations:", "ecr:", "kms:", "sagemaker:ListModelPackageGroups")
         return {name: count for name, count in full.items() if name.startswith(kept)} | {
             "sagemaker:Search": cells * math.ceil(self.packages / 100),
             "sagemaker:ListEndpoints": cells,
@@ -316,7 +325,10 @@ def write_scenario(fleet: Fleet, folder: Path) -> None:
             {**place, "name": f"models-{account}-{region}", "versioning": True, "sse": "aws:kms", "key": key}
         )
         tags = {"owner": "lending", "cost-center": "cc-4444"}
-        lists["groups"] += [{**place, "name": f"model-{one:04d}", "tags": tags} for one in range(fleet.groups)]
+        policy = {"policy": SHARED} if fleet.shared and account == fleet.ids[0] else {}
+        lists["groups"] += [
+            {**place, **policy, "name": f"model-{one:04d}", "tags": tags} for one in range(fleet.groups)
+        ]
         for made in packages_of(fleet, account, region, digest, start):
             lists["packages"].append({"describe": made["package"]})
             lists["objects"].append(made["object"])
@@ -358,6 +370,7 @@ def write_settings(fleet: Fleet, file: Path, *, judging: bool) -> None:
         "[scan]",
         f"regions = {json.dumps(REGIONS[: fleet.regions])}",
         f'exclude_accounts = ["{MANAGEMENT}"]',
+        f'hub = "{fleet.ids[0]}"' if fleet.shared else "",
         "[enforcement]",
         *([] if judging else [f"{id_} = {off}" for id_ in load_bundle().controls]),
     ]
@@ -518,13 +531,14 @@ def main() -> None:
         "--compare", action="store_true", help="with the memory of a smaller fleet; exit 1 above a target"
     )
     parser.add_argument("--no-floor", action="store_true", help="no second scan without controls, no bare loop")
+    parser.add_argument("--hub", action="store_true", help="one account is the hub, whose groups all others see")
     parser.add_argument("--night", type=float, default=0.01, help="share of packages that change before the next scan")
     arguments = parser.parse_args()
-    fleet = Fleet(arguments.accounts, arguments.regions, arguments.packages)
+    fleet = Fleet(arguments.accounts, arguments.regions, arguments.packages, arguments.hub)
     small = 0.0
     if arguments.compare:
         # As many accounts as are read at once are the least that shows what a scan holds at any time.
-        fewer = Fleet(max(ACCOUNTS_AT_ONCE, fleet.accounts // 10), fleet.regions, fleet.packages)
+        fewer = Fleet(max(ACCOUNTS_AT_ONCE, fleet.accounts // 10), fleet.regions, fleet.packages, fleet.shared)
         small, _ = run(fewer, floor=False, share=0)
         print()
     peak, ratios = run(fleet, floor=not arguments.no_floor, share=arguments.night)

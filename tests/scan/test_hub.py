@@ -11,16 +11,19 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from modelwarden import gate
 from modelwarden.collect.sharing import Shared, shared_groups
+from modelwarden.estate import Estate
 from modelwarden.evidence import Absent
 from modelwarden.render import scan as scan_text
 from modelwarden.render import scan_page
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
-from modelwarden.scan.record import Record
+from modelwarden.scan.record import Record, Running
+from modelwarden.scan.visibility import visibility
+from modelwarden.snapshot import LedgerRow
 from tests.demo.registry import Registry
 from tests.organization import ask, demo
 
@@ -308,3 +311,37 @@ def test_a_list_that_did_not_come_to_its_end_says_why(organization: Sandbox, tmp
     assert found.unread.source is not None
     assert found.unread.source.api == LIST
     assert found.groups == (undisturbed.groups if kind == "bad-token" else ()), "what was read stays"
+
+
+def row(account: str, error: str) -> LedgerRow:
+    return LedgerRow(account, "global", "", "skipped", 0, 0.0, error)
+
+
+def group(account: str, name: str, region: str = REGION) -> str:
+    return f"arn:aws:sagemaker:{region}:{account}:model-package-group/{name}"
+
+
+def test_whoever_told_nothing_is_unknown_and_a_group_of_an_account_left_out_says_why() -> None:
+    """In a scan that somebody stopped, or in which a cell was never entered."""
+    cells = ((HUB, REGION), (RETAIL, REGION), (CLAIMS, REGION), (CLAIMS, "us-east-1"))
+    estate = Estate((), cells, (row(LENDING, "config:exclude_accounts"),), (), "organization", HUB)
+    told = {
+        (HUB, REGION): Running((), "", (), sees=(group(LENDING, "loans"),)),
+        (CLAIMS, REGION): Running(
+            (), "", (), sees=(group(HUB, "Mail"), group(HUB, "far", "us-east-1")), sees_unread="x"
+        ),
+        (CLAIMS, "us-east-1"): Running((), "", ()),
+    }
+    sight = visibility(estate, lambda *cell: told.get(cell))
+    assert sight is not None
+    assert [(one.account, one.region, one.why) for one in sight.blind] == [
+        (RETAIL, REGION, "not asked: the scan ended before"),
+        (CLAIMS, REGION, "x"),
+    ]
+    assert [(one.group, one.why, one.seen_from) for one in sight.unjudged] == [
+        (group(LENDING, "loans"), "config:exclude_accounts", (HUB,)),
+        (group(HUB, "far", "us-east-1"), "its account and region are not of this scan", (CLAIMS,)),
+    ]
+    places = [(HUB, REGION, "mail"), (CLAIMS, REGION, "own"), (CLAIMS, "us-east-1", "own"), (HUB, REGION, None)]
+    assert sight.of(places) == [((CLAIMS,), 2), ((), 1), ((), 0), ((), 0)]
+    assert visibility(structs.replace(estate, hub=""), lambda *cell: told.get(cell)) is None
