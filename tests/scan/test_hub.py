@@ -313,6 +313,22 @@ def test_a_list_that_did_not_come_to_its_end_says_why(organization: Sandbox, tmp
     assert found.groups == (undisturbed.groups if kind == "bad-token" else ()), "what was read stays"
 
 
+def test_a_list_that_ends_crookedly_is_a_hole_although_every_call_was_answered(
+    organization: Sandbox, tmp_path: Path
+) -> None:
+    alone = "777788889999"
+    try:
+        ask(organization, "POST", "faults", [{"op": LIST, "kind": "bad-token"}])
+        rules = house(tmp_path, f'accounts = ["{alone}"]\nregions = ["{REGION}"]\nhub = "{alone}"')
+        outcome = scan(rules, tmp_path / "run")
+    finally:
+        ask(organization, "DELETE", "faults")
+    (row,) = outcome.summary.partly
+    assert (row.account, row.api, row.state) == (alone, LIST, "incomplete")
+    assert row.error.startswith(f"{LIST}: malformed: ")
+    assert (outcome.summary.unread, outcome.summary.read, outcome.summary.code()) == ([], 0, 3)
+
+
 def row(account: str, error: str) -> LedgerRow:
     return LedgerRow(account, "global", "", "skipped", 0, 0.0, error)
 
