@@ -10,7 +10,7 @@ from msgspec import Struct
 from modelwarden.render.text import cut, printable, short
 from modelwarden.scan.relations import Copies, Copy, Hub, Link, Outsider
 
-SHOWN: Final = 20
+SHOWN: Final = 10
 """Of one kind that are spelled out; the others are counted."""
 _WIDTH: Final = 300
 
@@ -18,12 +18,12 @@ Row = tuple[str, str]
 """(name, what there is to say of it), both printable."""
 
 _UNLINKED: Final[dict[Link, str]] = {
-    "not there": "whose original is not there any more",
+    "not there": "whose original is not there",
     "not read": "whose original was not read",
     "malformed": "that name no original",
 }
 _WHY: Final[dict[Link, str]] = {
-    "not there": "its original is not there any more:",
+    "not there": "its original is not there:",
     "not read": "its original was not read by this scan:",
     "malformed": "malformed, it names no other package:",
 }
@@ -55,7 +55,7 @@ def _copies(copies: Copies) -> list[Section]:
     unlinked = [one for one in copies.named if not one.outlives]
     links = [f"{copies.counts.get('linked', 0)} of packages of this scan"]
     links += [f"{copies.counts[kind]} {what}" for kind, what in _UNLINKED.items() if copies.counts.get(kind)]
-    links += [f"{copies.unread} packages were not described, and may be copies too"] if copies.unread else []
+    undescribed = f"; {_number(copies.unread, 'package was', 'packages were')} not described and may be copies, too"
     found = []
     if copies.outliving:
         title = f"{_number(copies.outliving, 'copy', 'copies')} allowed, and the original is blocked"
@@ -65,7 +65,7 @@ def _copies(copies: Copies) -> list[Section]:
     rows = [(_name(one.package), cut(f"{_WHY[one.link]} {_name(one.origin)}", _WIDTH)) for one in unlinked[:SHOWN]]
     others = sum(copies.counts.get(kind, 0) for kind in _UNLINKED)
     note = "A copy is judged by itself, and nothing that was read of its original counts for it."
-    title = f"{_number(total, 'copy', 'copies')}: {', '.join(links)}"
+    title = f"{_number(total, 'copy', 'copies')}: {', '.join(links)}{undescribed if copies.unread else ''}"
     return [*found, Section("copy", title, note, rows, others - len(rows))]
 
 
@@ -75,7 +75,7 @@ def _outlives(one: Copy) -> str:
 
 
 def _hub(hub: Hub) -> list[Section]:
-    unsure = f"; {hub.unsure} may be, too, since not every account could tell" if hub.unsure else ""
+    unsure = f"; of {_number(hub.unsure, 'package', 'packages')} not every account could tell" if hub.unsure else ""
     found = [
         Section(
             "",
