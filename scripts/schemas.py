@@ -1,4 +1,4 @@
-"""The published JSON Schemas of our own documents: evidence, decision, run, scan and report."""
+"""The published JSON Schemas of our own documents: evidence, decision, run, scan, comparison and report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import msgspec
 
 from modelwarden import evidence, run
 from modelwarden.audit.formats.json import Document
+from modelwarden.compare import document
+from modelwarden.compare.change import CauseKind, Kind, Reach
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
 from modelwarden.precedent import State
@@ -336,6 +338,102 @@ def _hub() -> Schema:
 def report_schema() -> Schema:
     """What `modelwarden report --format json` writes."""
     return {"$schema": _DRAFT, "title": "modelwarden report", **msgspec.json.schema(Document)}
+
+
+def _standing() -> Schema:
+    """What one scan recorded of a package."""
+    texts = dict.fromkeys(("why", "stage", "moment"), _TEXT)
+    judged = {"verdict": {"enum": ["", *get_args(Verdict)]}, "controls": _TEXTS}
+    return {"anyOf": [{"type": "null"}, _record({"role": {"enum": list(ROLES)}, **texts, **judged})]}
+
+
+def _difference() -> Schema:
+    """A finding that is another one, and why."""
+    ruling = {
+        "outcome": {"enum": list(get_args(Outcome))},
+        "level": {"enum": list(get_args(Level))},
+        "effect": {"enum": list(get_args(Effect))},
+        **dict.fromkeys(("why_level", "waiver"), _TEXT),
+    }
+    said = {"anyOf": [{"type": "null"}, _record(ruling)]}
+    cause = {"kind": {"enum": list(get_args(CauseKind))}, **dict.fromkeys(("name", "before", "after"), _TEXT)}
+    return _record(
+        {
+            "control": _TEXT,
+            "before": said,
+            "after": said,
+            "causes": {"type": "array", "items": _record(cause), "minItems": 1},
+            "hidden": {"type": "integer", "minimum": 0, "description": "further facts that differ"},
+        }
+    )
+
+
+def comparison_schema() -> Schema:
+    """What `modelwarden compare --format json` writes."""
+    number = {"type": "integer", "minimum": 0}
+    scan = {
+        **dict.fromkeys(("id", "started_at", "finished_at", "as_of"), _TEXT),
+        **{name: {"type": "boolean"} for name in ("as_of_asserted", "complete")},
+        **dict.fromkeys(("expected", "read"), number),
+        **dict.fromkeys(("bundle", "settings", "waivers"), _DIGEST),
+        "versions": {"type": "object", "additionalProperties": _TEXT},
+    }
+    reached = _record({"reach": {"enum": list(get_args(Reach))}, "why": _TEXT})
+    cell = _record({"account": _TEXT, "region": _TEXT, "earlier": reached, "later": reached})
+    failed = _record(dict.fromkeys(("account", "region", "api", "state", "error"), _TEXT))
+    severity = {"enum": ["low", "medium", "high", "critical"]}
+    control = _record({"id": _TEXT, "title": _TEXT, "severity": severity, "outcomes": _counts(get_args(Outcome))})
+    kinds = list(get_args(Kind))
+    causes = list(get_args(CauseKind))
+    group = {
+        **dict.fromkeys(("control", "before", "after"), _TEXT),
+        "causes": {"type": "array", "items": {"enum": causes}},
+        "findings": number,
+    }
+    change = {
+        "package": _TEXT,
+        "kind": {"enum": kinds},
+        "before": _standing(),
+        "after": _standing(),
+        "findings": {"type": "array", "items": _difference()},
+    }
+    coverage = {
+        "read_by_both": {**number, "description": "account-regions"},
+        "unread": {"type": "array", "items": cell, "description": "read by the earlier scan and not by the later one"},
+        "read_now": {
+            "type": "array",
+            "items": cell,
+            "description": "read by the later scan and not by the earlier one",
+        },
+        "failed": {"type": "array", "items": failed, "description": "APIs that failed only in the later scan"},
+    }
+    controls = {
+        "added": {"type": "array", "items": control},
+        "removed": {"type": "array", "items": control},
+        "edited": {**_TEXTS, "description": "controls of both scans whose files differ"},
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden comparison"}
+    return head | _record(
+        {
+            "schema": {"const": document.SCHEMA_VERSION},
+            "complete": {"type": "boolean", "description": "whether both scans are"},
+            "earlier": _record(scan),
+            "later": _record(scan),
+            "notes": _TEXTS,
+            "coverage": _record(coverage),
+            "controls": _record(controls),
+            "packages": {**_counts(kinds), "description": "all that changed, by what became of them"},
+            "unchanged": number,
+            "newly_blocked": number,
+            "lost": {
+                **number,
+                "description": "packages that the earlier scan could decide, and the later one could not",
+            },
+            "causes": {**_counts(causes), "description": "findings that changed, by each kind of cause"},
+            "groups": {"type": "array", "items": _record(group)},
+            "changes": {"type": "array", "items": _record(change), "description": "the worst of each kind"},
+        }
+    )
 
 
 def _rollback() -> Schema:

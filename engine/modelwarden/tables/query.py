@@ -5,6 +5,8 @@ Nothing from the data or from a caller is put into the text of a question: paths
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,18 @@ def _ask(folder: Path, table: str, question: str, *values: object) -> Rows:
     """
     path = folder / f"{table}.parquet"
     opened(path).close()
+    with connected(str(path)) as connection:
+        rows: Rows = connection.execute(question, [literal(path), *values]).fetchall()
+    return rows
+
+
+@contextmanager
+def connected(where: str) -> Iterator[Any]:
+    """A connection without a database; `where` names what is asked, for messages.
+
+    Raises:
+        TablesError: duckdb is not installed, or, within the block, a table cannot be read.
+    """
     try:
         import duckdb
     except ImportError as error:
@@ -118,12 +132,11 @@ def _ask(folder: Path, table: str, question: str, *values: object) -> Rows:
         ) from error
     try:
         with duckdb.connect() as connection:
-            rows: Rows = connection.execute(question, [_literal(path), *values]).fetchall()
+            yield connection
     except duckdb.Error as error:
-        raise TablesError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
-    return rows
+        raise TablesError(f"{where}: cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
-def _literal(path: Path) -> str:
+def literal(path: Path) -> str:
     """DuckDB takes a path for a pattern: a folder named `a[1]` must stay one."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
