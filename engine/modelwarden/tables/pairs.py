@@ -1,4 +1,4 @@
-"""The tables of two scans side by side, some accounts at a time, so that memory does not grow with the organization."""
+"""The tables of two scans side by side, some accounts at a time, so that they are never in memory as a whole."""
 
 from __future__ import annotations
 
