@@ -20,9 +20,9 @@ from modelwarden.scan.visibility import Visibility
 from modelwarden.tables.schema import COLUMNS, ROWS, TablesError, library, opened, schema
 
 _SILENT = ("pass", "not-applicable")
+"""Outcomes of which no detail is kept: the evidence proves them."""
 _OWNERS = ("/tag/owner", "/tag/Owner", "/card/content/model_overview/model_owner")
 """Facts that name who answers for a model, the tag of the group before the words of the card."""
-"""Outcomes of which no detail is kept: the evidence proves them."""
 
 
 class TablesWriter:
