@@ -13,6 +13,9 @@ from jsonschema import Draft202012Validator
 from msgspec import structs
 
 from modelwarden import builtin, cli, gate
+from modelwarden.audit.changes import changes_of
+from modelwarden.audit.scope import Scope
+from modelwarden.audit.source import Source
 from modelwarden.compare import Comparison, compare, recorded
 from modelwarden.compare.change import Kind, Reach, kind_of
 from modelwarden.render.comparison import text
@@ -453,3 +456,26 @@ def test_no_hole_is_ever_good_news(earlier: Reach, later: Reach) -> None:
         if kind is None:
             there = {one.role + one.verdict for one in (before, after) if one and one.role != "gone"}
             assert len(there) == 0 or (len(there) == 1 and before and after), "nothing vanishes"
+
+
+def test_a_report_tells_the_same_changes_and_narrows_them(nights: Nights) -> None:
+    told = nights.compare("base", "evidence")
+    with Source(Folder(nights.folder("evidence"))) as source:
+        found = changes_of(source, Folder(nights.folder("base")))
+    assert (found.problem, found.run, found.newly_blocked) == ("", nights.ids["base"], told.newly_blocked)
+    assert found.kinds == {kind: count for kind, count in told.kinds.items() if count}
+    assert {(one.package, one.kind) for one in found.named} == {
+        (one.package, kind) for kind, some in told.named.items() for one in some
+    }
+    with Source(Folder(nights.folder("evidence")), Scope(account=(ONE,))) as source:
+        narrow = changes_of(source, Folder(nights.folder("base")))
+    assert {one.package for one in narrow.named} == {one.package for one in found.named if f":{ONE}:" in one.package}
+    assert 0 < sum(narrow.kinds.values()) < sum(found.kinds.values())
+
+
+def test_a_report_says_why_nothing_can_be_compared(nights: Nights, tmp_path: Path) -> None:
+    broken = Folder(changed(nights, "base", tmp_path, started_at=7))
+    with Source(Folder(nights.folder("evidence"))) as source:
+        found = changes_of(source, broken)
+    assert found.kinds == {}
+    assert "not a scan of this version" in found.problem

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from modelwarden.audit.changes import Changes, changes_of
 from modelwarden.audit.coverage import coverage_of
 from modelwarden.audit.source import VERDICTS, Source, quoted
 from modelwarden.scan.folder import Folder
@@ -60,10 +61,12 @@ class History(Struct, frozen=True):
     """As of the oldest scan: nobody can tell that anything is older."""
     skipped: tuple[str, ...]
     """Scans that could not be read, and why."""
+    changes: Changes | None
+    """Since the last scan before the period, else since the one before; None where there is none."""
 
 
-def earlier(folder: Folder, since: str = "") -> list[Folder]:
-    """Scans beside it that came to their end before, the newest first; `since` leaves out those of an earlier day."""
+def earlier(folder: Folder) -> list[Folder]:
+    """Scans beside it that came to their end before, the newest first."""
     own = folder.manifest()
     found = []
     for path in folder.path.parent.glob("*/manifest.json"):
@@ -73,7 +76,7 @@ def earlier(folder: Folder, since: str = "") -> list[Folder]:
         told = one.manifest()
         # What was judged as of an asserted time is no part of what happened, and the other way round.
         same = told.get("as_of_asserted") == own["as_of_asserted"]
-        if same and since <= told["as_of"] and (told["as_of"], one.id) < (own["as_of"], own["id"]):
+        if same and (told["as_of"], one.id) < (own["as_of"], own["id"]):
             found.append((told["as_of"], one.id, one))
     return [one for _, _, one in sorted(found, reverse=True, key=lambda some: some[:2])][:MOST]
 
@@ -94,8 +97,8 @@ def newest(runs: Path, first: str, last: str) -> Folder:
     return max(found, key=lambda one: one[:2])[2]
 
 
-def history_of(source: Source, before: Iterable[Folder], oldest: int = 20) -> History:
-    """`before`: earlier scans, the newest first.
+def history_of(source: Source, before: Sequence[Folder], since: str = "", oldest: int = 20) -> History:
+    """`before`: earlier scans, the newest first; `since`: the first day of the period, before which only changes look.
 
     Raises:
         TablesError: the tables of the source cannot be read.
@@ -103,6 +106,8 @@ def history_of(source: Source, before: Iterable[Folder], oldest: int = 20) -> Hi
     points, skipped = [_point(source)], []
     open_since = _Open(source)
     for folder in before:
+        if folder.manifest()["as_of"] < since:
+            break
         try:
             other = Source(folder, source.scope)
         except (ScanError, TablesError) as error:
@@ -112,7 +117,11 @@ def history_of(source: Source, before: Iterable[Folder], oldest: int = 20) -> Hi
         open_since.look_at(other)
         other.close()
     points.reverse()
-    return History(tuple(points), open_since.ages(), open_since.oldest(oldest), points[0].as_of, tuple(skipped))
+    then = next((one for one in before if one.manifest()["as_of"] < since), None) if since else next(iter(before), None)
+    changes = changes_of(source, then) if then else None
+    return History(
+        tuple(points), open_since.ages(), open_since.oldest(oldest), points[0].as_of, tuple(skipped), changes
+    )
 
 
 def _point(source: Source) -> Point:

@@ -101,6 +101,11 @@ class Source:
         self._controls = controls
         self._connection = self._connect()
 
+    @property
+    def whole(self) -> bool:
+        """Whether no package of the scan is left out."""
+        return self.scope.whole
+
     def __enter__(self) -> Source:
         return self
 

@@ -107,7 +107,7 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
     chosen = [framework.framework(name) for name in options["frameworks"]]
     controls = frozenset(one.control for some in chosen for one in some.mappings) if chosen else None
     with Source(Folder(path), scope_of(options["scopes"]), controls) as source:
-        told = history.history_of(source, history.earlier(source.folder, day_of(options["from_"], "--from") or ""))
+        told = history.history_of(source, history.earlier(source.folder), day_of(options["from_"], "--from") or "")
         found = report_of(
             source,
             chosen or framework.frameworks(source.manifest.as_of),

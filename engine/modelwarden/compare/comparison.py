@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, get_args
 
@@ -121,8 +121,8 @@ class Comparison(Struct, dict=True):
             self._trim(kind)
 
 
-def compare(earlier: Recorded, later: Recorded, most: int) -> Comparison:
-    """Compare two scans; of each kind of change at most so many packages are named.
+def compare(earlier: Recorded, later: Recorded, most: int, keep: Container[str] | None = None) -> Comparison:
+    """Compare two scans; of each kind of change at most so many packages are named. `keep`: count only changes of these.
 
     Raises:
         TablesError: a table cannot be read, or the extra `[scan]` is not installed.
@@ -134,7 +134,8 @@ def compare(earlier: Recorded, later: Recorded, most: int) -> Comparison:
         cells = {(cell.account, cell.region): cell for cell in found.cells}
         for chunk in pairs.differing(found.controls):
             for change in _changes(found, pairs, cells, chunk):
-                found.add(change)
+                if keep is None or change.package in keep:
+                    found.add(change)
     found.end()
     return found
 
