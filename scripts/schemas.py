@@ -249,6 +249,10 @@ def scan_schema() -> Schema:
     unrecorded = {**dict.fromkeys(("package", "why"), _TEXT), "state": {"enum": ["out of band", "not told"]}}
     kinds = ["unregistered", "not told", "not judged"]
     stray = {**dict.fromkeys(("endpoint", "variant", "what"), _TEXT), "kind": {"enum": kinds}}
+    card = {
+        **dict.fromkeys(("card", "status", "created", "changed", "what"), _TEXT),
+        "kind": {"enum": ["standalone", "not told"]},
+    }
     outcomes = _counts(get_args(Outcome))
     head = {"$schema": _DRAFT, "title": "modelwarden scan"}
     return head | _record(
@@ -285,6 +289,16 @@ def scan_schema() -> Schema:
             "strays": {"type": "array", "items": _record(stray)},
             "copies": _copies(),
             "hub": {**_hub(), "description": "only where the settings name one"},
+            "cards": {
+                **_counts(("of a package", "standalone", "not told")),
+                "description": "standalone model cards that were listed; empty where nobody asked",
+            },
+            "loose_cards": {"type": "array", "items": _record(card)},
+            "cards_unread": {
+                "type": "array",
+                "items": hole,
+                "description": "where nobody knows which cards there are: they are not among the counts",
+            },
             "digest": _DIGEST,
             "previous": {**_TEXT, "description": "the scan that ended before this one, by the store"},
             "new": {**_TEXTS, "description": "packages that are blocked, and were not in that scan"},

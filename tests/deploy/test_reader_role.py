@@ -26,7 +26,7 @@ SERVICES = ("cloudtrail", "ec2", "ecr", "kms", "organizations", "s3", "sagemaker
 OWN = {IDENTITY, ENTER}
 """Of the caller: the first needs no permission, the second is granted to the hub by its own role."""
 READING = re.compile(r"[a-z0-9]+:(Describe|Get|List|BatchGet|Lookup|Search)\w*")
-SCAN = ("deployment.py", "inventory.py", "organization.py", "sharing.py")
+SCAN = ("cards.py", "deployment.py", "inventory.py", "organization.py", "sharing.py")
 """Modules that nothing but the scan uses: no fact of a package comes from them, so `doctor` has nothing to probe."""
 PACK = "pack.py"
 """Fetches the organization's policy pack with the caller's own credentials."""
