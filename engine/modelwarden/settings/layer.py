@@ -35,7 +35,7 @@ AUTHORITY: Final = {
 }
 """Settings of the first layer -> what a layer below is told."""
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
-COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds", "searches_per_second", "reads_per_second")
+COLLECT: Final = ("role", "external_id", "via", "retries", "timeout_seconds", "searches_per_second", "reads_per_second")
 ENFORCE: Final = ("role", "external_id")
 SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reconcile_days", "hub", "cards")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
