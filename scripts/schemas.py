@@ -1,4 +1,4 @@
-"""The published JSON Schemas of our own documents: evidence, decision, run, scan and report."""
+"""The published JSON Schemas of our own documents: evidence, decision, run, scan, report, and what the store tells."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.record import Role
 from modelwarden.scan.relations import Link
 from modelwarden.snapshot import RowState
+from modelwarden.store.state import HISTORY, RUNS, Event, SeenRole
 
 Schema = dict[str, Any]
 
@@ -181,8 +182,10 @@ def _ledger(**more: Schema) -> Schema:
                 "state": {"enum": list(get_args(RowState))},
                 "calls": {"type": "integer"},
                 "seconds": {"type": "number"},
+                "rate": {"type": "number", "description": "calls a second after it was throttled most; 0: it was not"},
                 **more,
-            }
+            },
+            ("rate",),
         ),
     }
 
@@ -350,6 +353,55 @@ def _hub() -> Schema:
 def report_schema() -> Schema:
     """What `modelwarden report --format json` writes."""
     return {"$schema": _DRAFT, "title": "modelwarden report", **msgspec.json.schema(Document)}
+
+
+def runs_schema() -> Schema:
+    """What `modelwarden runs --format json` writes."""
+    texts = ("id", "location", "bundle", "settings", "waivers", "started_at", "as_of")
+    number = {"type": "integer", "minimum": 0}
+    run = {
+        **dict.fromkeys(texts, _TEXT),
+        "kind": {"const": "scan"},
+        "finished_at": {**_TEXT, "description": "empty while it runs, or where it was not gone on with"},
+        "complete": {"type": "boolean"},
+        **dict.fromkeys(("expected_cells", "read_cells"), number),
+        "verdicts": _counts(get_args(Verdict)),
+        "digest": {**_TEXT, "description": "over what it found; empty where it did not end"},
+        "asserted": {"type": "boolean", "description": "whether `as_of` was asserted instead of read from the clock"},
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden runs"}
+    return head | _record({"schema": {"const": RUNS}, "runs": {"type": "array", "items": _record(run)}})
+
+
+def history_schema() -> Schema:
+    """What `modelwarden history --format json` writes."""
+    verdict: Schema = {"enum": ["", *get_args(Verdict)], "description": "empty where it was not judged"}
+    role: Schema = {"enum": list(get_args(SeenRole))}
+    digests = ("evidence", "material", "bundle", "settings", "waivers")
+    seen = {
+        **dict.fromkeys(("package", "account", "region", "run", "at", *digests), _TEXT),
+        "stage": {"enum": ["", *STAGES]},
+        "moment": {"enum": ["", *MOMENTS]},
+        "role": role,
+        "verdict": verdict,
+        "controls": {**_TEXTS, "description": "those that block or leave it undecided"},
+    }
+    standing = {
+        "seen": _record(seen),
+        **dict.fromkeys(("run", "first_seen", "last_seen", "changed_at", "changed_by", "closed_why"), _TEXT),
+        "previous_verdict": verdict,
+        "closed_at": {**_TEXT, "description": "since when it is not there any more; empty while it is"},
+    }
+    change = {
+        **dict.fromkeys(("package", "run", "at", "bundle"), _TEXT),
+        "event": {"enum": list(get_args(Event))},
+        "role": role,
+        **dict.fromkeys(("verdict", "previous"), verdict),
+        "why": _TEXTS,
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden history"}
+    changes: Schema = {"type": "array", "items": _record(change)}
+    return head | _record({"schema": {"const": HISTORY}, "standing": _record(standing), "changes": changes})
 
 
 def _rollback() -> Schema:

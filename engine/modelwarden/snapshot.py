@@ -28,6 +28,9 @@ class LedgerRow(Struct, frozen=True):
     """Of that error."""
     covered_by: str = ""
     """The API that gave the same facts, where this one failed."""
+    rate: float = 0.0
+    """Calls a second to which throttling slowed it down at the most; 0 where AWS throttled nothing, or where nothing
+    is slowed down."""
 
 
 class Deployment(Struct, frozen=True):

@@ -129,9 +129,12 @@ class Aws:
             KeyError: the operation is not among those that clients are made with.
         """
         _ = NEEDED[f"{service}:{operation}"]
-        holder = OWN if self.access.role is None or account in (OWN, self._own) else account
-        send = partial(self._send, holder, region, service, operation, parameters)
+        send = partial(self._send, self._holder(account), region, service, operation, parameters)
         return self._record(f"{service}:{operation}", account, region, parameters, send)
+
+    def _holder(self, account: str) -> str:
+        """Whose credentials call for an account."""
+        return OWN if self.access.role is None or account in (OWN, self._own) else account
 
     def ledger(self) -> tuple[LedgerRow, ...]:
         """The rows so far, sorted."""
@@ -148,6 +151,7 @@ class Aws:
                 row.error,
                 row.request_id,
                 row.covered_by,
+                round(self._sessions.rates.slowest(self._holder(account), region, api), 2),
             )
             for (account, region, api), row in rows
         )
@@ -157,6 +161,7 @@ class Aws:
         rows = self.ledger()
         with self._lock:
             self._rows.clear()
+        self._sessions.rates.forget()
         return rows
 
     def cover(self, account: str, region: str, api: str, by: str) -> None:

@@ -24,7 +24,6 @@ from modelwarden.collect.text import time_text, whole
 from modelwarden.evidence import Source, Unknown
 from modelwarden.snapshot import ModelCard
 
-LIST: Final = "sagemaker:ListModelCards"
 _SEARCHES: Final = 10_000
 """Pages."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from modelwarden.render.scan_shape import Manifest
 from modelwarden.render.text import printable, short
 from modelwarden.scan.cards import Loose
-from modelwarden.settings.effective import instant
 
 MAX: Final = 50
 """Cards that the page lists; the others are counted."""
@@ -52,8 +52,9 @@ def section(manifest: Manifest) -> dict[str, Any]:
 
 
 def _age(changed: str, as_of: str) -> str:
-    then, now = instant(changed), instant(as_of)
-    if then is None or now is None:
+    """Both are UTC as AWS and the scan write it; `changed` is empty where AWS did not say."""
+    try:
+        days = (datetime.fromisoformat(as_of) - datetime.fromisoformat(changed)).days
+    except ValueError:
         return "changed nobody knows when"
-    days = (now - then).days
     return f"changed {days} days ago" if days > 0 else "changed today"

@@ -13,13 +13,13 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from modelwarden.arn import parse_arn
-from modelwarden.collect.cards import LIST
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Cards
 from modelwarden.scan.tally import MOST
 from modelwarden.snapshot import LedgerRow, ModelCard
 
 Cell = tuple[str, str]
+LIST: Final = "sagemaker:ListModelCards"
 _OF_LISTING: Final = ("sagemaker:Search", "sagemaker:DescribeModelCard")
 """What a card is about comes from these. Where they fail, each card that they do not tell of is named."""
 

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from modelwarden import gate, precedent
 from modelwarden.collect import NoSuchPackage
-from modelwarden.collect.cards import LIST, model_cards
+from modelwarden.collect.cards import model_cards
 from modelwarden.collect.deployment import deployments
 from modelwarden.collect.inventory import Inventory, inventory, searched
 from modelwarden.collect.sharing import shared_groups
@@ -23,6 +23,7 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Present, Unknown
 from modelwarden.gate import Question
 from modelwarden.run import Run
+from modelwarden.scan.cards import LIST
 from modelwarden.scan.carry import Before, Old, before
 from modelwarden.scan.record import Cards, CellEnd, Record, Running
 from modelwarden.scan.select import Choice, select
