@@ -16,6 +16,7 @@ from modelwarden.collect.answer import Answer, Failure
 from modelwarden.collect.aws import Aws
 from modelwarden.request import Principal
 from modelwarden.sandbox.server import Sandbox
+from modelwarden.settings.pack import digest_pack, read_pack
 from modelwarden.settings.reading import Collect
 from modelwarden.toml import SettingsError
 from tests.organization import ask
@@ -202,3 +203,15 @@ def test_a_way_is_of_any_partition(tmp_path: Path) -> None:
     file.write_text('[collect]\nvia = ["arn:aws-us-gov:iam::222222222222:role/path/Door"]\n')
     found = gate.load_house(gate.Sources(config=file), {}).settings.collect
     assert found == Collect(via=("arn:aws-us-gov:iam::222222222222:role/path/Door",))
+
+
+def test_only_the_organization_says_by_way_of_whom(tmp_path: Path) -> None:
+    """Else the judged party could have the store read in an account of its own."""
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/modelwarden.toml").write_text('profile = "strict"\n')
+    own = tmp_path / "modelwarden.toml"
+    own.write_text(f'[collect]\nvia = ["{DOOR}"]\n')
+    digest = digest_pack(read_pack(str(tmp_path / "pack"), None))
+    sources = gate.Sources(config=own, organization=tmp_path / "pack", organization_digest=digest)
+    with pytest.raises(SettingsError, match="only the organization layer says by way of which roles"):
+        gate.load_house(sources, {})
