@@ -73,6 +73,7 @@ SCANNING: Final[dict[str, Cost]] = {
     "sagemaker:DescribeEndpoint": Cost(_BEHIND_ENDPOINT),
     "sagemaker:DescribeEndpointConfig": Cost(_BEHIND_ENDPOINT),
     "sagemaker:DescribeModel": Cost(_BEHIND_ENDPOINT),
+    "sagemaker:ListModelPackageGroups": Cost("which groups of other accounts an account sees"),
     "sagemaker:ListModelCards": Cost("which model cards have no package"),
     "sagemaker:DescribeModelCard": Cost(
         "what a model card belongs to, where the search does not show it", incomplete=False

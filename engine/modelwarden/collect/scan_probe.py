@@ -24,6 +24,7 @@ _CALLS: Final[dict[str, Mapping[str, Any]]] = {
     "sagemaker:DescribeEndpoint": {"EndpointName": _NOBODY},
     "sagemaker:DescribeEndpointConfig": {"EndpointConfigName": _NOBODY},
     "sagemaker:DescribeModel": {"ModelName": _NOBODY},
+    "sagemaker:ListModelPackageGroups": {"CrossAccountFilterOption": "CrossAccount", "MaxResults": 1},
     "sagemaker:ListModelCards": {"MaxResults": 1},
     "sagemaker:DescribeModelCard": {"ModelCardName": _NOBODY},
 }
@@ -82,4 +83,6 @@ def _idle(action: str, scan: Scan) -> str:
         return "`scan.tags` asks for no tag"
     if action == "ec2:DescribeRegions" and scan.regions:
         return "`scan.regions` names the regions"
+    if action == "sagemaker:ListModelPackageGroups" and not scan.hub:
+        return "`scan.hub` names no hub"
     return "`scan.cards` is off" if "ModelCard" in action and not scan.cards else ""

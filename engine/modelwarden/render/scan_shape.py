@@ -6,8 +6,8 @@ from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
-from modelwarden.scan.relations import Copies, Hub
 from modelwarden.scan.cards import Loose
+from modelwarden.scan.relations import Copies, Hub
 from modelwarden.scan.summary import Stray
 from modelwarden.scan.tally import Named, Unrecorded
 from modelwarden.snapshot import LedgerRow

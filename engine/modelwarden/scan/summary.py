@@ -6,7 +6,7 @@ INVARIANT: what was expected and was not read is in it, whatever else is: a hole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
