@@ -143,6 +143,7 @@ class Fleet:
             "sagemaker:ListModelPackages": cells * math.ceil(self.packages / 100),
             "sagemaker:Search": cells,
             "sagemaker:ListEndpoints": cells,
+            "sagemaker:ListModelCards": cells,
             "sagemaker:DescribeModelPackage": judged,
             "s3:HeadObject": judged,
             "ecr:BatchGetImage": 1,
@@ -174,6 +175,7 @@ class Fleet:
         return {name: count for name, count in full.items() if name.startswith(kept)} | {
             "sagemaker:Search": cells * math.ceil(self.packages / 100),
             "sagemaker:ListEndpoints": cells,
+            "sagemaker:ListModelCards": cells,
             **dict.fromkeys(
                 (
                     "sagemaker:DescribeModelPackage",

@@ -57,6 +57,8 @@ def generated() -> dict[str, str]:
         "reports/schemas/scan.schema.json": _json(schemas.scan_schema()),
         "reports/schemas/report.schema.json": _json(schemas.report_schema()),
         "reports/schemas/comparison.schema.json": _json(schemas.comparison_schema()),
+        "reports/schemas/runs.schema.json": _json(schemas.runs_schema()),
+        "reports/schemas/history.schema.json": _json(schemas.history_schema()),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

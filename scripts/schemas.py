@@ -1,4 +1,4 @@
-"""The published JSON Schemas of our own documents: evidence, decision, run, scan, comparison and report."""
+"""The published JSON Schemas of our own documents, of what a package, a scan, a comparison and the store are told as."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.record import Role
 from modelwarden.scan.relations import Link
 from modelwarden.snapshot import RowState
+from modelwarden.store.state import HISTORY, RUNS, Event, SeenRole
 
 Schema = dict[str, Any]
 
@@ -183,8 +184,10 @@ def _ledger(**more: Schema) -> Schema:
                 "state": {"enum": list(get_args(RowState))},
                 "calls": {"type": "integer"},
                 "seconds": {"type": "number"},
+                "rate": {"type": "number", "description": "calls a second after it was throttled most; 0: it was not"},
                 **more,
-            }
+            },
+            ("rate",),
         ),
     }
 
@@ -251,6 +254,10 @@ def scan_schema() -> Schema:
     unrecorded = {**dict.fromkeys(("package", "why"), _TEXT), "state": {"enum": ["out of band", "not told"]}}
     kinds = ["unregistered", "not told", "not judged"]
     stray = {**dict.fromkeys(("endpoint", "variant", "what"), _TEXT), "kind": {"enum": kinds}}
+    card = {
+        **dict.fromkeys(("card", "status", "created", "changed", "what"), _TEXT),
+        "kind": {"enum": ["standalone", "not told"]},
+    }
     outcomes = _counts(get_args(Outcome))
     head = {"$schema": _DRAFT, "title": "modelwarden scan"}
     return head | _record(
@@ -287,6 +294,16 @@ def scan_schema() -> Schema:
             "strays": {"type": "array", "items": _record(stray)},
             "copies": _copies(),
             "hub": {**_hub(), "description": "only where the settings name one"},
+            "cards": {
+                **_counts(("of a package", "standalone", "not told")),
+                "description": "standalone model cards that were listed; empty where nobody asked",
+            },
+            "loose_cards": {"type": "array", "items": _record(card)},
+            "cards_unread": {
+                "type": "array",
+                "items": hole,
+                "description": "where nobody knows which cards there are: they are not among the counts",
+            },
             "digest": _DIGEST,
             "previous": {**_TEXT, "description": "the scan that ended before this one, by the store"},
             "new": {**_TEXTS, "description": "packages that are blocked, and were not in that scan"},
@@ -434,6 +451,55 @@ def comparison_schema() -> Schema:
             "changes": {"type": "array", "items": _record(change), "description": "the worst of each kind"},
         }
     )
+
+
+def runs_schema() -> Schema:
+    """What `modelwarden runs --format json` writes."""
+    texts = ("id", "location", "bundle", "settings", "waivers", "started_at", "as_of")
+    number = {"type": "integer", "minimum": 0}
+    run = {
+        **dict.fromkeys(texts, _TEXT),
+        "kind": {"const": "scan"},
+        "finished_at": {**_TEXT, "description": "empty while it runs, or where it was not gone on with"},
+        "complete": {"type": "boolean"},
+        **dict.fromkeys(("expected_cells", "read_cells"), number),
+        "verdicts": _counts(get_args(Verdict)),
+        "digest": {**_TEXT, "description": "over what it found; empty where it did not end"},
+        "asserted": {"type": "boolean", "description": "whether `as_of` was asserted instead of read from the clock"},
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden runs"}
+    return head | _record({"schema": {"const": RUNS}, "runs": {"type": "array", "items": _record(run)}})
+
+
+def history_schema() -> Schema:
+    """What `modelwarden history --format json` writes."""
+    verdict: Schema = {"enum": ["", *get_args(Verdict)], "description": "empty where it was not judged"}
+    role: Schema = {"enum": list(get_args(SeenRole))}
+    digests = ("evidence", "material", "bundle", "settings", "waivers")
+    seen = {
+        **dict.fromkeys(("package", "account", "region", "run", "at", *digests), _TEXT),
+        "stage": {"enum": ["", *STAGES]},
+        "moment": {"enum": ["", *MOMENTS]},
+        "role": role,
+        "verdict": verdict,
+        "controls": {**_TEXTS, "description": "those that block or leave it undecided"},
+    }
+    standing = {
+        "seen": _record(seen),
+        **dict.fromkeys(("run", "first_seen", "last_seen", "changed_at", "changed_by", "closed_why"), _TEXT),
+        "previous_verdict": verdict,
+        "closed_at": {**_TEXT, "description": "since when it is not there any more; empty while it is"},
+    }
+    change = {
+        **dict.fromkeys(("package", "run", "at", "bundle"), _TEXT),
+        "event": {"enum": list(get_args(Event))},
+        "role": role,
+        **dict.fromkeys(("verdict", "previous"), verdict),
+        "why": _TEXTS,
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden history"}
+    changes: Schema = {"type": "array", "items": _record(change)}
+    return head | _record({"schema": {"const": HISTORY}, "standing": _record(standing), "changes": changes})
 
 
 def _rollback() -> Schema:

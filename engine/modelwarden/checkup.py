@@ -65,6 +65,25 @@ class Permission(Struct, frozen=True):
         return self.state not in (OK, NOT_PROBED) and bool(self.unknown or self.reads)
 
 
+class ScanPermission(Struct, frozen=True):
+    """One IAM action that only a scan needs."""
+
+    action: str
+    account: str
+    """Whose credentials asked; empty where nobody did."""
+    state: str
+    """As in `Permission`."""
+    why: str
+    without: str
+    """What nobody knows without it."""
+    needed: bool
+    """Whether a scan is incomplete without it."""
+
+    @property
+    def missing(self) -> bool:
+        return self.needed and self.state not in (OK, NOT_PROBED)
+
+
 class Checkup(Struct, frozen=True):
     """What doctor says."""
 
@@ -78,8 +97,11 @@ class Checkup(Struct, frozen=True):
     advisory: bool
     unproven: tuple[str, ...] = ()
     """Actions that enabled controls need and that nobody could try, for want of a package."""
+    scan: tuple[ScanPermission, ...] = ()
+    """Empty where nobody asked."""
 
     @property
     def exit_code(self) -> int:
         """0: all that the enabled controls need can be read. 3: some permission is missing, or could not be tried."""
-        return 3 if self.unproven or any(permission.missing for permission in self.permissions) else 0
+        missing = any(one.missing for one in self.permissions) or any(one.missing for one in self.scan)
+        return 3 if self.unproven or missing else 0

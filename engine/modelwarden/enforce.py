@@ -191,7 +191,7 @@ def _write(house: House, package: str, status: Status, text: str) -> None:
     role = own.role or collect.role
     attempts = ATTEMPTS if collect.retries is None else collect.retries + 1
     external_id = own.external_id if own.role else collect.external_id
-    aws = Aws(Access(role, external_id, attempts, collect.timeout_seconds), Tape(None, None))
+    aws = Aws(Access(role, external_id, collect.via, attempts, collect.timeout_seconds), Tape(None, None))
     failure = aws.enter(arn.account, arn.region)
     if failure is not None:
         raise _refused(package, status, failure, role)

@@ -36,6 +36,8 @@ class Scan(Struct, frozen=True):
     """After these everything is read anew, also by a scan that reads only what changed."""
     hub: str = ""
     """The account that owns the groups that others use; empty where each account has its own."""
+    cards: bool = True
+    """Whether standalone model cards are looked for."""
 
 
 class Account(Struct, frozen=True):

@@ -172,6 +172,7 @@ def collector_of(house: House, *, record: Path | None = None, replay: Path | Non
     return Collector(
         role=settings.role,
         external_id=settings.external_id,
+        via=settings.via,
         retries=settings.retries,
         timeout_seconds=settings.timeout_seconds,
         searches_per_second=settings.searches_per_second,

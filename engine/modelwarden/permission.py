@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
+from msgspec import Struct
+
 from modelwarden.facts import FactKind, kinds
 
 IDENTITY: Final = "sts:GetCallerIdentity"
@@ -43,6 +45,41 @@ PERMISSIONS: Final[dict[str, str]] = {
     "cloudtrail:LookupEvents": _UNDESCRIBED,
 }
 """IAM action -> why it was not probed where it was not, in the order in which they are printed."""
+
+
+class Cost(Struct, frozen=True):
+    """What a scan loses without an action."""
+
+    without: str
+    incomplete: bool = True
+    """Whether it ends with exit code 3 for want of it."""
+
+
+_NOT_READ: Final = "the account-region counts as not read"
+_UNIT: Final = "the unit of every account"
+_BEHIND_ENDPOINT: Final = "what an endpoint runs, which is named as not told"
+SCANNING: Final[dict[str, Cost]] = {
+    "organizations:ListAccounts": Cost("which accounts there are: nothing is scanned"),
+    "organizations:ListRoots": Cost(_UNIT),
+    "organizations:ListOrganizationalUnitsForParent": Cost(_UNIT),
+    "organizations:ListAccountsForParent": Cost(_UNIT),
+    "organizations:ListTagsForResource": Cost("whether an account has the tags that are asked for: it is scanned"),
+    "ec2:DescribeRegions": Cost("which regions are enabled: the account counts as not read"),
+    "sagemaker:ListModelPackages": Cost(f"which packages there are: {_NOT_READ}"),
+    "sagemaker:Search": Cost(
+        "nothing but time: the list proves as much, and everything is read anew", incomplete=False
+    ),
+    "sagemaker:ListEndpoints": Cost(f"what runs: {_NOT_READ}"),
+    "sagemaker:DescribeEndpoint": Cost(_BEHIND_ENDPOINT),
+    "sagemaker:DescribeEndpointConfig": Cost(_BEHIND_ENDPOINT),
+    "sagemaker:DescribeModel": Cost(_BEHIND_ENDPOINT),
+    "sagemaker:ListModelPackageGroups": Cost("which groups of other accounts an account sees"),
+    "sagemaker:ListModelCards": Cost("which model cards have no package"),
+    "sagemaker:DescribeModelCard": Cost(
+        "what a model card belongs to, where the search does not show it", incomplete=False
+    ),
+}
+"""IAM action that a scan needs besides those of the packages themselves -> what becomes unknown without it."""
 
 _ACTIONS: Final = {"s3:HeadObject": OBJECT, "s3:ListObjectsV2": "s3:ListBucket"}
 """Operation -> the IAM action that allows it, where AWS gives them different names."""

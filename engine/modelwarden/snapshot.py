@@ -1,4 +1,4 @@
-"""What was read of an account and region besides evidence: the coverage ledger, and what runs there."""
+"""What was read of an account and region besides evidence: the coverage ledger, what runs there, and model cards."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class LedgerRow(Struct, frozen=True):
     """Of that error."""
     covered_by: str = ""
     """The API that gave the same facts, where this one failed."""
+    rate: float = 0.0
+    """Calls a second to which throttling slowed it down at the most; 0 where AWS throttled nothing, or where nothing
+    is slowed down."""
 
 
 class Deployment(Struct, frozen=True):
@@ -47,3 +50,19 @@ class Deployment(Struct, frozen=True):
     """URI of the container's image where it runs no package, else empty."""
     problem: str = ""
     """Why it could not be told what it runs; then neither package nor image says anything."""
+
+
+class ModelCard(Struct, frozen=True):
+    """One standalone model card, as its list shows it, and what it says it is about."""
+
+    arn: str
+    status: str
+    """Draft, PendingReview, Approved or Archived, as AWS spells it."""
+    created: str
+    """UTC; empty where the answer has no time that can be read."""
+    changed: str
+    """UTC of its newest version."""
+    package: str
+    """ARN of the model package that it is about; empty where it names none, or where there is a problem."""
+    problem: str = ""
+    """Why it could not be told what it is about; then `package` says nothing."""

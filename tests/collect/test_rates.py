@@ -206,3 +206,15 @@ def test_a_registry_that_takes_twenty_calls_a_second_tells_the_same_in_as_many_c
     assert again == digests
     assert seen == states
     assert made <= 1.1 * least, (made, least)
+
+
+def test_the_row_of_a_call_tells_to_which_rate_throttling_brought_it(organization: Organization) -> None:
+    collector = organization.collector(retries=1)
+    organization.ask("POST", "faults", [{"kind": "throttle", "op": READ, "times": 1}])
+    arn = organization.arn("credit-default/1")
+    collector.package(arn, ["/package/status"])
+    rates = {row.api: (row.state, row.rate) for row in collector.aws.take_ledger()}
+    assert rates[READ] == ("read", 5.0), "half of the ten that the settings allow"
+    assert {rate for api, (_, rate) in rates.items() if api != READ} == {0.0}
+    collector.package(arn, ["/package/status"])
+    assert {row.rate for row in collector.ledger} == {0.0}, "nothing was throttled since"

@@ -16,7 +16,7 @@ import botocore.session
 import pytest
 from cfnlint.decode.cfn_yaml import loads
 
-from modelwarden.permission import DECRYPT, ENTER, IDENTITY, PERMISSIONS, action_of
+from modelwarden.permission import DECRYPT, ENTER, IDENTITY, PERMISSIONS, SCANNING, action_of
 from modelwarden.sandbox.operations import USED
 
 ROOT = Path(__file__).parents[2]
@@ -26,8 +26,8 @@ SERVICES = ("cloudtrail", "ec2", "ecr", "kms", "organizations", "s3", "sagemaker
 OWN = {IDENTITY, ENTER}
 """Of the caller: the first needs no permission, the second is granted to the hub by its own role."""
 READING = re.compile(r"[a-z0-9]+:(Describe|Get|List|BatchGet|Lookup|Search)\w*")
-SCAN = ("deployment.py", "inventory.py", "organization.py", "sharing.py")
-"""Modules that nothing but the scan uses: no fact of a package comes from them, so `doctor` has nothing to probe."""
+SCAN = ("cards.py", "deployment.py", "inventory.py", "organization.py", "scan_probe.py", "sharing.py")
+"""Modules that nothing but the scan uses: no fact of a package comes from them, so `doctor` tries it with `--scan` alone."""
 PACK = "pack.py"
 """Fetches the organization's policy pack with the caller's own credentials."""
 
@@ -116,8 +116,9 @@ def test_granted_is_what_is_called_and_nothing_else() -> None:
 
 
 def test_doctor_probes_what_is_granted() -> None:
-    """The actions of the scan aside, unless it probes those, too."""
+    """What nothing but the scan needs by `--scan`, with what Organizations is asked."""
     assert granted() | OWN >= set(PERMISSIONS) >= (granted() | OWN) - SCANNED
+    assert SCANNED <= set(SCANNING) <= granted() | {api for api in CALLED if needs_no_role(api)}
 
 
 @pytest.mark.parametrize("api", ["s3:HeadObject", "s3:ListObjectsV2"])

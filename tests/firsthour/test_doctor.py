@@ -14,7 +14,7 @@ import pytest
 from modelwarden.collect import Collector
 from modelwarden.evidence import Evidence, Unknown
 from modelwarden.facts import kind_of
-from modelwarden.permission import DECRYPT, ENTER, IDENTITY, PERMISSIONS, action_of, feeds
+from modelwarden.permission import DECRYPT, ENTER, IDENTITY, PERMISSIONS, SCANNING, action_of, feeds
 from tests.cli.conftest import Done
 from tests.organization import SCENARIO
 
@@ -242,3 +242,70 @@ def pattern(pointer: str) -> str:
     kind = kind_of(pointer)
     assert kind is not None
     return kind.pattern
+
+
+def scan_of(run: Run, *more: str | Path, settings: Path = SETTINGS) -> tuple[int, dict[str, Any]]:
+    done = run(
+        "doctor", GOOD, "--role", ROLE, "--config", settings, "--retries", "0", "--scan", "--format", "json", *more
+    )
+    return done.code, {one["action"]: one for one in told(done)["scan"]}
+
+
+def test_what_only_a_scan_needs_is_tried_where_it_is_asked_for(organization: Organization, run: Run) -> None:
+    """In the account of the package, and of Organizations by the caller. The demo's settings name no account."""
+    code, found = scan_of(run)
+    assert list(found) == list(SCANNING)
+    assert code == 0
+    assert {one["state"] for one in found.values()} == {"ok", "not probed"}
+    assert found["sagemaker:ListEndpoints"]["account"] == "444455556666"
+    assert found["organizations:ListAccounts"]["account"] == "111111111111"
+    assert {action for action, one in found.items() if one["state"] == "not probed"} == {
+        "organizations:ListTagsForResource",
+        "sagemaker:ListModelPackageGroups",
+        *(["ec2:DescribeRegions"] if "\nregions" in SETTINGS.read_text() else []),
+    }
+    assert set(found) <= organization.operations() | {
+        "organizations:ListTagsForResource",
+        "sagemaker:ListModelPackageGroups",
+        "ec2:DescribeRegions",
+    }
+
+
+def test_each_action_of_a_scan_that_is_missing_is_named_with_what_it_costs(
+    organization: Organization, run: Run, tmp_path: Path
+) -> None:
+    settings = tmp_path / "all.toml"
+    settings.write_text('[scan]\ntags = { ml = "yes" }\nhub = "222222222222"\n')
+    organization.fail(*SCANNING)
+    code, found = scan_of(run, settings=settings)
+    assert code == 3
+    assert {(one["state"], one["why"] != "", one["without"] != "") for one in found.values()} == {
+        ("denied", True, True)
+    }
+    assert {action for action, one in found.items() if not one["missing"]} == {
+        "sagemaker:Search",
+        "sagemaker:DescribeModelCard",
+    }
+
+
+def test_a_scan_by_settings_asks_nobody_for_accounts(organization: Organization, run: Run, tmp_path: Path) -> None:
+    settings = tmp_path / "named.toml"
+    settings.write_text('[scan]\naccounts = ["444455556666"]\nregions = ["eu-west-1"]\ncards = false\n')
+    organization.fail("organizations:*", "ec2:DescribeRegions", "sagemaker:ListModelCards", "sagemaker:ListEndpoints")
+    done = run("doctor", GOOD, "--role", ROLE, "--config", settings, "--retries", "0", "--scan")
+    assert done.code == 3
+    assert "(`scan.accounts` names the accounts)" in done.out
+    assert "(`scan.cards` is off)" in done.out
+    assert re.search(r"denied +sagemaker:ListEndpoints +444455556666\n", done.out)
+    assert "            without  what runs: the account-region counts as not read\n" in done.out
+    assert "help: grant sagemaker:ListEndpoints to ModelwardenReader (deploy/reader-role.yaml)" in done.out
+    assert done.out.rstrip().endswith("; for a scan 9 not probed, 5 ok, 1 denied")
+
+
+def test_an_account_that_cannot_be_entered_is_not_taken_for_one_in_which_all_is_well(
+    organization: Organization, run: Run
+) -> None:
+    organization.fail("sts:AssumeRole")
+    code, found = scan_of(run)
+    assert code == 3
+    assert found["sagemaker:ListEndpoints"]["why"] == "the account could not be entered"

@@ -43,6 +43,9 @@ def manifest(packages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
         "named": packages,
         "endpoints": {},
         "strays": [],
+        "cards": {},
+        "loose_cards": [],
+        "cards_unread": [],
         **changes,
     }
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from modelwarden import builtin
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan.folder import Folder
 from modelwarden.store.sqlite import SqliteState
@@ -45,8 +47,15 @@ def scan(registry: Registry, *accounts: str, code: tuple[int, ...] = (0, 1, 3)) 
     return json.loads(said) if code != (2,) else said
 
 
+def check(schema: str, document: Any) -> None:
+    """Against the schema that is published."""
+    published = json.loads(builtin.read("reports.schemas", f"{schema}.schema.json"))
+    assert list(Draft202012Validator(published).iter_errors(document)) == []
+
+
 def history(registry: Registry, arn: str) -> list[tuple[str, str]]:
     told = json.loads(run(registry, "history", arn, "--runs", "runs", "--format", "json"))
+    check("history", told)
     return [(one["event"], one["verdict"]) for one in told["changes"]]
 
 
@@ -70,6 +79,9 @@ def test_what_is_new_what_is_gone_and_what_was_not_looked_at(registry: Registry)
     listed = run(registry, "runs", "--runs", "runs")
     assert first["id"] in listed
     assert narrow["id"] in listed
+    told = json.loads(run(registry, "runs", "--runs", "runs", "--format", "json"))
+    check("runs", told)
+    assert [(one["id"], one["complete"]) for one in told["runs"]] == [(narrow["id"], True), (first["id"], True)]
 
 
 def test_a_package_that_is_blocked_from_now_on_is_new(registry: Registry) -> None:

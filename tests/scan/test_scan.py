@@ -124,7 +124,8 @@ def test_each_account_is_assumed_once_and_nothing_is_looked_up_twice(organizatio
     judged = sum(one["packages"].get("judged", 0) for one in [json.loads((tmp_path / "run/manifest.json").read_text())])
     assert counts["sagemaker:DescribeModelPackage"] == judged
     assert counts["sagemaker:ListModelPackages"] == 2 * 10
-    assert counts["sagemaker:Search"] == 2 * 10
+    assert counts["sagemaker:ListModelCards"] == 2 * 10
+    assert counts["sagemaker:Search"] == 2 * 10 + 4, "cards are searched for where there are any"
 
 
 def command(folder: Path, sandbox: Sandbox, *options: str) -> subprocess.CompletedProcess[str]:

@@ -26,6 +26,7 @@ APIS = (
     "sagemaker:ListModelPackages",
     "sagemaker:Search",
     "sagemaker:ListEndpoints",
+    "sagemaker:ListModelCards",
     "sagemaker:DescribeModelPackage",
     "sagemaker:ListTags",
     "ecr:BatchGetImage",

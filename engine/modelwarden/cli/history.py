@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def history(arn: str, format_: str, **options: Any) -> None:
     """Show what scans found of the model package ARN: its state, and each change with what brought it."""
     from modelwarden.render.json import dump
+    from modelwarden.store.state import HISTORY
 
     parse_arn(arn)
     with opened(options) as state:
@@ -29,7 +30,7 @@ def history(arn: str, format_: str, **options: Any) -> None:
             raise UserError(f"no scan has seen `{arn}`", "`modelwarden runs` shows what was scanned")
         changes = list(state.history(arn))
     if format_ == "json":
-        click.echo(dump({"schema": "modelwarden.history/1", "standing": standing, "changes": changes}), nl=False)
+        click.echo(dump({"schema": HISTORY, "standing": standing, "changes": changes}), nl=False)
     else:
         click.echo("\n".join(_lines(standing, changes)))
 

@@ -56,13 +56,14 @@ def opened(options: dict[str, Any]) -> Iterator[State]:
 def runs(limit: int, format_: str, **options: Any) -> None:
     """List the scans, newest first: when, how much was read, and what was found."""
     from modelwarden.render.json import dump
+    from modelwarden.store.state import RUNS
 
     with opened(options) as state:
         found = state.runs(limit)
     if not found:
         raise UserError("the store knows no run", "run `modelwarden scan` first")
     if format_ == "json":
-        click.echo(dump({"schema": "modelwarden.runs/1", "runs": found}), nl=False)
+        click.echo(dump({"schema": RUNS, "runs": found}), nl=False)
     else:
         click.echo("\n".join(_lines(found)))
 

@@ -17,15 +17,15 @@ from modelwarden.collect.answer import Answer, Failure, MalformedBody, NoCredent
 from modelwarden.collect.blob import fetch
 from modelwarden.collect.operations import NEEDED
 from modelwarden.collect.record import Tape, of_tape
-from modelwarden.collect.session import ATTEMPTS, OWN, THREADS, Access, Sessions
+from modelwarden.collect.session import ATTEMPTS, CALLER, OWN, Access, Sessions
 from modelwarden.collect.shape import misfit
 from modelwarden.snapshot import LedgerRow, RowState
 
-__all__ = ["ATTEMPTS", "OWN", "THREADS", "Access", "Answer", "Aws", "Failure", "NoCredentials", "Tape"]
+__all__ = ["ATTEMPTS", "OWN", "Access", "Answer", "Aws", "Failure", "NoCredentials", "Tape"]
 
 GLOBAL: Final = "global"
 """In the ledger, the region of a call that has none."""
-
+_IDENTITY: Final = "sts:GetCallerIdentity"
 
 PAUSES_SECONDS: Final = (2.0, 4.0, 8.0)
 """Before a call that was throttled, however often botocore repeated it, is made again."""
@@ -75,13 +75,13 @@ class Aws:
         return self.tape.replay is not None
 
     def own_account(self, region: str) -> str | Failure:
-        """The account of the caller's credentials; `region` is asked where the caller has none of its own.
+        """The account of the credentials that read what is no account's; `region` is asked where the caller has none.
 
         Raises:
             NoCredentials: there are none.
         """
         answer = self.identity(region)
-        return answer if isinstance(answer, Failure) else str(answer.data["Account"])
+        return answer if isinstance(answer, Failure) else str(self._own)
 
     def identity(self, region: str) -> Answer | Failure:
         """sts:GetCallerIdentity of the caller; asked again only where it failed."""
@@ -89,8 +89,8 @@ class Aws:
             if self._identity is not None:
                 return self._identity
             home = self.home(region)
-            send = partial(self._send, OWN, home, "sts", "GetCallerIdentity", {})
-            answer = self._record("sts:GetCallerIdentity", OWN, GLOBAL, {}, send)
+            send = partial(self._send, CALLER, home, "sts", "GetCallerIdentity", {})
+            answer = self._record(_IDENTITY, OWN, GLOBAL, {}, send)
             self._identity = answer if isinstance(answer, Answer) else None
         return answer
 
@@ -104,13 +104,18 @@ class Aws:
             own = self.own_account(region)
             if isinstance(own, Failure):
                 return own
-            if self.access.role is None or account == own or account in self._entered:
+            if account in self._entered:
                 return None
             assume = partial(self._sessions.assume, account, region)
+            if self.access.role is None or account == own:
+                if not self.access.via:
+                    return None
+                assume = partial(self._sessions.go_the_way, region)
             answer = self._record("sts:AssumeRole", account, region, {"account": account}, assume)
             if isinstance(answer, Failure):
                 return answer
-            self._entered.add(account)
+            if self.access.role is not None:
+                self._entered.add(account)
         return None
 
     def acts_as(self, account: str) -> bool:
@@ -124,9 +129,12 @@ class Aws:
             KeyError: the operation is not among those that clients are made with.
         """
         _ = NEEDED[f"{service}:{operation}"]
-        holder = OWN if self.access.role is None or account in (OWN, self._own) else account
-        send = partial(self._send, holder, region, service, operation, parameters)
+        send = partial(self._send, self._holder(account), region, service, operation, parameters)
         return self._record(f"{service}:{operation}", account, region, parameters, send)
+
+    def _holder(self, account: str) -> str:
+        """Whose credentials call for an account."""
+        return OWN if self.access.role is None or account in (OWN, self._own) else account
 
     def ledger(self) -> tuple[LedgerRow, ...]:
         """The rows so far, sorted."""
@@ -134,7 +142,7 @@ class Aws:
             rows = sorted(self._rows.items())
         return tuple(
             LedgerRow(
-                self._own or account if account == OWN else account,
+                self._who(api) or account if account == OWN else account,
                 region,
                 api,
                 row.state,
@@ -143,6 +151,7 @@ class Aws:
                 row.error,
                 row.request_id,
                 row.covered_by,
+                round(self._sessions.rates.slowest(self._holder(account), region, api), 2),
             )
             for (account, region, api), row in rows
         )
@@ -152,6 +161,7 @@ class Aws:
         rows = self.ledger()
         with self._lock:
             self._rows.clear()
+        self._sessions.rates.forget()
         return rows
 
     def cover(self, account: str, region: str, api: str, by: str) -> None:
@@ -161,6 +171,13 @@ class Aws:
 
     @property
     def _own(self) -> str | None:
+        """Account of the credentials that read what is no account's; None where nobody knows."""
+        return self.access.via[-1].split(":")[4] if self.access.via else self._who(_IDENTITY)
+
+    def _who(self, api: str) -> str | None:
+        """Account of what is called with no account's credentials: only the caller itself is asked who it is."""
+        if api != _IDENTITY:
+            return self._own
         return None if self._identity is None else str(self._identity.data["Account"])
 
     def _record(
@@ -210,7 +227,7 @@ class Aws:
         try:
             answer = _invoke(client, operation, given)
         except ClientError as error:
-            if holder == OWN or state_of(error) != "expired":
+            if holder == CALLER or (holder == OWN and not self.access.via) or state_of(error) != "expired":
                 raise
             self._sessions.renew(holder, region, client)
             client = self._sessions.client(holder, region, service)

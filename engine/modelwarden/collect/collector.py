@@ -51,6 +51,7 @@ class Collector:
         *,
         role: str | None = None,
         external_id: str | None = None,
+        via: tuple[str, ...] = (),
         retries: int | None = None,
         timeout_seconds: int | None = None,
         searches_per_second: int | None = None,
@@ -61,7 +62,7 @@ class Collector:
     ) -> None:
         attempts = ATTEMPTS if retries is None else retries + 1
         pace = Pace(searches_per_second or SEARCHES_PER_SECOND, reads_per_second or READS_PER_SECOND)
-        self.aws = Aws(Access(role, external_id, attempts, timeout_seconds, pace), Tape(record, replay), session)
+        self.aws = Aws(Access(role, external_id, via, attempts, timeout_seconds, pace), Tape(record, replay), session)
         self._lookups = Lookups(self.aws)
 
     def member(self, account: str) -> Collector:

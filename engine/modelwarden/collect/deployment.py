@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,13 +17,10 @@ from msgspec.structs import replace
 from modelwarden.arn import ArnError, parse_arn
 from modelwarden.collect.aws import Answer, Aws, Failure
 from modelwarden.collect.describe import dig
+from modelwarden.collect.pages import listed
 from modelwarden.collect.text import whole
 from modelwarden.evidence import Unknown
 from modelwarden.snapshot import Deployment
-
-_PAGES: Final = 10_000
-_ROUNDS: Final = 2
-"""A token that is refused or comes back again starts the list anew, once."""
 
 Ask = Callable[..., "Answer | Failure"]
 """One operation of the cell, by name; the same question is asked once."""
@@ -63,14 +60,10 @@ class _Endpoint(Struct, frozen=True):
 
 def deployments(aws: Aws, account: str, region: str) -> Deployments:
     """Everything that the endpoints of an account run in a region. The account has been entered before."""
-    listed: dict[str, _Endpoint] = {}
-    unread: Unknown | None = None
-    for _ in range(_ROUNDS):
-        unread = _list(aws, account, region, listed)
-        if unread is None or unread.reason not in ("malformed", "ValidationException"):
-            break
+    endpoints: dict[str, _Endpoint] = {}
+    unread = listed(aws, account, region, "ListEndpoints", "Endpoints", partial(_take, endpoints))
     ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))
-    found = {one for endpoint in listed.values() for one in _of_endpoint(ask, endpoint)}
+    found = {one for endpoint in endpoints.values() for one in _of_endpoint(ask, endpoint)}
     return Deployments(tuple(sorted(found, key=_order)), unread)
 
 
@@ -78,29 +71,12 @@ def _order(one: Deployment) -> tuple[str, ...]:
     return one.endpoint, one.variant, one.model, one.package or "", one.image, one.problem, one.status
 
 
-def _list(aws: Aws, account: str, region: str, listed: dict[str, _Endpoint]) -> Unknown | None:
-    """Every page of ListEndpoints into `listed`, by ARN; why it did not come to its end."""
-    token: dict[str, str] = {}
-    seen: set[str] = set()
-    for _ in range(_PAGES):
-        order = {"SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
-        answer = aws.call(account, region, "sagemaker", "ListEndpoints", **order, **token)
-        if isinstance(answer, Failure):
-            return answer.unknown()
-        entries = answer.data["Endpoints"]
-        for entry in entries:
-            if entry.get("EndpointArn") and entry.get("EndpointName"):
-                listed[whole(entry["EndpointArn"])] = _summary(entry)
-        if not all(entry.get("EndpointArn") and entry.get("EndpointName") for entry in entries):
-            return Unknown("malformed", answer.source, "an entry of the list names no endpoint")
-        following = answer.data.get("NextToken")
-        if not following:
-            return None
-        if following in seen:
-            return Unknown("malformed", answer.source, "the list comes back to a page that was read")
-        seen.add(following)
-        token = {"NextToken": following}
-    return Unknown("incomplete", answer.source, f"more than {_PAGES} pages")
+def _take(endpoints: dict[str, _Endpoint], entry: Mapping[str, Any]) -> bool:
+    """Keep an entry of the list, by ARN; whether it names an endpoint."""
+    if not entry.get("EndpointArn") or not entry.get("EndpointName"):
+        return False
+    endpoints[whole(entry["EndpointArn"])] = _summary(entry)
+    return True
 
 
 def _summary(entry: Mapping[str, Any]) -> _Endpoint:

@@ -112,13 +112,13 @@ def _embedded(described: Description) -> CardText | Unknown | None:
     if unread is not None and not given:
         return unread
     if unread is None and given and dig(described.data, "SecurityConfig", "KmsKeyId"):
-        unread = _withheld(text, described.source)
+        unread = withheld(text, described.source)
     if unread is None and not text:
         return None
     return CardText("package", status, text, described.source, unread)
 
 
-def _withheld(text: str, source: Source) -> Unknown | None:
+def withheld(text: str, source: Source) -> Unknown | None:
     """Whether a card under a customer's key came back without its content although everything was asked for.
 
     A card that holds nothing but a rating looks the same, and is not believed either.
@@ -146,7 +146,7 @@ def _standalone(cell: Cell, described: Description) -> CardText | Fact:
     text, status = str(answer.data.get("Content") or ""), whole(answer.data.get("ModelCardStatus") or "")
     unread = denied.unknown() if denied else None
     if unread is None and dig(answer.data, "SecurityConfig", "KmsKeyId"):
-        unread = _withheld(text, answer.source)
+        unread = withheld(text, answer.source)
     if unread is None and not text:
         return Absent(answer.source)
     return CardText("standalone", status, text, answer.source, unread)

@@ -19,6 +19,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "sagemaker:ListModelPackageGroups": ("ModelPackageGroupSummaryList",),
     "sagemaker:Search": ("Results",),
     "sagemaker:UpdateModelPackage": ("ModelPackageArn",),
+    "sagemaker:ListModelCards": ("ModelCardSummaries",),
     "sagemaker:DescribeModelCard": ("ModelCardArn",),
     "sagemaker:DescribeTrainingJob": ("TrainingJobArn",),
     "sagemaker:ListEndpoints": ("Endpoints",),

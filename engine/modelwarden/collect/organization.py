@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field, structs
 
-from modelwarden.collect.aws import GLOBAL, OWN, THREADS, Answer, Aws, Failure
+from modelwarden.collect.aws import GLOBAL, OWN, Answer, Aws, Failure
 from modelwarden.collect.text import whole
 from modelwarden.estate import ACCOUNT, REGION, Account, Estate, Scan
 from modelwarden.evidence import Source
@@ -24,6 +24,8 @@ __all__ = ["Account", "Estate", "discover"]
 _REGION: Final = "us-east-1"
 """Where the caller is at home when nothing says it."""
 _PAGES: Final = 1_000
+_ACCOUNTS_AT_ONCE: Final = 16
+"""Of which it is asked which regions are enabled."""
 _ROUNDS: Final = 2
 """A token that is refused or comes back again starts the list anew, once."""
 _AT_ONCE: Final = 4
@@ -49,7 +51,7 @@ def discover(aws: Aws, scan: Scan) -> Estate:
     found.unread += _no_hub(scan.hub, found)
     cells = [(account, region) for account in found.expected for region in scan.regions]
     if not scan.regions:
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE) as pool:
             for account, told in zip(
                 found.expected, pool.map(partial(_regions, aws, home), found.expected), strict=True
             ):

@@ -75,6 +75,7 @@ class Rates:
         self._pace, self._clock, self._sleep = pace, clock, sleep
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
+        self._slowest: dict[tuple[str, str, str], float] = {}
 
     def wait(self, holder: str, region: str, api: str) -> None:
         """Until the holder of credentials may make a call."""
@@ -93,6 +94,18 @@ class Rates:
             bucket = self._bucket(holder, region, f"{service}:{operation.name}")
             if bucket:
                 bucket.strike(self._clock())
+                key = (holder, region, f"{service}:{operation.name}")
+                self._slowest[key] = min(bucket.rate, self._slowest.get(key, bucket.rate))
+
+    def slowest(self, holder: str, region: str, api: str) -> float:
+        """The rate to which AWS brought an operation down since `forget`; 0 where it throttled nothing."""
+        with self._lock:
+            return self._slowest.get((holder, region, api), 0.0)
+
+    def forget(self) -> None:
+        """How slow it was until now; what is slow now stays so."""
+        with self._lock:
+            self._slowest.clear()
 
     def _bucket(self, holder: str, region: str, api: str) -> Bucket | None:
         rate = self._pace.of(api)

@@ -1,28 +1,34 @@
-"""Who calls AWS: the caller, and the role that it assumed in each account; clients of both."""
+"""Who calls AWS: the caller, the roles that it assumes on the way, and the one in each account; clients of all of them."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.session import Session
 from msgspec import Struct
 
+from modelwarden.collect.answer import state_of
 from modelwarden.collect.blob import Route
 from modelwarden.collect.client import Clients
+from modelwarden.collect.pools import THREADS
 from modelwarden.collect.rates import Pace, Rates
 
 ATTEMPTS: Final = 8
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 30
-THREADS: Final = 16
+SESSION_SECONDS: Final = 3600
+"""The longest that AWS grants to a role that was assumed by another one. Refreshed from 15 minutes before its end on."""
+CALLER: Final = "caller"
+"""Holder of the caller's own credentials, which prove who it is."""
 OWN: Final = "own"
-"""Holder of the caller's own credentials; every other holder is an account."""
+"""Holder of the credentials that read what is no account's: at the end of the way, the caller's own where there is none.
+Every other holder is an account, or a role on the way."""
 
 
 class Access(Struct, frozen=True):
@@ -31,9 +37,32 @@ class Access(Struct, frozen=True):
     role: str | None = None
     """Name of the role to assume; `{account}` stands for the account id. None: own credentials everywhere."""
     external_id: str | None = None
+    """For that role."""
+    via: tuple[str, ...] = ()
+    """ARNs of the roles to assume before, one from the other."""
     attempts: int = ATTEMPTS
     timeout_seconds: int | None = None
     pace: Pace = Pace()
+
+
+class _Link(Struct, frozen=True):
+    """One role to assume."""
+
+    before: str
+    """Whose credentials assume it."""
+    arn: str
+    number: int
+    """On the way, from 1."""
+    external_id: str | None = None
+
+
+class _Refused(ClientError):  # type: ignore[misc] # botocore has no types
+    """What AWS said to a role on the way, with its place. Whoever assumes the next one from it passes it on as it is."""
+
+    def __init__(self, error: ClientError, place: str) -> None:
+        told = dict(error.response.get("Error", {}))
+        told["Message"] = f"{place}: {told.get('Message', '')}"
+        super().__init__({**error.response, "Error": told}, error.operation_name)
 
 
 class Sessions:
@@ -46,14 +75,14 @@ class Sessions:
         self.own = own
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": access.attempts},
-            max_pool_connections=2 * THREADS,
+            max_pool_connections=THREADS,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=access.timeout_seconds or READ_SECONDS,
         )
         self._lock = threading.RLock()
         self._makes: Clients = above._makes if above else Clients(own)
         self._credentials: dict[str, Any] = {}
-        """Account -> what was assumed there; it refreshes itself."""
+        """Holder -> what was assumed; it refreshes itself."""
         self._clients: dict[tuple[str, str, str], Any] = {}
         self.rates = Rates(access.pace)
 
@@ -78,7 +107,7 @@ class Sessions:
         with self._lock:
             key = (holder, region, service)
             if key not in self._clients:
-                credentials = self._above._own_credentials() if holder == OWN else self._credentials[holder]
+                credentials = self._credentials_of(holder, region)
                 self._clients[key] = client = self._makes.make(credentials, service, region, self._config)
                 client.meta.events.register("needs-retry", partial(_hear, self.rates, holder, region, service))
             return self._clients[key]
@@ -92,20 +121,73 @@ class Sessions:
         if self._above._own_credentials() is None:
             raise NoCredentialsError
         role = str(self._access.role).replace("{account}", account)
-        given = {
-            "RoleArn": f"arn:{self.own.get_partition_for_region(region)}:iam::{account}:role/{role}",
-            "RoleSessionName": "modelwarden",
-            "DurationSeconds": 3600,
-            **({"ExternalId": self._access.external_id} if self._access.external_id else {}),
-        }
-        credentials = DeferredRefreshableCredentials(
-            method="assume-role", refresh_using=partial(_assume, self._above, self.home(region), given)
-        )
+        arn = f"arn:{self.own.get_partition_for_region(region)}:iam::{account}:role/{role}"
+        link = _Link(OWN, arn, len(self._access.via) + 1, self._access.external_id)
+        credentials = self._above._assumed(link, region)
         credentials.get_frozen_credentials()
         with self._lock:
             self._credentials[account] = credentials
-            self._clients = {key: client for key, client in self._clients.items() if key[0] != account}
+            self._drop({account})
         return {"Account": account}
+
+    def go_the_way(self, region: str) -> Mapping[str, Any]:
+        """Assume the roles on the way to the accounts, if there are any and they are not assumed.
+
+        Raises:
+            whatever sts:AssumeRole does; the message names the role that refused.
+        """
+        self._above._credentials_of(OWN, region).get_frozen_credentials()
+        return {}
+
+    def _credentials_of(self, holder: str, region: str) -> Any:
+        if holder == CALLER or (holder == OWN and not self._access.via):
+            return self._above._own_credentials()
+        if holder == OWN or holder in self._access.via:
+            return self._above._on_the_way(self._access.via[-1] if holder == OWN else holder, region)
+        return self._credentials[holder]
+
+    def _on_the_way(self, arn: str, region: str) -> Any:
+        """The credentials of a role on the way; nothing is asked before they are needed."""
+        with self._lock:
+            if arn not in self._credentials:
+                number = self._access.via.index(arn) + 1
+                before = CALLER if number == 1 else self._access.via[number - 2]
+                self._credentials[arn] = self._assumed(_Link(before, arn, number), region)
+            return self._credentials[arn]
+
+    def _assumed(self, link: _Link, region: str) -> Any:
+        refresh = partial(self._assume, link, self.home(region))
+        return DeferredRefreshableCredentials(method="assume-role", refresh_using=refresh)
+
+    def _assume(self, link: _Link, home: str) -> dict[str, Any]:
+        """Credentials as botocore refreshes them.
+
+        Raises:
+            ClientError: refused; where there is a way, the message says by which role of it.
+        """
+        given = {"RoleArn": link.arn, "RoleSessionName": "modelwarden", "DurationSeconds": SESSION_SECONDS}
+        given |= {"ExternalId": link.external_id} if link.external_id else {}
+        client = self.client(link.before, home, "sts")
+        try:
+            try:
+                answer = client.assume_role(**given)
+            except ClientError as error:
+                if link.before == CALLER or not self._access.via or state_of(error) != "expired":
+                    raise
+                self.renew(OWN, home, client)
+                answer = self.client(link.before, home, "sts").assume_role(**given)
+        except ClientError as error:
+            if not self._access.via or isinstance(error, _Refused):
+                raise
+            length = len(self._access.via) + (self._access.role is not None)
+            raise _Refused(error, f"role {link.number} of {length} on the way, {link.arn}") from error
+        told = answer["Credentials"]
+        return {
+            "access_key": told["AccessKeyId"],
+            "secret_key": told["SecretAccessKey"],
+            "token": told["SessionToken"],
+            "expiry_time": told["Expiration"].isoformat(),
+        }
 
     def _own_credentials(self) -> Any:
         """Of the caller; None where there are none. A session is not thread-safe."""
@@ -115,8 +197,24 @@ class Sessions:
     def renew(self, holder: str, region: str, used: Any) -> None:
         """Assume the role again because a client's session expired before its time; once for all threads that meet it."""
         with self._lock:
-            if used in self._clients.values():
+            if used not in self._clients.values():
+                return
+            if holder == OWN:
+                self._above._leave_the_way()
+                self._drop({OWN, *self._access.via})
+            else:
                 self.assume(holder, region)
+
+    def _leave_the_way(self) -> None:
+        """The roles on the way are assumed anew by whoever needs them next."""
+        with self._lock:
+            for arn in self._access.via:
+                self._credentials.pop(arn, None)
+            self._drop({OWN, *self._access.via})
+
+    def _drop(self, holders: Collection[str]) -> None:
+        """Clients are made for credentials, and go with them."""
+        self._clients = {key: client for key, client in self._clients.items() if key[0] not in holders}
 
     def route(self, client: Any) -> Route:
         """How to get at an address that a client was told."""
@@ -135,15 +233,3 @@ class Sessions:
 def _hear(rates: Rates, holder: str, region: str, service: str, response: Any, operation: Any, **_: Any) -> None:
     """Told of every attempt, and not of calls alone: botocore repeats what was throttled."""
     rates.heard(holder, region, service, response, operation)
-
-
-def _assume(sessions: Sessions, home: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Credentials as botocore refreshes them."""
-    answer = sessions.client(OWN, home, "sts").assume_role(**given)
-    told = answer["Credentials"]
-    return {
-        "access_key": told["AccessKeyId"],
-        "secret_key": told["SecretAccessKey"],
-        "token": told["SessionToken"],
-        "expiry_time": told["Expiration"].isoformat(),
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct, field
 
@@ -36,12 +36,11 @@ def of_cells(folder: Folder, cells: Collection[tuple[str, str]]) -> tuple[Calls,
     """
     calls, whole = Calls(), 0
     for cell in cells:
-        end, running = folder.end(*cell), folder.running(*cell)
+        end = folder.end(*cell)
         if end is None or end.unread:
             continue
         whole += 1
-        calls.add(end.ledger)
-        calls.add(running.ledger if running else ())
+        calls.add(_rows(folder, cell))
     return calls, whole
 
 
@@ -53,9 +52,13 @@ def of_scan(folder: Folder, cells: Collection[tuple[str, str]]) -> Calls:
     """
     calls = Calls()
     for cell in cells:
-        end, running = folder.end(*cell), folder.running(*cell)
-        calls.add(end.ledger if end else ())
-        calls.add(running.ledger if running else ())
+        calls.add(_rows(folder, cell))
     for reference in folder.references():
         calls.add(reference.ledger)
     return calls
+
+
+def _rows(folder: Folder, cell: tuple[str, str]) -> Iterator[LedgerRow]:
+    """Of the packages of a cell, of what runs there, and of its model cards."""
+    for told in (folder.end(*cell), folder.running(*cell), folder.cards(*cell)):
+        yield from told.ledger if told else ()

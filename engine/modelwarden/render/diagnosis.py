@@ -15,6 +15,7 @@ from modelwarden.render.text import printable, short
 
 SCHEMA_VERSION: Final = "modelwarden.doctor/1"
 _MAX: Final = 300
+_ORGANIZATIONS: Final = "organizations:"
 
 
 def text(checkup: Checkup, probed: Probed) -> str:
@@ -22,6 +23,7 @@ def text(checkup: Checkup, probed: Probed) -> str:
     lines = [*_head(probed), ""]
     for permission in checkup.permissions:
         lines += _permission(permission, probed)
+    lines += ["", *_scan(checkup)] if checkup.scan else []
     lines += ["", *_settings(checkup), *_help(checkup, probed), _count(checkup)]
     return "\n".join(lines) + "\n"
 
@@ -43,6 +45,7 @@ def document(checkup: Checkup, probed: Probed) -> str:
         "controls": checkup.controls,
         "parameters": parameters,
         "advisory": checkup.advisory,
+        "scan": [asdict(one) | {"missing": one.missing} for one in checkup.scan],
     }
     return dump(head | {"permissions": permissions} | tail)
 
@@ -75,6 +78,16 @@ def _permission(permission: Permission, probed: Probed) -> Iterator[str]:
         yield "            read by  no enabled control"
 
 
+def _scan(checkup: Checkup) -> Iterator[str]:
+    yield "for a scan:"
+    for one in checkup.scan:
+        where = f"({printable(one.why)})" if one.state == NOT_PROBED else one.account
+        yield f"{one.state:<11} {one.action:<46} {where}".rstrip()
+        if one.state not in (OK, NOT_PROBED):
+            yield f"            said     {printable(one.why)[:_MAX]}"
+            yield f"            without  {one.without}"
+
+
 def _settings(checkup: Checkup) -> Iterator[str]:
     for name, controls in checkup.unset.items():
         if controls:
@@ -96,9 +109,13 @@ def _help(checkup: Checkup, probed: Probed) -> Iterator[str]:
     if probed.package and not probed.role and probed.account != probed.own:
         yield f"help: the package lies in {probed.account}: name the role to assume there with --role"
     denied = [one.action for one in missing if one.state == "denied" and one.action not in (ENTER, DECRYPT)]
+    scanning = [one.action for one in checkup.scan if one.state == "denied"]
+    denied += [action for action in scanning if not action.startswith(_ORGANIZATIONS)]
     if denied:
         names = ", ".join(dict.fromkeys(denied))
         yield f"help: grant {names} to {printable(probed.role or 'whoever reads')} (deploy/reader-role.yaml)"
+    if any(action.startswith(_ORGANIZATIONS) for action in scanning):
+        yield "help: Organizations answers the management account and delegated administrators only, or name `scan.accounts`"
     if "s3:GetObject" in denied:
         yield "help: S3 says the same of a missing object where s3:ListBucket is not granted on its bucket"
     if any(one.action == DECRYPT for one in missing):
@@ -115,7 +132,9 @@ def _count(checkup: Checkup) -> str:
     states = Counter(permission.state for permission in checkup.permissions)
     told = ", ".join(f"{count} {state}" for state, count in states.items())
     lost = {id_ for permission in checkup.permissions for id_ in permission.unknown}
+    scanning = Counter(one.state for one in checkup.scan)
+    scan = f"; for a scan {', '.join(f'{count} {state}' for state, count in scanning.items())}" if scanning else ""
     return (
         f"{len(checkup.permissions)} permissions: {told}; "
-        f"{len(lost)} of {len(checkup.controls)} controls cannot be decided for want of one"
+        f"{len(lost)} of {len(checkup.controls)} controls cannot be decided for want of one{scan}"
     )

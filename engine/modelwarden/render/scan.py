@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from modelwarden.render import cards
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.relations import sections
 from modelwarden.render.text import cut, printable, short
+from modelwarden.scan.cards import Loose
 from modelwarden.scan.relations import Copies, Hub
 
 SHOWN: Final = 20
@@ -51,6 +53,7 @@ def text(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         packages = [one for one in manifest["named"] if one["verdict"] == kind]
         lines += _named(manifest, kind, counts.get(kind, 0), packages, kind)
     lines += _strays(manifest)
+    lines += _cards(manifest)
     return "\n".join([*lines, summary_line(manifest)]) + "\n"
 
 
@@ -196,6 +199,17 @@ def _strays(manifest: Mapping[str, Any]) -> list[str]:
     more = sum(manifest["endpoints"].values()) - manifest["endpoints"].get("judged", 0) - len(lines)
     lines += [f"  endpoint  and {more} more; all are in the records"] if more else []
     return [*lines, ""] if lines else []
+
+
+def _cards(manifest: Mapping[str, Any]) -> list[str]:
+    """Model cards that belong to no package, and how many account-regions nobody knows the cards of."""
+    head = cards.headline(manifest["cards"], len(manifest["cards_unread"]))
+    loose = cards.rows(msgspec.convert(manifest["loose_cards"], list[Loose]), manifest["as_of"])
+    told = [f"{one['name']}  {one['status']}, {one['age']}  {one['what']}" for one in loose[:SHOWN]]
+    lines = [f"  {'card':<9} {cut(row, _WIDTH)}" for row in told]
+    hidden = manifest["cards"].get("standalone", 0) + manifest["cards"].get("not told", 0) - len(lines)
+    lines += [f"  {'card':<9} and {hidden} more; all are in the records"] if hidden > 0 else []
+    return [head + (":" if lines else ""), *lines, ""] if head else []
 
 
 def _approvals(manifest: Mapping[str, Any]) -> list[str]:

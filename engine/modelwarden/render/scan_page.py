@@ -16,6 +16,7 @@ from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
 from modelwarden.render.approved import approvals, live
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
+from modelwarden.render.cards import section
 from modelwarden.render.html import ORDER, fill, finding, severity
 from modelwarden.render.relations import sections
 from modelwarden.render.scan_shape import Manifest, Plan
@@ -99,6 +100,7 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         more_strays=sum(manifest.endpoints.values())
         - manifest.endpoints.get("judged", 0)
         - len(manifest.strays[:MAX_PACKAGES]),
+        cards=section(manifest),
         packages=_packages(seen, rows),
         hidden=_hidden(seen, totals),
         waivers=[

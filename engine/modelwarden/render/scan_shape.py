@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
+from modelwarden.scan.cards import Loose
 from modelwarden.scan.relations import Copies, Hub
 from modelwarden.scan.summary import Stray
 from modelwarden.scan.tally import Named, Unrecorded
@@ -58,6 +59,9 @@ class Manifest(Struct, frozen=True):
     controls: dict[str, dict[str, int]]
     endpoints: dict[str, int]
     strays: tuple[Stray, ...]
+    cards: dict[str, int]
+    loose_cards: tuple[Loose, ...]
+    cards_unread: tuple[Hole, ...]
     digest: str
     tables: dict[str, str] = field(default_factory=dict)
     new: tuple[str, ...] = ()

@@ -224,6 +224,7 @@ def unread(run: Run) -> list[str]:
             printable(f"{row.api} in {row.account}/{row.region}: {row.state}{f': {row.error}' if row.error else ''}"),
             300,
         )
+        + (f" (slowed down to {row.rate:g} calls a second)" if row.rate else "")
         + (f" (covered by {printable(row.covered_by)})" if row.covered_by else "")
         for row in rows
     ]

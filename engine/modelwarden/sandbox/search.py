@@ -1,4 +1,4 @@
-"""Search over model packages and their groups: all operators, sorting, paging, hits, tags."""
+"""Search over model packages, their groups and model cards: all operators, sorting, paging, hits, tags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from modelwarden.sandbox.cloudtrail import moment
 from modelwarden.sandbox.packages import shared_with
 from modelwarden.sandbox.wire import Refusal
-from modelwarden.sandbox.world import Call, Cell, Handler, page
+from modelwarden.sandbox.world import Call, Cell, Handler, check_decrypt, page
 
 _MISSING: Final = object()
 
@@ -18,15 +18,14 @@ _MISSING: Final = object()
 def _search(call: Call) -> Mapping[str, Any] | None:
     """Newest change first unless told otherwise; other resources are moto's."""
     resource = call.need("Resource")
-    if resource not in ("ModelPackage", "ModelPackageGroup"):
+    if resource not in ("ModelPackage", "ModelPackageGroup", "ModelCard"):
         return None
     expression = call.parameters.get("SearchExpression")
     if expression is not None and not _filters(expression):
         raise Refusal(
             "ValidationException", "SearchExpression must contain at least one filter, nested filter or sub-expression"
         )
-    groups, packages = _visible(call)
-    records = packages if resource == "ModelPackage" else groups
+    records = _records(call, resource)
     found = [record for record in records if expression is None or _matches(expression, record)]
     by = call.parameters.get("SortBy") or "LastModifiedTime"
     descending = call.parameters.get("SortOrder", "Descending") == "Descending"
@@ -34,6 +33,22 @@ def _search(call: Call) -> Mapping[str, Any] | None:
     results, token = page(found, call, 10)
     hits = {"Value": len(found), "Relation": "EqualTo"}
     return {"Results": [{resource: record} for record in results], "TotalHits": hits, **token}
+
+
+def _records(call: Call, resource: str) -> list[dict[str, Any]]:
+    if resource == "ModelCard":
+        return [_card(call, versions[-1]) for versions in call.cell.cards.values()]
+    groups, packages = _visible(call)
+    return packages if resource == "ModelPackage" else groups
+
+
+def _card(call: Call, card: dict[str, Any]) -> dict[str, Any]:
+    """The newest version; without its content where that is under a key with which the caller may not decrypt."""
+    try:
+        check_decrypt(call, card.get("SecurityConfig", {}).get("KmsKeyId"))
+    except Refusal:
+        return {name: value for name, value in card.items() if name != "Content"}
+    return card
 
 
 def _visible(call: Call) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from modelwarden import gate, precedent
 from modelwarden.collect import NoSuchPackage
+from modelwarden.collect.cards import model_cards
 from modelwarden.collect.deployment import deployments
 from modelwarden.collect.inventory import Inventory, inventory, searched
 from modelwarden.collect.sharing import shared_groups
@@ -22,11 +23,12 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Present, Unknown
 from modelwarden.gate import Question
 from modelwarden.run import Run
+from modelwarden.scan.cards import LIST
 from modelwarden.scan.carry import Before, Old, before
-from modelwarden.scan.record import CellEnd, Record, Running
+from modelwarden.scan.record import Cards, CellEnd, Record, Running
 from modelwarden.scan.select import Choice, select
 from modelwarden.scan.station import Station
-from modelwarden.snapshot import Deployment
+from modelwarden.snapshot import Deployment, ModelCard
 
 PACKAGES_AT_ONCE: Final = 4
 """In one cell, beside each other."""
@@ -42,6 +44,8 @@ class Account:
         self._account = account
         self._collector = station.collector.member(account)
         self._broken: list[str] = []
+        self._barred: dict[str, _Unread] = {}
+        """Region -> why the account cannot be entered there, asked once."""
 
     def close(self) -> tuple[str, ...]:
         """Keep what was assumed for the next one, and say what of ours broke."""
@@ -78,6 +82,27 @@ class Account:
             return (), {}
         shared = shared_groups(self._collector.aws, self._account, region)
         return shared.groups, _why("sagemaker:ListModelPackageGroups", shared.unread)
+
+    def cards(self, region: str) -> None:
+        """The standalone model cards of a cell, unless they are known or the organization does not ask for them.
+
+        Raises:
+            UserError: there is nobody to call AWS as, or the disk refuses.
+        """
+        folder = self._station.folder
+        known = folder.cards(self._account, region)
+        wanted = self._station.house.settings.scan.cards and (known is None or known.unread != "")
+        if self._station.stopped.is_set() or not wanted:
+            return
+        try:
+            unread, found = self._entered(region), tuple[ModelCard, ...]()
+            if not unread:
+                answer = model_cards(self._collector.aws, self._account, region)
+                found, unread = answer.cards, _why(LIST, answer.unread)
+        except Exception as error:  # noqa: BLE001 - see cell
+            found, unread = (), {_OURS: self._broke(error)}
+        said, apis = _told(unread)
+        folder.write_cards(self._account, region, Cards(found, said, self._collector.aws.take_ledger(), apis))
 
     def cell(self, region: str) -> CellEnd | None:
         """One cell, whatever happens in it; None where somebody stopped the scan.
@@ -208,6 +233,11 @@ class Account:
 
         INVARIANT: the caller's own packages must never pass for those of an account that it cannot enter.
         """
+        if region not in self._barred:
+            self._barred[region] = self._bar(region)
+        return self._barred[region]
+
+    def _bar(self, region: str) -> _Unread:
         failure = self._collector.aws.enter(self._account, region)
         if failure is not None:
             return {failure.source.api: f"{failure.source.api}: {failure.code}: {failure.message}"}

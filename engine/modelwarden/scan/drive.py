@@ -64,8 +64,9 @@ class Drive:
         self._finish()
         if self._stopped():
             return
+        unread = set(left)
         for cell in expected:
-            if cell not in set(left):
+            if cell not in unread:
                 self._judge(*cell)
         for part in _parts(left):
             self._submit(self._pools.collecting.submit(partition.collect, self._spec, part), self._collected)

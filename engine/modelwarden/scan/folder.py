@@ -2,6 +2,7 @@
 
     <id>/plan.json                       what was asked, by which rules, and which cells are expected
     <id>/running/<account>.<region>.json what the endpoints of a cell run
+    <id>/cards/<account>.<region>.json   its standalone model cards
     <id>/references/<digest>.json        facts that belong to no package
     <id>/cells/<account>.<region>.jsonl  a line for each package, and a last one that says how the reading ended
     <id>/judged/<account>.<region>/      the tables of a cell, and its counts
@@ -30,7 +31,7 @@ from msgspec import Struct
 from modelwarden.evidence import Fact, digest, facts_from_json
 from modelwarden.run import write_new
 from modelwarden.scan.cell_file import CellWriter, read_end, read_records, told
-from modelwarden.scan.record import CellEnd, Record, Reference, Running, ScanError
+from modelwarden.scan.record import Cards, CellEnd, Record, Reference, Running, ScanError
 from modelwarden.scan.tally import Tally
 from modelwarden.scan.visibility import Visibility
 from modelwarden.tables import merge_tables, read_tables
@@ -106,11 +107,7 @@ class Folder(Struct, frozen=True):
         Raises:
             ScanError: the disk refuses.
         """
-        path = self.path / "running" / f"{account}.{region}.json"
-        with told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            write_new(path, msgspec.json.encode(running))
+        self._replace("running", account, region, running)
 
     def running(self, account: str, region: str) -> Running | None:
         """What runs in a cell; None where nobody asked.
@@ -120,6 +117,19 @@ class Folder(Struct, frozen=True):
         """
         path = self.path / "running" / f"{account}.{region}.json"
         return _decoded(path, Running) if path.exists() else None
+
+    def write_cards(self, account: str, region: str, cards: Cards) -> None:
+        """The model cards of a cell; as `write_running`."""
+        self._replace("cards", account, region, cards)
+
+    def cards(self, account: str, region: str) -> Cards | None:
+        """The model cards of a cell; None where nobody asked.
+
+        Raises:
+            ScanError: its file cannot be read.
+        """
+        path = self.path / "cards" / f"{account}.{region}.json"
+        return _decoded(path, Cards) if path.exists() else None
 
     def cell(self, account: str, region: str) -> CellWriter:
         return CellWriter(self._cell(account, region), account, region)
@@ -259,6 +269,13 @@ class Folder(Struct, frozen=True):
             return {}
         except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
             raise ScanError(f"{path}: does not say how the reading of each cell ended") from error
+
+    def _replace(self, kind: str, account: str, region: str, told_of_it: Running | Cards) -> None:
+        path = self.path / kind / f"{account}.{region}.json"
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            write_new(path, msgspec.json.encode(told_of_it))
 
     def _cell(self, account: str, region: str) -> Path:
         return self.path / "cells" / f"{account}.{region}.jsonl"

@@ -41,7 +41,7 @@ def leave(spec: Spec) -> None:
 
 
 def what_runs(spec: Spec, part: Part) -> Read:
-    """Read the endpoints of the cells, as `running/*.json`.
+    """Read the endpoints and the model cards of the cells, as `running/*.json` and `cards/*.json`.
 
     Raises:
         UserError: there is nobody to call AWS as, or the disk refuses.
@@ -49,6 +49,7 @@ def what_runs(spec: Spec, part: Part) -> Read:
     work = collecting.Account(station_of(spec), part.account)
     for region in part.regions:
         work.what_runs(region)
+        work.cards(region)
     return Read((), work.close())
 
 

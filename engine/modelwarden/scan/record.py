@@ -12,7 +12,7 @@ from modelwarden.evidence import Evidence
 from modelwarden.finding import Decision
 from modelwarden.request import Moment, Stage
 from modelwarden.run import decision_from_json, decision_to_json
-from modelwarden.snapshot import Deployment, LedgerRow
+from modelwarden.snapshot import Deployment, LedgerRow, ModelCard
 
 
 class ScanError(UserError):
@@ -116,6 +116,17 @@ class Running(Struct, frozen=True):
     """Why it may see more; empty where it cannot, or where nobody asks."""
     sees_unread_by: tuple[str, ...] = ()
     """The APIs for want of which it may."""
+
+
+class Cards(Struct, frozen=True):
+    """The standalone model cards of a cell."""
+
+    found: tuple[ModelCard, ...]
+    unread: str
+    """Why cards may be missing; empty where none can be."""
+    ledger: tuple[LedgerRow, ...]
+    unread_by: tuple[str, ...] = ()
+    """The APIs for want of which they may."""
 
 
 class Reference(Struct, frozen=True):

@@ -124,7 +124,7 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: Stat
     finally:
         close_station(station.spec)
     settings = station.house.settings
-    summary = summarize(folder, plan.estate, settings.gaps, instant(plan.as_of))
+    summary = summarize(folder, plan.estate, settings.gaps, instant(plan.as_of), with_cards=settings.scan.cards)
     sight = visibility(plan.estate, folder.running)
     files = folder.seal(cells, sight)
     manifest = {

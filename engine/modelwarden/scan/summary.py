@@ -6,7 +6,7 @@ INVARIANT: what was expected and was not read is in it, whatever else is: a hole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -17,6 +17,8 @@ from modelwarden.estate import Estate
 from modelwarden.evidence import digest
 from modelwarden.finding import ControlInfo, Verdict
 from modelwarden.gap import Gap
+from modelwarden.scan import cards
+from modelwarden.scan.cards import CardCount
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import CellEnd, Running
 from modelwarden.scan.tally import MOST, Named, Tally, Unrecorded, kind
@@ -71,6 +73,7 @@ class Summary(Struct):
     endpoints: Counter[str] = field(default_factory=Counter)
     """Containers behind endpoints: `judged`, and the kinds of `Stray`."""
     strays: list[Stray] = field(default_factory=list)
+    cards: CardCount = field(default_factory=CardCount)
     digest: str = ""
     """Over all cells: two scans that saw and decided the same have the same."""
 
@@ -111,6 +114,7 @@ class Summary(Struct):
             "named": [{**asdict(one), "controls": list(one.controls)} for one in self.named],
             "endpoints": dict(self.endpoints),
             "strays": [asdict(one) for one in self.strays],
+            **self.cards.to_json(),
             "digest": self.digest,
         }
 
@@ -136,8 +140,17 @@ class _Gaps(Struct, frozen=True):
         return [row for row, gap in pairs if gap is None], [(row, gap) for row, gap in pairs if gap is not None]
 
 
-def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of: datetime | None = None) -> Summary:
+def summarize(
+    folder: Folder,
+    estate: Estate,
+    gaps: tuple[Gap, ...] = (),
+    as_of: datetime | None = None,
+    *,
+    with_cards: bool = False,
+) -> Summary:
     """Count what the cells of a folder hold, against what was expected. `gaps` are accepted where they count at `as_of`.
+
+    `with_cards`: the scan looked for standalone model cards.
 
     Raises:
         ScanError: a file of it was changed.
@@ -154,7 +167,8 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
             found.unread.append((account, region, "not read: the scan ended before"))
             continue
         running = folder.running(account, region)
-        _cell(found, end, running, accepting)
+        holes = cards.holes(folder.cards(account, region), account, region) if with_cards else []
+        _cell(found, end, running, holes, accepting)
         digests.append([account, region, tally.digest, end.unread != ""])
         _tally(found, tally, names)
         judged.update(tally.running)
@@ -162,6 +176,8 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
         running = folder.running(*cell)
         if running is not None:
             _running(found, running, judged)
+    if with_cards:
+        found.cards = cards.count(folder, estate.cells)
     for reference in folder.references():
         failed, accepted = accepting.split(reference.ledger)
         found.partly += failed
@@ -171,9 +187,12 @@ def summarize(folder: Folder, estate: Estate, gaps: tuple[Gap, ...] = (), as_of:
     return found
 
 
-def _cell(found: Summary, end: CellEnd, running: Running | None, accepting: _Gaps) -> None:
-    """INVARIANT: a gap accepts that packages may be missing only if it names every API for want of which they may."""
-    rows = [*end.ledger, *(running.ledger if running else ())]
+def _cell(found: Summary, end: CellEnd, running: Running | None, holes: Sequence[LedgerRow], accepting: _Gaps) -> None:
+    """`holes`: what model cards may be missing for.
+
+    INVARIANT: a gap accepts that packages may be missing only if it names every API for want of which they may.
+    """
+    rows = [*end.ledger, *(running.ledger if running else ()), *holes]
     known = {row.api for row in rows if row.state not in FINE and not row.covered_by}
     missing = dict.fromkeys(end.unread_by, end.unread)
     if running is not None:

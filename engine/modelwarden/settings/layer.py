@@ -34,10 +34,12 @@ AUTHORITY: Final = {
     "scan": "only the organization layer says which accounts and regions are scanned",
 }
 """Settings of the first layer -> what a layer below is told."""
+_WAY: Final = "only the organization layer says by way of which roles accounts are entered"
+"""INVARIANT: what is no account's is read with the last of them, the store and records that count among it."""
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
-COLLECT: Final = ("role", "external_id", "retries", "timeout_seconds", "searches_per_second", "reads_per_second")
+COLLECT: Final = ("role", "external_id", "via", "retries", "timeout_seconds", "searches_per_second", "reads_per_second")
 ENFORCE: Final = ("role", "external_id")
-SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reconcile_days", "hub")
+SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reconcile_days", "hub", "cards")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
 """Shared with the accounts and nobody else: neither shown nor recorded."""
 REDACTED: Final = "(not shown)"
@@ -120,6 +122,8 @@ def parse_layer(
         for key, reason in AUTHORITY.items():
             if key in document or (key == "waiver" and source.waivers):
                 raise SettingsError(f"{where}: {reason}: `{key}` loosens it", "move it to the organization layer")
+        if "via" in document.get("collect", {}):
+            raise SettingsError(f"{where}: {_WAY}: `collect.via` loosens it", "move it to the organization layer")
     units, account_stages = _accounts(document.get("accounts", {}), f"{where}: `accounts`")
     return Layer(
         source,

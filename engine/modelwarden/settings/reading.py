@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,12 +21,18 @@ _BOUNDS: Final = {
 """Key -> (least, most); whole numbers."""
 
 
+_ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
+_AS_ROLE: Final = "write it as arn:PARTITION:iam::ACCOUNT:role/NAME"
+
+
 class Collect(Struct, frozen=True):
     """How evidence is read; None leaves it to the collector."""
 
     role: str | None = None
     """Role to assume in the package's account; `{account}` is replaced."""
     external_id: str | None = None
+    via: tuple[str, ...] = ()
+    """ARNs of the roles to assume before that one, each with the credentials of the one before it."""
     retries: int | None = None
     """Attempts of one call."""
     timeout_seconds: int | None = None
@@ -73,10 +80,22 @@ def _said(layers: Sequence[Layer], table: str) -> dict[str, Any]:
     return {key: value for key, (value, _) in found.items()}
 
 
-def _collect_value(key: str, value: Any, where: str) -> str | int:
+def _collect_value(key: str, value: Any, where: str) -> str | int | tuple[str, ...]:
     if key in ("role", "external_id"):
         return toml.text(value, where)
+    if key == "via":
+        return _way(value, where)
     lowest, highest = _BOUNDS[key]
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
         raise SettingsError(f"{where}: a whole number from {lowest} to {highest} is expected, not {quoted(value)}")
     return value
+
+
+def _way(value: Any, where: str) -> tuple[str, ...]:
+    found = toml.texts(value, where)
+    for number, arn in enumerate(found):
+        if not _ROLE.fullmatch(arn):
+            raise SettingsError(f"{where}: {quoted(arn)} is not the ARN of a role", _AS_ROLE)
+        if arn in found[:number]:
+            raise SettingsError(f"{where}: {quoted(arn)} stands twice", "name each role of the way once")
+    return found

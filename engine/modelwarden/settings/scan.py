@@ -34,6 +34,7 @@ def scan_of(layers: Sequence[Layer]) -> Scan:
         _names(said, "regions", where, REGION, "the name of a region", 'write it as "eu-west-1"'),
         _days(said.get("reconcile_days", RECONCILE_DAYS), where["reconcile_days"]),
         _hub(said, accounts, excluded, where["hub"]),
+        _flag(said.get("cards", True), where["cards"]),
     )
 
 
@@ -55,6 +56,12 @@ def _hub(said: Table, accounts: tuple[str, ...], excluded: tuple[str, ...], wher
     if accounts and hub not in accounts:
         raise SettingsError(f"{where}: {quoted(hub)} is not listed under `scan.accounts`", "add it there")
     return hub
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{where}: true or false is expected, not {quoted(value)}")
+    return value
 
 
 def _names(

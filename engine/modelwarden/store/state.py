@@ -34,6 +34,11 @@ class NoState(StateError):
     help = "run `modelwarden scan` first, or name the folder of its runs with --runs"
 
 
+RUNS: Final = "modelwarden.runs/1"
+HISTORY: Final = "modelwarden.history/1"
+"""Schemas of what the commands of these names print as JSON."""
+
+
 class Seen(Struct, frozen=True):
     """What one run found of one package."""
 

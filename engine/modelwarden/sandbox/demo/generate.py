@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelwarden.sandbox.demo import catalogue, defects, draft, estate, oracle, serving, settings
+from modelwarden.sandbox.demo import catalogue, defects, draft, estate, loose_cards, oracle, serving, settings
 
 Json = dict[str, Any]
 
@@ -99,7 +99,7 @@ def scenario() -> Json:
         "repositories": estate.repositories(),
         "groups": _groups(),
         "training_jobs": [package.job for _, package in made],
-        "model_cards": [card for _, package in made for card in package.standalone],
+        "model_cards": [*(card for _, package in made for card in package.standalone), *loose_cards.cards()],
         "endpoints": serving.endpoints(),
         "trail": [event for _, package in made for event in package.trail],
         "packages": [_package(case, package) for case, package in made],

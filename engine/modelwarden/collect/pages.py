@@ -1,0 +1,49 @@
+"""Lists of a cell, read to their end or said not to be: an empty list counts only if every page of it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from modelwarden.collect.aws import Aws, Failure
+from modelwarden.evidence import Unknown
+
+_PAGES: Final = 10_000
+_ROUNDS: Final = 2
+"""A token that is refused or comes back again starts the list anew, once."""
+
+
+def listed(
+    aws: Aws, account: str, region: str, operation: str, member: str, take: Callable[[Mapping[str, Any]], bool]
+) -> Unknown | None:
+    """Every entry of a list of SageMaker, oldest first; why it did not come to its end, None where it did.
+
+    `member` of each answer holds the entries; `take` keeps one and says whether it names what it should. Where the list
+    starts anew, entries come again.
+    """
+    for _ in range(_ROUNDS):
+        unread = _once(partial(aws.call, account, region, "sagemaker", operation), member, take)
+        if unread is None or unread.reason not in ("malformed", "ValidationException"):
+            break
+    return unread
+
+
+def _once(ask: Callable[..., Any], member: str, take: Callable[[Mapping[str, Any]], bool]) -> Unknown | None:
+    token: dict[str, str] = {}
+    seen: set[str] = set()
+    for _ in range(_PAGES):
+        answer = ask(SortBy="CreationTime", SortOrder="Ascending", MaxResults=100, **token)
+        if isinstance(answer, Failure):
+            return answer.unknown()
+        named = [take(entry) for entry in answer.data[member]]
+        if not all(named):
+            return Unknown("malformed", answer.source, "an entry of the list has no name")
+        following = answer.data.get("NextToken")
+        if not following:
+            return None
+        if following in seen:
+            return Unknown("malformed", answer.source, "the list comes back to a page that was read")
+        seen.add(following)
+        token = {"NextToken": following}
+    return Unknown("incomplete", answer.source, f"more than {_PAGES} pages")
