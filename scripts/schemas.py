@@ -1,4 +1,4 @@
-"""The published JSON Schemas of our own documents, of what a package, a scan, a comparison and the store are told as."""
+"""The published JSON Schemas of our own documents."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
@@ -11,14 +12,15 @@ from msgspec import Struct
 from modelwarden.arn import ArnError, parse_arn
 from modelwarden.collect.aws import Answer, Aws, Failure
 from modelwarden.collect.describe import dig
+from modelwarden.collect.pages import listed
 from modelwarden.collect.text import time_text, whole
 from modelwarden.evidence import Unknown
 
 _LIST: Final = "sagemaker:ListModelPackages"
 _SEARCH: Final = "sagemaker:Search"
+_BOTH: Final = {"ModelPackageType": "Both", "SortBy": "CreationTime", "SortOrder": "Ascending"}
+"""Without it, AWS lists the packages without versions alone."""
 _PAGES: Final = 10_000
-_ROUNDS: Final = 2
-"""A token that is refused or comes back again starts the list anew, once."""
 
 
 class Listed(Struct, frozen=True, order=True):
@@ -47,11 +49,7 @@ class Inventory(Struct, frozen=True):
 def inventory(aws: Aws, account: str, region: str) -> Inventory:
     """Every package of the account in a region, versioned or not."""
     found: dict[str, Listed] = {}
-    unread: Unknown | None = None
-    for _ in range(_ROUNDS):
-        unread = _paged(aws, account, region, found)
-        if unread is None or unread.reason not in (_TOKEN, "ValidationException", "InvalidToken"):
-            break
+    unread = listed(aws, account, region, "ListModelPackages", "ModelPackageSummaryList", partial(_add, found), _BOTH)
     gap = _searched(aws, account, region, found, complete=unread is None)
     return Inventory(tuple(sorted(found.values())), unread or gap)
 
@@ -81,31 +79,6 @@ def searched(aws: Aws, account: str, region: str, known: Collection[str]) -> Inv
         elif answer.state != "read":
             return None
     return Inventory(tuple(sorted(found.values())))
-
-
-_TOKEN: Final = "repeated token"  # noqa: S105 - a reason
-
-
-def _paged(aws: Aws, account: str, region: str, found: dict[str, Listed]) -> Unknown | None:
-    """Every page of ListModelPackages into `found`; why it did not come to its end."""
-    token: dict[str, str] = {}
-    seen: set[str] = set()
-    for _ in range(_PAGES):
-        order = {"ModelPackageType": "Both", "SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
-        answer = aws.call(account, region, "sagemaker", "ListModelPackages", **order, **token)
-        if isinstance(answer, Failure):
-            return answer.unknown()
-        named = [_add(found, entry) for entry in answer.data["ModelPackageSummaryList"]]
-        if not all(named):
-            return Unknown("malformed", answer.source, "an entry of the list names no model package")
-        following = answer.data.get("NextToken")
-        if not following:
-            return None
-        if following in seen:
-            return Unknown(_TOKEN, answer.source, "the list comes back to a page that was read")
-        seen.add(following)
-        token = {"NextToken": following}
-    return Unknown("incomplete", answer.source, f"more than {_PAGES} pages")
 
 
 def _searched(aws: Aws, account: str, region: str, found: dict[str, Listed], *, complete: bool) -> Unknown | None:

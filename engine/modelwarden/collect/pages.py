@@ -11,20 +11,30 @@ from modelwarden.evidence import Unknown
 
 _PAGES: Final = 10_000
 _ROUNDS: Final = 2
+_ANEW: Final = ("malformed", "ValidationException", "InvalidToken")
 """A token that is refused or comes back again starts the list anew, once."""
+_OLDEST_FIRST: Final = {"SortBy": "CreationTime", "SortOrder": "Ascending"}
 
 
 def listed(
-    aws: Aws, account: str, region: str, operation: str, member: str, take: Callable[[Mapping[str, Any]], bool]
+    aws: Aws,
+    account: str,
+    region: str,
+    operation: str,
+    member: str,
+    take: Callable[[Mapping[str, Any]], bool],
+    given: Mapping[str, Any] = _OLDEST_FIRST,
 ) -> Unknown | None:
-    """Every entry of a list of SageMaker, oldest first; why it did not come to its end, None where it did.
+    """Every entry of a list of SageMaker; why it did not come to its end, None where it did.
 
-    `member` of each answer holds the entries; `take` keeps one and says whether it names what it should. Where the list
-    starts anew, entries come again.
+    `member` of each answer holds the entries; `take` keeps one and says whether it names what it should. `given` goes
+    with every page. Where the list starts anew, entries come again.
     """
     for _ in range(_ROUNDS):
-        unread = _once(partial(aws.call, account, region, "sagemaker", operation), member, take)
-        if unread is None or unread.reason not in ("malformed", "ValidationException"):
+        unread = _once(
+            partial(aws.call, account, region, "sagemaker", operation, MaxResults=100, **given), member, take
+        )
+        if unread is None or unread.reason not in _ANEW:
             break
     return unread
 
@@ -33,12 +43,12 @@ def _once(ask: Callable[..., Any], member: str, take: Callable[[Mapping[str, Any
     token: dict[str, str] = {}
     seen: set[str] = set()
     for _ in range(_PAGES):
-        answer = ask(SortBy="CreationTime", SortOrder="Ascending", MaxResults=100, **token)
+        answer = ask(**token)
         if isinstance(answer, Failure):
             return answer.unknown()
         named = [take(entry) for entry in answer.data[member]]
         if not all(named):
-            return Unknown("malformed", answer.source, "an entry of the list has no name")
+            return Unknown("malformed", answer.source, "an entry of the list does not name what is listed")
         following = answer.data.get("NextToken")
         if not following:
             return None
