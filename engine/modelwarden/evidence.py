@@ -205,16 +205,19 @@ def _source_from_json(entry: Any, index: int) -> Source:
 
 
 def _fact_to_json(fact: Fact, sources: dict[Source, int]) -> dict[str, Any]:
-    document: dict[str, Any]
-    if isinstance(fact, Present):
-        document = {"state": "present", "value": list(fact.value) if isinstance(fact.value, tuple) else fact.value}
-    elif isinstance(fact, Absent):
-        document = {"state": "absent"}
-    else:
-        document = {"state": "unknown", "reason": fact.reason} | ({"detail": fact.detail} if fact.detail else {})
+    document = _stated(fact)
     if fact.source is not None:
         document["source"] = sources.setdefault(fact.source, len(sources))
     return document
+
+
+def _stated(fact: Fact) -> dict[str, Any]:
+    """A fact without its source."""
+    if isinstance(fact, Present):
+        return {"state": "present", "value": list(fact.value) if isinstance(fact.value, tuple) else fact.value}
+    if isinstance(fact, Absent):
+        return {"state": "absent"}
+    return {"state": "unknown", "reason": fact.reason} | ({"detail": fact.detail} if fact.detail else {})
 
 
 def facts_from_json(raw: Any, listed: Any, prefixes: tuple[str, ...]) -> dict[str, Fact]:
