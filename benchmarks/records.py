@@ -9,7 +9,9 @@ from typing import Any
 
 from modelwarden.catalog import Bundle
 from modelwarden.evidence import Evidence, Fact, Present, Source, fact_from_json
+from modelwarden.identity import who
 
+APPROVER = who("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_ModelApprover_1/grace@example.com")
 SOURCE = Source("sagemaker:DescribeModelPackage", "2026-11-22T02:10:00Z", "11111111-2222-3333-4444-555555555555")
 
 
@@ -32,8 +34,9 @@ def parameters(bundle: Bundle) -> dict[str, Any]:
 
 
 def passing_facts(bundle: Bundle) -> dict[str, Fact]:
-    """The facts of the passing cases, merged: a record of about the size of a real one."""
-    merged: dict[str, Fact] = {}
+    """The facts of the passing cases, merged: a record of about the size of a real one, with who approved it."""
+    approver = {"identity": APPROVER.identity, "principal": APPROVER.principal, "person": APPROVER.identity}
+    merged: dict[str, Fact] = {f"/approver/{name}": Present(value, SOURCE) for name, value in approver.items()}
     for case in _passing_cases(bundle):
         for pointer, value in case["facts"].items():
             if pointer not in merged and not pointer.startswith("/request/"):

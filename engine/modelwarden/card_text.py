@@ -10,8 +10,8 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, Literal
 
 from modelwarden.facts import unescape
 
@@ -48,6 +48,8 @@ _SAMPLES: Final = frozenset(
     | {"7e0b9a4c9c5b", "b7ef1d4e53b8", "bfdab96c7d65", "d13388fd4b19", "d7d4cabd2147", "ff5fe865a97d"}
 )
 """Hashes of the sentences that stand in AWS's sample notebook for model cards, as `_hash` makes them."""
+_PATHS: Final = 4_096
+"""That are remembered: most cards have the same ones, and keys of the customer's own are without end."""
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 """Of the categories of letters and symbols, and yet without ink."""
 
@@ -64,6 +66,7 @@ def path_of(pointer: str) -> str:
     return pointer.removeprefix("/card/content")
 
 
+@lru_cache(maxsize=_PATHS)
 def is_prose(path: str) -> bool:
     """Whether a field of the card schema is there for sentences."""
     return _PROSE.fullmatch(path) is not None
@@ -85,13 +88,19 @@ def is_placeholder(path: str, text: str, stop_list: tuple[str, ...]) -> bool:
 
     Enumerations and names of data are never one; the value of a customer's own key may be an answer such as `no`.
     """
-    if _DATA.fullmatch(path):
+    kind = _kind(path)
+    if kind == "data":
         return False
     said = same(text)
     listed = said in _stopped(stop_list) or _hash(said) in _SAMPLES
-    if _ENTRY.fullmatch(path):
+    if kind == "entry":
         return not visible_characters(text) or (listed and said not in _ANSWERS)
     return listed or not any(unicodedata.category(one)[0] in "LN" and one not in _BLANK_LETTERS for one in said)
+
+
+@lru_cache(maxsize=_PATHS)
+def _kind(path: str) -> Literal["data", "entry", "words"]:
+    return "data" if _DATA.fullmatch(path) else "entry" if _ENTRY.fullmatch(path) else "words"
 
 
 def repetitions(texts: Mapping[str, str]) -> dict[str, str]:

@@ -141,6 +141,17 @@ def _is_prefix(one: str, other: str) -> bool:
     return len(shorter) == len(longer) > 1 and shorter[0] == longer[0] and longer[1].startswith(shorter[1] + ".")
 
 
+class Entities:
+    """The entities of one request, read once however many sets are asked about them."""
+
+    def __init__(self, document: bytes) -> None:
+        """Raises NoDecision where an entity is malformed."""
+        try:
+            self.handle = _actions().with_added_json_str(document.decode())
+        except ValueError as error:
+            raise NoDecision(_first_line(error)) from error
+
+
 class PolicySet:
     """Compiled `forbid` policies by id, with the base `permit` that makes a compliant package an Allow."""
 
@@ -151,17 +162,13 @@ class PolicySet:
         except ValueError as error:
             raise CedarError(_first_line(error)) from error
 
-    def judge(self, request: dict[str, Any], entities: bytes) -> Judgement:
+    def judge(self, request: dict[str, Any], entities: Entities) -> Judgement:
         """Which policies are satisfied.
 
         Raises:
-            NoDecision: the request or an entity is malformed.
+            NoDecision: the request is malformed.
         """
-        try:
-            handle = _actions().with_added_json_str(entities.decode())
-        except ValueError as error:
-            raise NoDecision(_first_line(error)) from error
-        result = cedarpy.is_authorized(request, self._handle, handle)
+        result = cedarpy.is_authorized(request, self._handle, entities.handle)
         decision, told = result.decision, result.diagnostics
         if decision is cedarpy.Decision.NoDecision:
             raise NoDecision("; ".join(told.errors) or "no reason given")

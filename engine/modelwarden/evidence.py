@@ -10,6 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -71,7 +72,7 @@ class EvidenceError(UserError):
     help = "write it with `modelwarden evidence ARN -o FILE`; its schema is reports/schemas/evidence.schema.json"
 
 
-class Evidence(Struct, frozen=True):
+class Evidence(Struct, frozen=True, dict=True):
     """Facts of one package. Values are plain and frozen; two records are equal when their facts are."""
 
     package: str
@@ -132,6 +133,11 @@ class Evidence(Struct, frozen=True):
 
     def digest(self) -> str:
         """sha256 over states and values, without times and request ids: the same facts have the same digest."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        """Made once from facts that nobody changes; whatever is checked against it was read, and made it anew."""
         states = {pointer: _state(fact) for pointer, fact in self.facts.items()}
         return digest({"package": self.package, "facts": states})
 
@@ -179,14 +185,10 @@ def digest(document: Any) -> str:
     return "sha256:" + hashlib.sha256(msgspec.json.encode(document, order="deterministic")).hexdigest()
 
 
-def _state(fact: Fact) -> list[Any]:
-    match fact:
-        case Present(held):
-            return ["present", held]
-        case Absent():
-            return ["absent"]
-        case Unknown(reason):
-            return ["unknown", reason]
+def _state(fact: Fact) -> tuple[Any, ...]:
+    if isinstance(fact, Present):
+        return "present", fact.value
+    return ("absent",) if isinstance(fact, Absent) else ("unknown", fact.reason)
 
 
 def _source_to_json(source: Source) -> dict[str, Any]:
@@ -203,17 +205,19 @@ def _source_from_json(entry: Any, index: int) -> Source:
 
 
 def _fact_to_json(fact: Fact, sources: dict[Source, int]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    match fact:
-        case Present(held):
-            document |= {"state": "present", "value": list(held) if isinstance(held, tuple) else held}
-        case Absent():
-            document |= {"state": "absent"}
-        case Unknown(reason, _, detail):
-            document |= {"state": "unknown", "reason": reason} | ({"detail": detail} if detail else {})
+    document = _stated(fact)
     if fact.source is not None:
         document["source"] = sources.setdefault(fact.source, len(sources))
     return document
+
+
+def _stated(fact: Fact) -> dict[str, Any]:
+    """A fact without its source."""
+    if isinstance(fact, Present):
+        return {"state": "present", "value": list(fact.value) if isinstance(fact.value, tuple) else fact.value}
+    if isinstance(fact, Absent):
+        return {"state": "absent"}
+    return {"state": "unknown", "reason": fact.reason} | ({"detail": fact.detail} if fact.detail else {})
 
 
 def facts_from_json(raw: Any, listed: Any, prefixes: tuple[str, ...]) -> dict[str, Fact]:
@@ -247,18 +251,17 @@ def fact_from_json(pointer: str, entry: Any, sources: list[Source] | None = None
         EvidenceError: an unknown pointer, state or type.
     """
     kind = kind_of(pointer)
-    if kind is None or "*" in pointer.split("/"):
+    if kind is None or ("*" in pointer and "*" in pointer.split("/")):
         raise EvidenceError(f"`{pointer}` is not a fact; docs/facts.md lists them")
     if not isinstance(entry, dict):
         return Present(_value(pointer, kind.type, entry))
-    source = _entry_source(pointer, entry, sources or [])
-    match entry.get("state"):
-        case "present" if "value" in entry:
-            return Present(_value(pointer, kind.type, entry["value"]), source)
-        case "absent":
-            return Absent(source)
-        case "unknown" if isinstance(entry.get("reason"), str) and isinstance(entry.get("detail", ""), str):
-            return Unknown(entry["reason"], source, entry.get("detail", ""))
+    source, state = _entry_source(pointer, entry, sources or []), entry.get("state")
+    if state == "present" and "value" in entry:
+        return Present(_value(pointer, kind.type, entry["value"]), source)
+    if state == "absent":
+        return Absent(source)
+    if state == "unknown" and isinstance(entry.get("reason"), str) and isinstance(entry.get("detail", ""), str):
+        return Unknown(entry["reason"], source, entry.get("detail", ""))
     raise EvidenceError(f"`{pointer}`: a fact is a value, or an object with `state` and what belongs to it")
 
 
@@ -275,19 +278,25 @@ def _entry_source(pointer: str, entry: dict[str, Any], sources: list[Source]) ->
 
 def _value(pointer: str, type_: str, value: Any) -> Value:
     """The value in our types; a mistyped value is an error here, so no control ever meets one."""
-    # A JSON text such as 1e999 becomes infinite in Python, and no JSON could hold it again.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != math.inf
-    is_texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    fits = {
-        "string": isinstance(value, str),
-        "time": isinstance(value, str),
-        "bool": isinstance(value, bool),
-        "long": is_number and isinstance(value, int),
-        "number": is_number or value in ("Infinity", "-Infinity"),
-        "list": is_texts,
-        "set": is_texts,
-    }
-    if fits[type_]:
-        plain: Value = tuple(sorted(set(value))) if type_ == "set" else tuple(value) if type_ == "list" else value
+    match type_:
+        case "string" | "time":
+            fits = isinstance(value, str)
+        case "bool":
+            fits = isinstance(value, bool)
+        case "long":
+            fits = isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            fits = _is_number(value) or value in ("Infinity", "-Infinity")
+        case _:
+            if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                return tuple(sorted(set(value))) if type_ == "set" else tuple(value)
+            fits = False
+    if fits:
+        plain: Value = value
         return plain
     raise EvidenceError(f"`{pointer}` must be a {type_}")
+
+
+def _is_number(value: Any) -> bool:
+    """A JSON text such as 1e999 becomes infinite in Python, and no JSON could hold it again."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != math.inf

@@ -13,7 +13,7 @@ The Cedar schema, the JSON Schema of evidence and `docs/facts.md` are generated 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -396,7 +396,7 @@ def unescape(segment: str) -> str:
     return segment.replace("~1", "/").replace("~0", "~")
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def kind_of(pointer: str) -> FactKind | None:
     """The row that a concrete pointer or pattern falls under; None for a pointer outside of the dictionary."""
     table = kinds()

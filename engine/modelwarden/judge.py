@@ -7,13 +7,13 @@ unknown facts could have helped (fail), otherwise they decide (unknown).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
 from modelwarden import syntax
 from modelwarden.attributes import Path, approver_pointer
-from modelwarden.cedar import Judgement, NoDecision, PolicySet
+from modelwarden.cedar import Entities, Judgement, NoDecision, PolicySet
 from modelwarden.control import ParameterValue
 from modelwarden.evidence import Absent, Evidence, Present, Unknown
 from modelwarden.facts import kind_of
@@ -32,7 +32,7 @@ class CedarJudge:
         """Raises CedarError if Cedar refuses the set."""
         self.policies = {policy.id: policy for policy in policies}
         self._projector = Projector(self.policies.values())
-        self._full = PolicySet({id_: policy.json for id_, policy in self.policies.items()})
+        self.full = PolicySet({id_: policy.json for id_, policy in self.policies.items()})
         self._scopes = PolicySet({id_: syntax.without_unless(policy.json) for id_, policy in self.policies.items()})
         self._scope_paths = sorted({attribute.path for policy in self.policies.values() for attribute in policy.scope})
         self._scope_cache: dict[tuple[Any, ...], Judgement] = {}
@@ -54,20 +54,16 @@ class CedarJudge:
         projection = self._projector.project(facts, parameters, unknown_parameters, moment)
         return _PackageJudge(self, projection, facts, moment).findings(wanted)
 
-    def scope(self, projection: Projection, moment: str) -> Judgement:
-        """Which policies apply; few values of low cardinality, so the answers are kept."""
+    def scope(self, projection: Projection, moment: str, ask: Callable[[PolicySet], Judgement]) -> Judgement:
+        """Which policies apply; few values of low cardinality, so the answers are kept. `ask` is for the others."""
         values = projection.plain.values
         key = (moment, *[_hashable(values.get(path)) for path in self._scope_paths])
         found = self._scope_cache.get(key)
         if found is None:
             if len(self._scope_cache) > 10_000:
                 self._scope_cache.clear()
-            found = self._scopes.judge(projection.request(moment), projection.entities(0))
-            self._scope_cache[key] = found
+            found = self._scope_cache[key] = ask(self._scopes)
         return found
-
-    def full(self, projection: Projection, moment: str, call: int) -> Judgement:
-        return self._full.judge(projection.request(moment), projection.entities(call))
 
     def proof(self, policy: CedarPolicy, unknown: frozenset[Path]) -> PolicySet:
         """The policy with everything that names an unknown path taken to be true."""
@@ -86,11 +82,23 @@ class _PackageJudge:
         self._projection = projection
         self._facts = facts
         self._moment = moment
+        self._request = projection.request(moment)
+        self._entities: dict[int, Entities] = {}
+
+    def _ask(self, policies: PolicySet, call: int = 0) -> Judgement:
+        """What a set says of the members that the call shows.
+
+        Raises:
+            NoDecision: the request or an entity is malformed.
+        """
+        if call not in self._entities:
+            self._entities[call] = Entities(self._projection.entities(call))
+        return policies.judge(self._request, self._entities[call])
 
     def findings(self, wanted: list[str]) -> dict[str, Finding]:
         try:
-            scope = self._judge.scope(self._projection, self._moment)
-            calls = [self._judge.full(self._projection, self._moment, call) for call in range(self._projection.calls())]
+            scope = self._judge.scope(self._projection, self._moment, self._ask)
+            calls = [self._ask(self._judge.full, call) for call in range(self._projection.calls())]
         except NoDecision as error:
             return {id_: Finding(id_, "unknown", reason=f"cedar gave no decision: {error}") for id_ in wanted}
         doubtful = set(scope.errors)
@@ -150,7 +158,7 @@ class _PackageJudge:
     def _proven(self, policy: CedarPolicy, unknown: frozenset[Path], call: int) -> bool:
         proof = self._judge.proof(policy, unknown)
         try:
-            judgement = proof.judge(self._projection.request(self._moment), self._projection.entities(call))
+            judgement = self._ask(proof, call)
         except NoDecision:
             return False
         return policy.id in judgement.satisfied and policy.id not in judgement.errors

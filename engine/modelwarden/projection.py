@@ -111,7 +111,6 @@ class Projection(Struct, gc=False):
     INVARIANT: every record is there even if nothing is in it. So what a policy's `has` says depends on its own facts
     only, not on what else is in the bundle.
     """
-    _entities: dict[int, bytes] = field(default_factory=dict)
 
     def calls(self) -> int:
         """How many requests it takes to show every member once."""
@@ -123,21 +122,19 @@ class Projection(Struct, gc=False):
 
     def entities(self, call: int) -> bytes:
         """The entities document of one call."""
-        if call not in self._entities:
-            values = self.plain.values
-            for family in self.families.values():
-                values = values | family.members[min(call, len(family.members) - 1)].shown.values
-            resource = _record(self.layout["resource"], values)
-            resource["metadata"] = {"__entity": _METADATA}
-            principal = _record(self.layout["principal"], values)
-            self._entities[call] = msgspec.json.encode(
-                [
-                    {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
-                    {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
-                    {"uid": _PRINCIPAL, "attrs": principal, "parents": []},
-                ]
-            )
-        return self._entities[call]
+        values = self.plain.values
+        for family in self.families.values():
+            values = values | family.members[min(call, len(family.members) - 1)].shown.values
+        resource = _record(self.layout["resource"], values)
+        resource["metadata"] = {"__entity": _METADATA}
+        principal = _record(self.layout["principal"], values)
+        return msgspec.json.encode(
+            [
+                {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
+                {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
+                {"uid": _PRINCIPAL, "attrs": principal, "parents": []},
+            ]
+        )
 
     def request(self, moment: str) -> Tree:
         """The request of every call."""

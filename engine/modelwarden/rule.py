@@ -41,7 +41,7 @@ def judge_rule(
     if moment not in info.moments:
         return Finding(info.id, "not-applicable", observed=(Observation("/request/moment", Present(moment)),))
     view = View(facts, control.declared_facts())
-    told = {name: value for name, value in parameters.items() if name not in unknown_parameters}
+    told = _told(parameters, unknown_parameters)
     given = Parameters(told, frozenset(info.parameters))
     try:
         assert control.check is not None
@@ -64,6 +64,11 @@ def judge_rule(
         return Finding(info.id, "unknown", reason=f"the control {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - evaluate is total: whatever a control does is unknown, never a pass
         return Finding(info.id, "unknown", observed=_unread(view), reason=f"the control raised {describe(error)}")
+
+
+def _told(parameters: Mapping[str, ParameterValue], unknown: Mapping[str, str]) -> Mapping[str, ParameterValue]:
+    """The parameters that are known."""
+    return {name: value for name, value in parameters.items() if name not in unknown} if unknown else parameters
 
 
 def controls_of(module: ModuleType) -> list[Control]:
@@ -155,7 +160,7 @@ def read_by(
 ) -> tuple[Observation, ...]:
     """Every fact that a built-in control reads for these facts; for a user's control all that it declares."""
     view = View(facts, control.declared_facts())
-    told = {name: value for name, value in parameters.items() if name not in unknown_parameters}
+    told = _told(parameters, unknown_parameters)
     if control.check is None:
         for pattern in control.info.reads:
             if "{" not in pattern:

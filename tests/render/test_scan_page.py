@@ -97,8 +97,8 @@ def scan(
         for record in records:
             writer.add(record)
         ledger = (replace(DENIED, error=text or DENIED.error),) if dark and account == TWO else ()
-        writer.close((text or "sts:AssumeRole: AccessDenied: not allowed") if account == DARK else "", ledger)
-        with folder.judging(account, region) as (place, tally), TablesWriter(place, run.controls) as tables:
+        end = writer.close((text or "sts:AssumeRole: AccessDenied: not allowed") if account == DARK else "", ledger)
+        with folder.judging(end) as (place, tally), TablesWriter(place, run.controls) as tables:
             for record in records:
                 tally.add(record)
                 tables.add(record)

@@ -5,6 +5,7 @@ Whatever else runs `concurrent.futures` tasks can stand in for them: `cluster` d
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,8 @@ from msgspec import Struct
 from modelwarden.errors import UserError
 
 ACCOUNTS_AT_ONCE: Final = 8
+_THRESHOLD: Final = 50_000
+"""Of the garbage collector of a process that judges: what it makes of a package are plain values, which hold no circle."""
 
 
 class Lost(UserError):
@@ -68,6 +71,7 @@ def _judges(count: int) -> Executor:
 
 def _begin() -> None:
     """Leave Ctrl-C to the process that scans, and end with it however it ends."""
+    gc.set_threshold(_THRESHOLD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

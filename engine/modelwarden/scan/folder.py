@@ -177,17 +177,16 @@ class Folder(Struct, frozen=True):
         return _decoded(path, Tally) if path.exists() else None
 
     @contextlib.contextmanager
-    def judging(self, account: str, region: str) -> Iterator[tuple[Path, Tally]]:
-        """A place for the tables of a cell and its counts. They appear under their names when both are whole.
+    def judging(self, end: CellEnd) -> Iterator[tuple[Path, Tally]]:
+        """A place for the tables of a cell that ended so, and for its counts. They appear under their names when both
+        are whole.
 
         Raises:
-            ScanError: the disk refuses, or the cell was not collected to its end.
+            ScanError: the disk refuses.
         """
-        path, end = self._judged(account, region), read_end(self._cell(account, region))
-        if end is None:
-            raise ScanError(f"{self.path}: {account}/{region} was not collected to its end")
+        path = self._judged(end.account, end.region)
         part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-        tally = Tally(account, region, end.sha256)
+        tally = Tally(end.account, end.region, end.sha256)
         with told(path):
             part.mkdir(parents=True)
         try:

@@ -10,7 +10,7 @@ from modelwarden import gate
 from modelwarden.errors import UserError
 from modelwarden.evidence import digest
 from modelwarden.gate import Observed, Question
-from modelwarden.scan.record import Record
+from modelwarden.scan.record import Record, ScanError
 from modelwarden.scan.station import Station
 from modelwarden.scan.tally import Tally, line_of
 from modelwarden.tables import TablesWriter
@@ -23,11 +23,13 @@ def judge_cell(station: Station, account: str, region: str) -> Tally:
         ScanError: the cell was not collected to its end, a file was changed, or the disk refuses.
     """
     folder, end = station.folder, station.folder.end(account, region)
+    if end is None:
+        raise ScanError(f"{folder.path}: {account}/{region} was not collected to its end")
     done = folder.tally(account, region)
-    if done is not None and end is not None and done.collected == end.sha256:
+    if done is not None and done.collected == end.sha256:
         return done
     lines: list[Any] = []
-    with folder.judging(account, region) as (place, tally), TablesWriter(place, station.controls) as tables:
+    with folder.judging(end) as (place, tally), TablesWriter(place, station.controls) as tables:
         for record in folder.collected(account, region):
             judged = _judged(station, record, tally)
             tally.add(judged)

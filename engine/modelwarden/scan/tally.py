@@ -80,7 +80,10 @@ class Tally(Struct):
             return
         self.verdicts[decision.verdict] += 1
         for ruling in decision.rulings:
-            self.controls.setdefault(ruling.finding.control, Counter())[ruling.finding.outcome] += 1
+            finding = ruling.finding
+            if finding.control not in self.controls:
+                self.controls[finding.control] = Counter()
+            self.controls[finding.control][finding.outcome] += 1
         if record.endpoints:
             self.running.append(record.package.casefold())
         if decision.verdict == "block":

@@ -64,8 +64,8 @@ class TablesWriter:
             for row in _findings(record.decision, self._controls):
                 self._tables["findings"].add({**place, **row})
         if record.evidence is not None:
-            document = msgspec.json.encode(record.evidence.to_json()).decode()
             digest, asserted = record.evidence.digest(), record.evidence.asserted
+            document = msgspec.json.encode(record.evidence.to_json()).decode()
             self._tables["evidence"].add({**place, "digest": digest, "asserted": asserted, "document": document})
 
     def add_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -82,16 +82,14 @@ class _Table:
 
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
-        self._columns: dict[str, list[Any]] = {column: [] for column in COLUMNS[name]}
-        self._rows = 0
+        self._columns = tuple(COLUMNS[name])
+        self._rows: list[tuple[Any, ...]] = []
         with _told(path):
             self._file = library().parquet.ParquetWriter(path, schema(name), compression="zstd")
 
     def add(self, row: Mapping[str, Any]) -> None:
-        for column, values in self._columns.items():
-            values.append(row.get(column))
-        self._rows += 1
-        if self._rows == ROWS[self._name]:
+        self._rows.append(tuple(map(row.get, self._columns)))
+        if len(self._rows) == ROWS[self._name]:
             self._flush()
 
     def add_columns(self, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -114,9 +112,8 @@ class _Table:
         self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        self._write(self._columns)
-        self._columns = {column: [] for column in self._columns}
-        self._rows = 0
+        self._write(dict(zip(self._columns, zip(*self._rows, strict=True), strict=True)))
+        self._rows = []
 
     def _write(self, columns: Mapping[str, Sequence[Any]]) -> None:
         with _told(self._path):
