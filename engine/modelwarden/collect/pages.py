@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from modelwarden.collect.aws import Aws, Failure
+from modelwarden.collect.aws import Failure
 from modelwarden.evidence import Unknown
 
 _PAGES: Final = 10_000
@@ -17,23 +17,18 @@ _OLDEST_FIRST: Final = {"SortBy": "CreationTime", "SortOrder": "Ascending"}
 
 
 def listed(
-    aws: Aws,
-    account: str,
-    region: str,
-    operation: str,
+    ask: Callable[..., Any],
     member: str,
     take: Callable[[Mapping[str, Any]], bool],
     given: Mapping[str, Any] = _OLDEST_FIRST,
 ) -> Unknown | None:
     """Every entry of a list of SageMaker; why it did not come to its end, None where it did.
 
-    `member` of each answer holds the entries; `take` keeps one and says whether it names what it should. `given` goes
-    with every page. Where the list starts anew, entries come again.
+    `ask` gets a page, and `member` of its answer holds the entries; `take` keeps one and says whether it names what it
+    should. `given` goes with every page. Where the list starts anew, entries come again.
     """
     for _ in range(_ROUNDS):
-        unread = _once(
-            partial(aws.call, account, region, "sagemaker", operation, MaxResults=100, **given), member, take
-        )
+        unread = _once(partial(ask, MaxResults=100, **given), member, take)
         if unread is None or unread.reason not in _ANEW:
             break
     return unread
