@@ -40,7 +40,9 @@ class Found(Struct, frozen=True):
 def model_cards(aws: Aws, account: str, region: str) -> Found:
     """Every card of the account in a region. The account has been entered before."""
     entries: dict[str, Mapping[str, Any]] = {}
-    unread = listed(aws, account, region, "ListModelCards", "ModelCardSummaries", partial(_take, entries))
+    unread = listed(
+        partial(aws.call, account, region, "sagemaker", "ListModelCards"), "ModelCardSummaries", partial(_take, entries)
+    )
     shown = _searched(aws, account, region) if entries else {}
     cards = (_card(aws, account, region, entry, shown.get(arn)) for arn, entry in sorted(entries.items()))
     return Found(tuple(one for one in cards if one is not None), unread)

@@ -61,7 +61,9 @@ class _Endpoint(Struct, frozen=True):
 def deployments(aws: Aws, account: str, region: str) -> Deployments:
     """Everything that the endpoints of an account run in a region. The account has been entered before."""
     endpoints: dict[str, _Endpoint] = {}
-    unread = listed(aws, account, region, "ListEndpoints", "Endpoints", partial(_take, endpoints))
+    unread = listed(
+        partial(aws.call, account, region, "sagemaker", "ListEndpoints"), "Endpoints", partial(_take, endpoints)
+    )
     ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))
     found = {one for endpoint in endpoints.values() for one in _of_endpoint(ask, endpoint)}
     return Deployments(tuple(sorted(found, key=_order)), unread)

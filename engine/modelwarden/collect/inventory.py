@@ -49,7 +49,8 @@ class Inventory(Struct, frozen=True):
 def inventory(aws: Aws, account: str, region: str) -> Inventory:
     """Every package of the account in a region, versioned or not."""
     found: dict[str, Listed] = {}
-    unread = listed(aws, account, region, "ListModelPackages", "ModelPackageSummaryList", partial(_add, found), _BOTH)
+    ask = partial(aws.call, account, region, "sagemaker", "ListModelPackages")
+    unread = listed(ask, "ModelPackageSummaryList", partial(_add, found), _BOTH)
     gap = _searched(aws, account, region, found, complete=unread is None)
     return Inventory(tuple(sorted(found.values())), unread or gap)
 

@@ -29,15 +29,9 @@ class Shared(Struct, frozen=True):
 def shared_groups(aws: Aws, account: str, region: str) -> Shared:
     """Every group that other accounts share with this one. The account has been entered before."""
     found: set[str] = set()
-    unread = listed(
-        aws,
-        account,
-        region,
-        "ListModelPackageGroups",
-        "ModelPackageGroupSummaryList",
-        partial(_add, found, account),
-        {"CrossAccountFilterOption": "CrossAccount"},
-    )
+    ask = partial(aws.call, account, region, "sagemaker", "ListModelPackageGroups")
+    shared = {"CrossAccountFilterOption": "CrossAccount"}
+    unread = listed(ask, "ModelPackageGroupSummaryList", partial(_add, found, account), shared)
     return Shared(tuple(sorted(found)), unread)
 
 
