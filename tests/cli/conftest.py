@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import SCRIPT, Done, process
+from tests.command import SCRIPT, Done, inside, process
 
 DEMO = Path(__file__).parents[2] / "engine/modelwarden/sandbox/demo"
 CLOCK = "2026-11-20T06:00:00Z"
@@ -35,7 +35,11 @@ def run(tmp_path: Path) -> Callable[..., Done]:
     def call(
         *arguments: str | Path, env: dict[str, str] | None = None, stdin: bytes | None = None, cwd: Path | None = None
     ) -> Done:
-        return process(*arguments, folder=cwd or tmp_path, environment=clean_environment() | (env or {}), stdin=stdin)
+        environment = clean_environment() | (env or {})
+        if stdin is None and {"sarif", "junit", "markdown", "github", "gitlab"} & set(arguments):
+            # Two formats show what a process ends with; the others take the same way out in this one.
+            return inside(*arguments, folder=cwd or tmp_path, environment=environment)
+        return process(*arguments, folder=cwd or tmp_path, environment=environment, stdin=stdin)
 
     return call
 
