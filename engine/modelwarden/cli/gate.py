@@ -12,6 +12,7 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.cli.output import format_files, write_text
+from modelwarden.cli.signing import attested, desk_of
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
@@ -43,6 +44,7 @@ from modelwarden.run import Run, write
     is_flag=True,
     help="Return to what the organization's records say was allowed once: what fails flags, for those who may.",
 )
+@click.option("--sign", metavar="FILE|awskms:ARN", help="Sign the decision with this key, beside the record.")
 @click.pass_context
 def gate(context: click.Context, /, **options: Any) -> None:
     """Decide whether TARGET may be promoted to a stage.
@@ -51,15 +53,19 @@ def gate(context: click.Context, /, **options: Any) -> None:
     """
     outputs = format_files(options["outputs"], FORMATS)
     question = question_from(options)
+    asserted = _asserted(question)
     for flag in ("enforce", "rollback"):
-        if options[flag]:
-            _refuse_unproven(question, f"--{flag}")
+        if options[flag] and asserted:
+            raise UserError(
+                f"--{flag} refuses {asserted}: it is asserted, not proven", f"leave it out, or leave out --{flag}"
+            )
     if options["enforce"] and question.moment != "approve":
         raise UserError(
             f"--enforce refuses --at {question.moment}: the approval status answers the moment approve",
             "leave out --at, or leave out --enforce",
         )
     house = gating.load_house(sources_from(options), os.environ)
+    desk = desk_of(house, options["sign"], asserted)
     started = now()
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
@@ -70,8 +76,16 @@ def gate(context: click.Context, /, **options: Any) -> None:
         write_text(file, render(run, format_))
     print(f"run {run.id} recorded in {path}", file=sys.stderr)
     kept = _keep(house, run)
-    if options["enforce"]:
+    unsigned = None
+    try:
+        attested(desk, run, path)
+    except UserError as error:
+        unsigned = error
+    # What could not be signed is not approved; it may be rejected all the same.
+    if options["enforce"] and not (unsigned and run.decision.verdict in ("allow", "flag")):
         _enforce(house, run, kept)
+    if unsigned:
+        raise unsigned
     context.exit(gating.exit_code(run.decision.verdict))
 
 
@@ -114,17 +128,15 @@ def _color() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
-def _refuse_unproven(question: Question, flag: str) -> None:
-    """What was only asserted may inform a person; it must neither change a registry nor loosen a decision."""
+def _asserted(question: Question) -> str | None:
+    """What of a question is asserted: it may inform a person, and must neither be signed nor change or loosen anything."""
     named = {
         "an evidence file": not gating.is_arn(question.target),
         "--principal": question.principal is not None,
         "--as-of": question.as_of is not None,
         "--replay": question.replay is not None,
     }
-    for name, given in named.items():
-        if given:
-            raise UserError(f"{flag} refuses {name}: it is asserted, not proven", f"leave it out, or leave out {flag}")
+    return next((name for name, given in named.items() if given), None)
 
 
 def _keep(house: House, run: Run) -> bool:
