@@ -92,6 +92,15 @@ class GivenWaiver(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     break_glass: bool
 
 
+class Uncovered(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the package would run and nobody knows the sha256 of: the attestation does not speak of its content."""
+
+    name: str
+    uri: str
+    version: str
+    """VersionId of the object that was judged; empty where there is none."""
+
+
 class Coverage(Struct, frozen=True, forbid_unknown_fields=True):
     """What was read for the decision."""
 
@@ -119,24 +128,23 @@ class DecisionOf(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     coverage: Coverage
     digests: dict[str, str]
     """`evidence`, `reference`, `bundle`, `settings`, `waivers`, `material` -> `sha256:<hex>`; material may be empty."""
-    without_digest: tuple[str, ...]
-    """What the package would run and that no digest names: this attestation does not speak of its content."""
+    uncovered: tuple[Uncovered, ...]
     abridged: bool
     """Whether the lists were too long, and stand in the run alone."""
 
 
-class SummaryStatement(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    subject: tuple[SubjectOf, ...]
-    predicate: Summary
+class SummaryStatement(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     type_: Literal["https://in-toto.io/Statement/v1"] = field(name="_type", default=STATEMENT)
+    subject: tuple[SubjectOf, ...]
     predicate_type: Literal["https://slsa.dev/verification_summary/v1"] = SUMMARY
+    predicate: Summary
 
 
-class DecisionStatement(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    subject: tuple[SubjectOf, ...]
-    predicate: DecisionOf
+class DecisionStatement(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     type_: Literal["https://in-toto.io/Statement/v1"] = field(name="_type", default=STATEMENT)
+    subject: tuple[SubjectOf, ...]
     predicate_type: Literal["urn:modelwarden:decision:1"] = DECISION
+    predicate: DecisionOf
 
 
 def attest(run: Run, run_sha256: str, signer: Signer) -> bytes:
@@ -148,13 +156,14 @@ def attest(run: Run, run_sha256: str, signer: Signer) -> bytes:
     check_proven(run.decision)
     subjects, without = subjects_of(run.evidence)
     if not subjects:
+        named = ", ".join(one.name for one in without) or "no artifact and no image"
         raise NotSigned(
-            f"nothing that the package would run has a digest, so there is nothing to sign for: {', '.join(without) or 'no artifact and no image'}",
+            f"nothing that the package would run has a digest, so there is nothing to sign for: {named}",
             "upload the artifacts with a SHA-256 checksum, and let the images' digests be read",
         )
     ours = _ours(run, run_sha256, subjects, without)
-    named = Descriptor(DECISION, {"sha256": hashlib.sha256(ours).hexdigest()})
-    summary = _summary(run, run_sha256, subjects, named)
+    reference = Descriptor(DECISION, {"sha256": hashlib.sha256(ours).hexdigest()})
+    summary = _summary(run, run_sha256, subjects, reference)
     return b"".join(seal(payload, signer) + b"\n" for payload in (ours, summary))
 
 
@@ -172,26 +181,30 @@ def check_proven(decision: Decision) -> None:
         )
 
 
-def subjects_of(evidence: Evidence) -> tuple[tuple[SubjectOf, ...], tuple[str, ...]]:
+def subjects_of(evidence: Evidence) -> tuple[tuple[SubjectOf, ...], tuple[Uncovered, ...]]:
     """(what is named by its digest, what the package would run besides). Equal content counts once."""
     found: dict[str, str] = {}
-    without: list[str] = []
+    without: list[Uncovered] = []
     for kind, below, digest in _DIGESTS:
         count, indices = evidence.listing(f"/{kind}")
-        without += [] if isinstance(count, Present) else [f"{kind}s that were not counted"]
+        without += [] if isinstance(count, Present) else [Uncovered(f"{kind}/*", "", "")]
         for index in indices:
             name = f"{kind}/{index}{below}"
             value = _sha256(evidence, f"/{kind}/{index}{below}/{digest}")
             if value is None:
-                without.append(name)
+                without.append(Uncovered(name, _text(evidence, f"/{name}/uri"), _text(evidence, f"/{name}/version_id")))
             else:
                 found.setdefault(value, name)
     return tuple(SubjectOf(name, {"sha256": value}) for value, name in found.items()), tuple(without)
 
 
-def _sha256(evidence: Evidence, pointer: str) -> str | None:
+def _text(evidence: Evidence, pointer: str) -> str:
     fact = evidence.get(pointer)
-    value = str(fact.value).removeprefix("sha256:") if isinstance(fact, Present) else ""
+    return str(fact.value) if isinstance(fact, Present) else ""
+
+
+def _sha256(evidence: Evidence, pointer: str) -> str | None:
+    value = _text(evidence, pointer).removeprefix("sha256:")
     return value if len(value) == 64 and all(char in _HEX for char in value) else None
 
 
@@ -214,10 +227,10 @@ def _summary(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], ours: D
         verification_result="PASSED" if passed else "FAILED",
         verified_levels=(reached,),
     )
-    return msgspec.json.encode(SummaryStatement(subjects, predicate))
+    return msgspec.json.encode(SummaryStatement(subject=subjects, predicate=predicate))
 
 
-def _ours(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], without: tuple[str, ...]) -> bytes:
+def _ours(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], without: tuple[Uncovered, ...]) -> bytes:
     decision = run.decision
     who = decision.request.principal
     whole = DecisionOf(
@@ -237,16 +250,16 @@ def _ours(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], without: t
         rollback_to=decision.rollback.run if decision.rollback else None,
         coverage=_coverage(run),
         digests=msgspec.to_builtins(decision.digests),
-        without_digest=without,
+        uncovered=without,
         abridged=False,
     )
-    payload = msgspec.json.encode(DecisionStatement(subjects, whole))
+    payload = msgspec.json.encode(DecisionStatement(subject=subjects, predicate=whole))
     if len(pae(payload)) <= MOST_BYTES:
         return payload
     short = msgspec.structs.replace(
         whole, controls={}, waivers=(), coverage=Coverage(whole.coverage.read, ()), abridged=True
     )
-    return msgspec.json.encode(DecisionStatement(subjects, short))
+    return msgspec.json.encode(DecisionStatement(subject=subjects, predicate=short))
 
 
 def _controls(decision: Decision) -> dict[str, tuple[str, ...]]:

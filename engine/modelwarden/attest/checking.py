@@ -34,6 +34,8 @@ class Wanted(Struct, frozen=True):
     now: datetime
     subjects: tuple[str, ...] = ()
     """`sha256:<hex>` of everything that is about to be deployed: each must be a subject."""
+    allow_uncovered: bool = False
+    """Whether it may be silent about the content of something that the package would run."""
     max_age: timedelta | None = None
     bundle: str | None = None
     stage: str | None = None
@@ -87,6 +89,12 @@ def check(found: Attested, wanted: Wanted, where: str) -> None:
             raise Refused(
                 f"{where}: wrong subject: it says nothing of `{subject}`", "deploy what was judged, or have this judged"
             )
+    if wanted.subjects and decision.uncovered and not wanted.allow_uncovered:
+        names = ", ".join(one.name for one in decision.uncovered)
+        raise Refused(
+            f"{where}: it does not cover {names}: no sha256 was known when it was judged",
+            "upload it with a SHA-256 checksum and gate again, or compare its VersionId and say --allow-uncovered",
+        )
     _check_age(summary.time_verified, wanted, where)
     demands = (
         ("bundle", wanted.bundle, decision.digests["bundle"], "judged by another bundle"),

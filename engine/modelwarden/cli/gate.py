@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from modelwarden import gate as gating
+from modelwarden.cli.entering import enter, log_for, word_of
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.cli.output import format_files, write_text
 from modelwarden.cli.signing import attested, desk_of
@@ -45,6 +46,7 @@ from modelwarden.run import Run, write
     help="Return to what the organization's records say was allowed once: what fails flags, for those who may.",
 )
 @click.option("--sign", metavar="FILE|awskms:ARN", help="Sign the decision with this key, beside the record.")
+@click.option("--log", metavar="FOLDER|s3://...", help="Enter the decision into this log.")
 @click.pass_context
 def gate(context: click.Context, /, **options: Any) -> None:
     """Decide whether TARGET may be promoted to a stage.
@@ -66,21 +68,25 @@ def gate(context: click.Context, /, **options: Any) -> None:
         )
     house = gating.load_house(sources_from(options), os.environ)
     desk = desk_of(house, options["sign"], asserted)
+    log = log_for(options["log"], house.settings)
     started = now()
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
-    path = write(run, house.settings.runs or Path(".modelwarden/runs"))
+    runs = house.settings.runs or Path(".modelwarden/runs")
+    path = write(run, runs)
     # The answer first: a file that cannot be written must not hide it.
     click.echo(render(run, options["format_"], color=_color()), nl=False)
     for format_, file in outputs:
         write_text(file, render(run, format_))
     print(f"run {run.id} recorded in {path}", file=sys.stderr)
     kept = _keep(house, run)
-    unsigned = None
+    attestation, unsigned = None, None
     try:
-        attested(desk, run, path)
+        attestation = attested(desk, run, path)
     except UserError as error:
         unsigned = error
+    if log:
+        enter(word_of(run, path, attestation), log, runs, desk.signer, lambda: gating.collector_of(house).aws)
     # What could not be signed is not approved; it may be rejected all the same.
     if options["enforce"] and not (unsigned and run.decision.verdict in ("allow", "flag")):
         _enforce(house, run, kept)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from modelwarden.cli.output import write_text
-from modelwarden.cli.signing import passphrase_of
+from modelwarden.cli.signing import need_sign, own_aws, passphrase_of
 from modelwarden.errors import UserError
 from modelwarden.settings.sources import PASSPHRASE
 
@@ -27,6 +27,7 @@ def new(file: Path, *, no_passphrase: bool) -> None:
 
     The private key is encrypted under the passphrase in MODELWARDEN_KEY_PASSPHRASE, or one that is asked for.
     """
+    need_sign()
     from modelwarden.attest.key import new_pair
 
     public = new_pair(file, None if no_passphrase else _new_passphrase())
@@ -38,8 +39,8 @@ def new(file: Path, *, no_passphrase: bool) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it to a file.")
 def public(signer: str, output: Path | None) -> None:
     """Print the public part of KEY, a file or awskms:ARN, for those who verify."""
+    need_sign()
     from modelwarden.attest.signer import signer_at
-    from modelwarden.cli.signing import own_aws
 
     pem = signer_at(signer, own_aws, lambda: passphrase_of(signer)).public_key.pem().decode()
     if output:

@@ -34,16 +34,19 @@ def agreed(flag: str | None, setting: str | None, option: str) -> str | None:
 
 def signer_of(house: House, location: str) -> Signer:
     """Raises UserError where there is no such key, or it cannot be used."""
-    try:
-        from modelwarden.attest.signer import signer_at
-    except ModuleNotFoundError as error:
-        raise missing(error) from error
+    need_sign()
+    from modelwarden.attest.signer import signer_at
+
     return signer_at(location, lambda: gating.collector_of(house).aws, lambda: passphrase_of(location))
 
 
-def missing(error: ModuleNotFoundError) -> UserError:
-    """What to install for signing, verifying and logging."""
-    return UserError(f"{error.name} is not installed", "pip install 'modelwarden[sign]'")
+def need_sign() -> None:
+    """Raises UserError where the extra `[sign]` is not installed."""
+    try:
+        import cryptography  # noqa: F401 - only to tell
+        import pymerkle  # noqa: F401 - only to tell
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed", "pip install 'modelwarden[sign]'") from error
 
 
 def passphrase_of(location: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,17 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from modelwarden.cli.auditing import is_log, read_file, sha256_of, verify_log, verify_receipt
 from modelwarden.cli.options import stage_of
-from modelwarden.cli.signing import missing
+from modelwarden.cli.signing import need_sign
 from modelwarden.errors import UserError
 
 if TYPE_CHECKING:
+    from modelwarden.attest.attestation import Uncovered
     from modelwarden.attest.checking import Attested, Wanted
+    from modelwarden.attest.key import PublicKey
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _AGE: Final = re.compile(r"([1-9]\d{0,4})([dhm])")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
-_OF_ATTESTATIONS: Final = ("subjects", "any_subject", "max_age", "bundle", "stage", "moment", "run")
+_OF_ATTESTATIONS: Final = ("subjects", "any_subject", "allow_uncovered", "max_age", "bundle", "stage", "moment")
 
 
 @click.command()
@@ -36,25 +38,59 @@ _OF_ATTESTATIONS: Final = ("subjects", "any_subject", "max_age", "bundle", "stag
     help="Digest of an artifact or image that is about to be deployed; repeatable.",
 )
 @click.option("--any-subject", is_flag=True, help="Do not compare with what is deployed.")
+@click.option("--allow-uncovered", is_flag=True, help="Accept that something it would run is named by no digest.")
 @click.option("--max-age", metavar="30d|12h|45m", help="Refuse what was judged longer ago.")
 @click.option("--bundle", metavar="sha256:...", help="Refuse what another bundle of controls judged.")
 @click.option("--stage", metavar="STAGE", help="Refuse what is for another stage.")
 @click.option("--moment", type=click.Choice(["approve", "deploy"]), help="Refuse what is for another moment.")
-@click.option("--run", type=click.Path(path_type=Path), metavar="FILE", help="Refuse what is of another recorded run.")
-def verify(target: str, /, **options: Any) -> None:
-    """Check TARGET: an attestation that `gate --sign` wrote, or a recorded run.
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Refuse a log that does not continue this checkpoint, kept elsewhere.",
+)
+@click.option(
+    "--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Write the proof that the log has the --run."
+)
+@click.option("--run", type=click.Path(path_type=Path), metavar="FILE", help="Refuse what is not of this recorded run.")
+def verify(**options: Any) -> None:
+    """Check TARGET: an attestation that `gate --sign` wrote, a log (a folder or s3://bucket/prefix), a receipt, a run.
 
     Exit code 0 where it is genuine and meets every demand, 1 where it is refused, 2 for a mistake in the question.
     """
-    try:
-        from modelwarden.attest import checking
-    except ModuleNotFoundError as error:
-        raise missing(error) from error
-    path = Path(target)
-    data = _read(path, checking.MAX_BYTES)
-    if not data.startswith(b'{"payloadType"') and path.suffix == ".json":
-        _verify_run(path, options)
+    need_sign()
+    from modelwarden.attest.checking import MAX_BYTES
+
+    target, path = options["target"], Path(options["target"])
+    if is_log(target):
+        _only(options, target, "a log", ("key", "checkpoint", "run", "receipt"))
+        if options["receipt"] and not options["run"]:
+            raise UserError("--receipt is of one run", "name it with --run")
+        verify_log(target, _key(options) if options["key"] else None, options)
         return
+    data = read_file(path, MAX_BYTES)
+    if data.startswith(b'{"schema":"modelwarden.receipt/'):
+        _only(options, target, "a receipt", ("key", "run"))
+        verify_receipt(data, target, _key(options), options["run"])
+    elif path.suffix == ".json" and not data.startswith(b'{"payloadType"'):
+        _only(options, target, "a recorded run, which nobody signs", ())
+        _verify_run(path)
+    else:
+        _only(options, target, "an attestation", ("key", "run", *_OF_ATTESTATIONS))
+        _verify_attestation(data, target, options)
+
+
+def _only(options: dict[str, Any], target: str, what: str, known: tuple[str, ...]) -> None:
+    """Raises UserError for an option that would be believed to have an effect."""
+    for name, value in options.items():
+        if value and name not in (*known, "target"):
+            option = {"subjects": "subject"}.get(name, name.replace("_", "-"))
+            raise UserError(f"--{option} has no effect: {target} is {what}", "leave it out")
+
+
+def _verify_attestation(data: bytes, target: str, options: dict[str, Any]) -> None:
+    from modelwarden.attest import checking
+
     wanted = _wanted(options)
     found = checking.opened(data, _key(options), target)
     checking.check(found, wanted, target)
@@ -63,22 +99,11 @@ def verify(target: str, /, **options: Any) -> None:
     _warn(found, wanted)
 
 
-def _read(path: Path, most: int) -> bytes:
-    """Raises UserError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(most + 1)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read: {error.strerror}", "name a file that `modelwarden gate` wrote"
-        ) from error
-
-
-def _key(options: dict[str, Any]) -> Any:
+def _key(options: dict[str, Any]) -> PublicKey:
     from modelwarden.attest.key import read_public
 
     if options["key"] is None:
-        raise UserError("an attestation proves nothing without the key", "name the public key with --key")
+        raise UserError("a signature proves nothing without the key", "name the public key with --key")
     return read_public(options["key"])
 
 
@@ -99,11 +124,12 @@ def _wanted(options: dict[str, Any]) -> Wanted:
     return Wanted(
         now=datetime.now(UTC),
         subjects=options["subjects"],
+        allow_uncovered=options["allow_uncovered"],
         max_age=_age(options["max_age"]),
         bundle=options["bundle"],
         stage=stage_of(options["stage"]) if options["stage"] is not None else None,
         moment=options["moment"],
-        run_sha256=_sha256(options["run"]) if options["run"] else None,
+        run_sha256=sha256_of(options["run"]) if options["run"] else None,
     )
 
 
@@ -116,32 +142,17 @@ def _age(text: str | None) -> timedelta | None:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def _sha256(path: Path) -> str:
-    from modelwarden.run import MAX_BYTES
-
-    return hashlib.sha256(_read(path, MAX_BYTES)).hexdigest()
-
-
-def _verify_run(path: Path, options: dict[str, Any]) -> None:
+def _verify_run(path: Path) -> None:
     """A run's own checksum: it finds an accident, and not somebody who can compute one."""
     from modelwarden.attest.refusal import Refused
     from modelwarden.run import RunError, read
 
-    given = [name for name in _OF_ATTESTATIONS if options[name]]
-    if given or options["key"]:
-        raise UserError(
-            f"{path}: is no attestation, and a run is signed by nobody",
-            "verify its attestation, FILE.intoto.jsonl, with --run",
-        )
     try:
         run = read(path)
     except RunError as error:
         raise Refused(str(error)) from error
     click.echo(f"intact  {path}: run {run.id}, {run.decision.verdict} for {run.decision.request.stage}")
-    click.echo(
-        "note: the checksum of a run is not a signature; its attestation and the log are what it is compared with",
-        err=True,
-    )
+    click.echo("note: a checksum is not a signature; compare it with its attestation or the log by --run", err=True)
 
 
 def _told(found: Attested, target: str, wanted: Wanted) -> list[str]:
@@ -165,17 +176,17 @@ def _compared(digest: str, wanted: Wanted) -> str:
     return "  (as deployed)" if digest in wanted.subjects else ""
 
 
+def _place(one: Uncovered) -> str:
+    return f": {one.uri}{f', VersionId {one.version}' if one.version else ''}" if one.uri else ""
+
+
 def _warn(found: Attested, wanted: Wanted) -> None:
     from modelwarden.render.text import printable
 
     decision = found.decision.predicate
     told = [
         *(["what is deployed was not compared: --any-subject"] if not wanted.subjects else []),
-        *(
-            [f"it does not speak of {', '.join(decision.without_digest)}: no digest was known"]
-            if decision.without_digest
-            else []
-        ),
+        *(f"it does not cover {one.name}{_place(one)}" for one in decision.uncovered),
         *([f"not read: {', '.join(decision.coverage.unread)}"] if decision.coverage.unread else []),
     ]
     for line in told:
