@@ -80,9 +80,12 @@ def sign(shelf: Shelf, signer: Signer, now: Callable[[], str]) -> int:
 
 def _sound(shelf: Shelf, number: int) -> Stored:
     stored = shelf.read("entries", number)
-    found = read(stored.data, f"{shelf.where}: entry {number}")
-    if found.number != number or stored.problem:
-        raise Refused(f"{shelf.where}: entry {number}: {stored.problem or f'holds entry {found.number}'}")
+    where = f"{shelf.where}: entry {number}"
+    if stored.problem:
+        raise Refused(f"{where}: {stored.problem}")
+    found = read(stored.data, where)
+    if found.number != number:
+        raise Refused(f"{where}: holds entry {found.number}")
     return stored
 
 

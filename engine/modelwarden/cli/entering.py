@@ -61,6 +61,14 @@ def word_of(run: Run, recorded: Path, attestation: Path | None) -> Word:
     return Word(run.id, "gate", now(), run.decision.package, run.decision.verdict, digests(files))
 
 
+def word_of_scan(folder: Path) -> Word:
+    """What the log says of a scan: its manifest, and its tables."""
+    from modelwarden.attest.entry import Word
+
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in (".parquet", ".json", ".jsonl")}
+    return Word(folder.name, "scan", now(), "", "", digests(files))
+
+
 def digests(files: Mapping[str, Path]) -> dict[str, str]:
     """Name -> hex sha256 of a file's bytes."""
     found = {}
