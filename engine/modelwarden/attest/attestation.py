@@ -54,7 +54,6 @@ class SubjectOf(Struct, frozen=True, forbid_unknown_fields=True):
 
 class VerifierOf(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
-    version: dict[str, str]
 
 
 class Summary(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -116,6 +115,8 @@ class DecisionOf(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     run: str
     run_sha256: str
     """Hex, over the bytes of the recorded run: all details are there."""
+    versions: dict[str, str]
+    """Of modelwarden, cedarpy and Python."""
     package: str
     request: Asked
     verdict: Verdict
@@ -219,7 +220,7 @@ def _summary(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], ours: D
     passed = decision.verdict in ("allow", "flag")
     reached = level(decision.request.stage, decision.request.moment) if passed else "FAILED"
     predicate = Summary(
-        verifier=VerifierOf(VERIFIER, run.versions),
+        verifier=VerifierOf(VERIFIER),
         time_verified=decision.request.as_of,
         resource_uri=decision.package,
         policy=Descriptor(BUNDLE, {"sha256": decision.digests.bundle.removeprefix("sha256:")}),
@@ -236,6 +237,7 @@ def _ours(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], without: t
     whole = DecisionOf(
         run=run.id,
         run_sha256=run_sha256,
+        versions=run.versions,
         package=decision.package,
         request=Asked(
             decision.request.stage,

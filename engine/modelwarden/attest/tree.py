@@ -66,4 +66,6 @@ def includes(root: bytes, size: int, number: int, entry: bytes, proof: Any) -> b
         verify_inclusion(_HASHER.hash_buff(entry), root, found, number, size, "sha256")
     except (InvalidProof, ValueError, TypeError):
         return False
-    return True
+    # Written as we write it: hexadecimal digits in capitals mean the same, and were changed all the same.
+    named = {"algorithm": "sha256", "security": True, "size": size, "index": number}
+    return bool(found.serialize() == proof and proof["metadata"] == named)
