@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import ParseDict
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from in_toto_attestation.predicates.vsa.v1.vsa_pb2 import VerificationSummary
 from in_toto_attestation.v1.statement import Statement
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
@@ -128,6 +131,11 @@ def test_what_was_asserted_is_not_signed(run_of: Make, key: LocalKey, changes: d
     with pytest.raises(NotSigned) as error:
         attested(run_of(**changes), key)
     assert (str(error.value), error.value.exit_code) == (said, 2)
+
+
+def test_only_the_gate_s_own_decisions_are_signed(run_of: Make, key: LocalKey) -> None:
+    with pytest.raises(NotSigned, match="signing refuses a run of the kind `hypothetical`"):
+        attested(replace(run_of(), kind="hypothetical"), key)
 
 
 @pytest.mark.parametrize(
@@ -298,3 +306,24 @@ def test_equal_content_is_one_subject(run_of: Make, key: LocalKey) -> None:
         "artifact/0",
         "container/0/image",
     ]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(_JSON, _JSON, st.sampled_from(["payloadType", "payload", "signatures"]), st.binary(max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_handed_in_is_refused_and_never_a_traceback(
+    key: LocalKey, value: Any, inner: Any, field: str, raw: bytes
+) -> None:
+    nested = envelope(signatures=[{"keyid": inner, "sig": value}])
+    for line in (envelope(**{field: value}), nested, json.dumps(value).encode() + b"\n", raw + b"\n"):
+        with pytest.raises(Refused):
+            opened(line + line, key.public_key, "file")
+    signed = seal(json.dumps(inner).encode(), key) + b"\n"
+    with pytest.raises(Refused, match="not the statement that belongs there"):
+        opened(signed + signed, key.public_key, "file")

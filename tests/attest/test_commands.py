@@ -120,7 +120,6 @@ def test_what_is_asserted_is_not_signed_by_a_setting_and_refused_by_a_flag(
             (*pack, "--principal", "arn:aws:iam::111122223333:role/x"),
             "error: --sign refuses: --principal is asserted, not proven",
         ),
-        (("--config", "/dev/null"), "error: "),
         ((), "error: --sign refuses: no pinned organization layer stands behind the settings"),
     ):
         done = registry.run("gate", arn, "--to", "Production", "--sign", str(registry.folder / "k"), *options)
@@ -166,6 +165,15 @@ def test_a_scan_enters_the_log_by_its_manifest_and_tables(gated: tuple[Registry,
     assert {"manifest.json", "findings.parquet", "cells.jsonl"} <= word["sha256"].keys()
     verified = registry.run("verify", str(log), "--key", "k.pub", "--run", folder / "findings.parquet")
     assert verified.code == 0, verified.err
+    done = registry.run("verify", folder)
+    assert (done.code, done.out) == (
+        0,
+        f"intact  {folder}: scan {folder.name}, its manifest and 4 tables\n",
+    ), done.err
+    table = folder / "findings.parquet"
+    table.write_bytes(table.read_bytes()[:-1])
+    done = registry.run("verify", folder)
+    assert (done.code, done.err.splitlines()[0]) == (1, f"error: {table}: was changed after it was written")
 
 
 @pytest.fixture

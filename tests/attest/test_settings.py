@@ -64,7 +64,7 @@ def test_what_is_no_key_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["log", "s3://org-log/gate", "s3://org-log/gate?mode=NONE&years=7"])
 def test_what_is_no_log_is_refused(value: str) -> None:
-    with pytest.raises(SettingsError, match="`log`: `.*` is neither a bucket with Object Lock nor a whole path"):
+    with pytest.raises(SettingsError, match=r"`log`: `.*` is neither a bucket with Object Lock nor a whole path"):
         load(f'log = "{value}"')
 
 

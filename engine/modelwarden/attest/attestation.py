@@ -154,6 +154,8 @@ def attest(run: Run, run_sha256: str, signer: Signer) -> bytes:
     Raises:
         NotSigned: something of the run was only asserted, nothing has a digest, or the signer refuses.
     """
+    if run.kind != "gate":
+        raise NotSigned(f"signing refuses a run of the kind `{run.kind}`: only the gate's own decisions are signed")
     check_proven(run.decision)
     subjects, without = subjects_of(run.evidence)
     if not subjects:

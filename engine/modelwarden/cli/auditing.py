@@ -1,4 +1,4 @@
-"""Verifying a log, and receipts of it."""
+"""Verifying records: a log, receipts of it, recorded runs and scans."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _READING: Final = "?mode=GOVERNANCE&years=1"
 """Completes the address of a log that is only read; it has no effect on that."""
+_CHECKSUM: Final = "note: a checksum is not a signature; compare it with its attestation or the log by --run"
 
 
 def is_log(target: str) -> bool:
@@ -74,6 +75,43 @@ def verify_receipt(data: bytes, where: str, key: PublicKey, run: Path | None) ->
     click.echo(f"under     the checkpoint of {under.size} entries, signed at {under.at}")
     if run is None:
         _warn("no --run: the receipt was compared with no recorded run")
+
+
+def verify_run(path: Path) -> None:
+    """A run's own checksum: it finds an accident, and not somebody who can compute one.
+
+    Raises:
+        Refused: it is no run, or was changed.
+    """
+    from modelwarden.attest.refusal import Refused
+    from modelwarden.run import RunError, read
+
+    try:
+        run = read(path)
+    except RunError as error:
+        raise Refused(str(error)) from error
+    click.echo(f"intact  {path}: run {run.id}, {run.decision.verdict} for {run.decision.request.stage}")
+    click.echo(_CHECKSUM, err=True)
+
+
+def verify_scan(path: Path) -> None:
+    """A scan's manifest by its checksum, and its tables by the manifest; it finds no more than that of a run.
+
+    Raises:
+        Refused: something is missing, or was changed.
+    """
+    from modelwarden.attest.refusal import Refused
+    from modelwarden.scan.folder import Folder
+    from modelwarden.scan.record import ScanError
+
+    folder = Folder(path)
+    try:
+        files = folder.manifest().get("tables", {})
+        folder.check(files)
+    except ScanError as error:
+        raise Refused(str(error)) from error
+    click.echo(f"intact  {path}: scan {folder.id}, its manifest and {len(files)} tables")
+    click.echo(_CHECKSUM, err=True)
 
 
 def _entry_of(found: Audited, run: Path) -> Entry:

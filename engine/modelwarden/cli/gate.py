@@ -14,6 +14,7 @@ from modelwarden.cli.entering import enter, log_for, word_of
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.cli.output import format_files, write_text
 from modelwarden.cli.signing import attested, desk_of
+from modelwarden.cli.signing import asserted_in, attested, desk_of
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
@@ -55,7 +56,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
     """
     outputs = format_files(options["outputs"], FORMATS)
     question = question_from(options)
-    asserted = _asserted(question)
+    asserted = asserted_in(question)
     for flag in ("enforce", "rollback"):
         if options[flag] and asserted:
             raise UserError(
@@ -132,17 +133,6 @@ def sources_from(options: dict[str, Any]) -> Sources:
 
 def _color() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def _asserted(question: Question) -> str | None:
-    """What of a question is asserted: it may inform a person, and must neither be signed nor change or loosen anything."""
-    named = {
-        "an evidence file": not gating.is_arn(question.target),
-        "--principal": question.principal is not None,
-        "--as-of": question.as_of is not None,
-        "--replay": question.replay is not None,
-    }
-    return next((name for name, given in named.items() if given), None)
 
 
 def _keep(house: House, run: Run) -> bool:

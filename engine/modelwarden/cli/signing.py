@@ -19,7 +19,7 @@ from modelwarden.settings.sources import PASSPHRASE
 if TYPE_CHECKING:
     from modelwarden.attest.signer import Signer
     from modelwarden.collect.aws import Aws
-    from modelwarden.gate import House
+    from modelwarden.gate import House, Question
 
 
 def agreed(flag: str | None, setting: str | None, option: str) -> str | None:
@@ -65,6 +65,17 @@ def own_aws() -> Aws:
     from modelwarden.collect.aws import Access, Aws, Tape
 
     return Aws(Access(), Tape())
+
+
+def asserted_in(question: Question) -> str | None:
+    """What of a question is asserted: it may inform a person, and must neither be signed nor change or loosen anything."""
+    named = {
+        "an evidence file": not gating.is_arn(question.target),
+        "--principal": question.principal is not None,
+        "--as-of": question.as_of is not None,
+        "--replay": question.replay is not None,
+    }
+    return next((name for name, given in named.items() if given), None)
 
 
 class Desk(Struct, frozen=True):

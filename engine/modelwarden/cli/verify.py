@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from modelwarden.cli.auditing import is_log, read_file, sha256_of, verify_log, verify_receipt
+from modelwarden.cli.auditing import is_log, read_file, sha256_of, verify_log, verify_receipt, verify_run, verify_scan
 from modelwarden.cli.options import stage_of
 from modelwarden.cli.signing import need_sign
 from modelwarden.errors import UserError
@@ -54,7 +54,7 @@ _OF_ATTESTATIONS: Final = ("subjects", "any_subject", "allow_uncovered", "max_ag
 )
 @click.option("--run", type=click.Path(path_type=Path), metavar="FILE", help="Refuse what is not of this recorded run.")
 def verify(**options: Any) -> None:
-    """Check TARGET: an attestation that `gate --sign` wrote, a log (a folder or s3://bucket/prefix), a receipt, a run.
+    """Check TARGET: an attestation that `gate --sign` wrote, a log (a folder or s3://bucket/prefix), a receipt, a run, a scan.
 
     Exit code 0 where it is genuine and meets every demand, 1 where it is refused, 2 for a mistake in the question.
     """
@@ -62,6 +62,10 @@ def verify(**options: Any) -> None:
     from modelwarden.attest.checking import MAX_BYTES
 
     target, path = options["target"], Path(options["target"])
+    if (path / "manifest.json").exists():
+        _only(options, target, "a recorded scan, which nobody signs", ())
+        verify_scan(path)
+        return
     if is_log(target):
         _only(options, target, "a log", ("key", "checkpoint", "run", "receipt"))
         if options["receipt"] and not options["run"]:
@@ -74,7 +78,7 @@ def verify(**options: Any) -> None:
         verify_receipt(data, target, _key(options), options["run"])
     elif path.suffix == ".json" and not data.startswith(b'{"payloadType"'):
         _only(options, target, "a recorded run, which nobody signs", ())
-        _verify_run(path)
+        verify_run(path)
     else:
         _only(options, target, "an attestation", ("key", "run", *_OF_ATTESTATIONS))
         _verify_attestation(data, target, options)
@@ -140,19 +144,6 @@ def _age(text: str | None) -> timedelta | None:
     if not found:
         raise UserError(f"--max-age: `{text}` is not an age", "write it as 30d, 12h or 45m")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
-def _verify_run(path: Path) -> None:
-    """A run's own checksum: it finds an accident, and not somebody who can compute one."""
-    from modelwarden.attest.refusal import Refused
-    from modelwarden.run import RunError, read
-
-    try:
-        run = read(path)
-    except RunError as error:
-        raise Refused(str(error)) from error
-    click.echo(f"intact  {path}: run {run.id}, {run.decision.verdict} for {run.decision.request.stage}")
-    click.echo("note: a checksum is not a signature; compare it with its attestation or the log by --run", err=True)
 
 
 def _told(found: Attested, target: str, wanted: Wanted) -> list[str]:
