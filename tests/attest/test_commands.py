@@ -196,6 +196,15 @@ def test_no_decision_is_lost_where_the_log_is_away(evidence: Path) -> None:
     assert "warning: no --key" in done.err
 
 
+def test_what_nobody_was_told_is_logged_all_the_same(evidence: Path) -> None:
+    folder = evidence.parent
+    (folder / "log").mkdir()
+    known = ("gate", evidence, "--to", "Production", "--runs", "runs", "--log", "log", "-o", "json=nowhere/out.json")
+    done = inside(*known, folder=folder, environment=clean_environment())
+    assert (done.code, "nowhere/out.json: cannot be written" in done.err) == (2, True)
+    assert "is entry 1 of the log log" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -14,7 +14,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from modelwarden.attest.shelf import MAX_BYTES, Kind, ShelfProblem, Stored, Taken, name_of, number_in
-from modelwarden.collect.aws import OWN, THREADS, Answer, Aws, Failure
+from modelwarden.collect.aws import OWN, Answer, Aws, Failure
+from modelwarden.collect.pools import THREADS
 from modelwarden.settings.log import LockedBucket
 
 _HOME: Final = "us-east-1"

@@ -13,7 +13,6 @@ from modelwarden import gate as gating
 from modelwarden.cli.entering import enter, log_for, word_of
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.cli.output import format_files, write_text
-from modelwarden.cli.signing import attested, desk_of
 from modelwarden.cli.signing import asserted_in, attested, desk_of
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
@@ -75,19 +74,22 @@ def gate(context: click.Context, /, **options: Any) -> None:
     run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
     runs = house.settings.runs or Path(".modelwarden/runs")
     path = write(run, runs)
-    # The answer first: a file that cannot be written must not hide it.
-    click.echo(render(run, options["format_"], color=_color()), nl=False)
-    for format_, file in outputs:
-        write_text(file, render(run, format_))
-    print(f"run {run.id} recorded in {path}", file=sys.stderr)
-    kept = _keep(house, run)
     attestation, unsigned = None, None
     try:
-        attestation = attested(desk, run, path)
-    except UserError as error:
-        unsigned = error
-    if log:
-        enter(word_of(run, path, attestation), log, runs, desk.signer, lambda: gating.collector_of(house).aws)
+        # The answer first: a file that cannot be written must not hide it.
+        click.echo(render(run, options["format_"], color=_color()), nl=False)
+        for format_, file in outputs:
+            write_text(file, render(run, format_))
+        print(f"run {run.id} recorded in {path}", file=sys.stderr)
+        kept = _keep(house, run)
+    finally:
+        # What was decided is signed and logged, also where nobody was there to be told.
+        try:
+            attestation = attested(desk, run, path)
+        except UserError as error:
+            unsigned = error
+        if log:
+            enter(word_of(run, path, attestation), log, runs, desk.signer, lambda: gating.collector_of(house).aws)
     # What could not be signed is not approved; it may be rejected all the same.
     if options["enforce"] and not (unsigned and run.decision.verdict in ("allow", "flag")):
         _enforce(house, run, kept)
