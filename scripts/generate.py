@@ -34,6 +34,9 @@ COMMANDS = [
     "doctor",
     "baseline",
     "config show",
+    "verify",
+    "key new",
+    "key public",
     "sandbox up",
     "sandbox run",
 ]
@@ -59,6 +62,8 @@ def generated() -> dict[str, str]:
         "reports/schemas/comparison.schema.json": _json(schemas.comparison_schema()),
         "reports/schemas/runs.schema.json": _json(schemas.runs_schema()),
         "reports/schemas/history.schema.json": _json(schemas.history_schema()),
+        "reports/schemas/attestation.schema.json": _json(schemas.attestation_schema()),
+        "reports/schemas/log_entry.schema.json": _json(schemas.log_entry_schema()),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

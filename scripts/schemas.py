@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from modelwarden import evidence, run
+from modelwarden.attest import attestation, entry
 from modelwarden.audit.formats.json import Document
 from modelwarden.compare import document
 from modelwarden.compare.change import CauseKind, Kind, Reach
@@ -557,6 +558,76 @@ def run_schema() -> Schema:
                 "type": "object",
                 "description": "layers, parameters, enforcement, scopes and waivers as they held",
             },
+            "checksum": _DIGEST,
+        }
+    )
+
+
+def attestation_schema() -> Schema:
+    """The statement about a decision, in the first envelope of an attestation."""
+    hex_ = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    ids = {"type": "array", "items": _TEXT}
+    subject = _record({"name": _TEXT, "digest": _record({"sha256": hex_})})
+    waiver = _record({"id": _TEXT, "controls": ids, "expires": _TEXT, "breakGlass": {"type": "boolean"}})
+    predicate = _record(
+        {
+            "run": _TEXT,
+            "runSha256": hex_,
+            "versions": {"type": "object", "additionalProperties": _TEXT},
+            "package": _TEXT,
+            "request": _record(
+                {
+                    "stage": {"enum": list(STAGES)},
+                    "moment": {"enum": list(MOMENTS)},
+                    "asOf": _TIME,
+                    "principal": {"type": ["string", "null"]},
+                }
+            ),
+            "verdict": {"enum": list(get_args(Verdict))},
+            "counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+            "controls": {"type": "object", "additionalProperties": ids},
+            "waivers": {"type": "array", "items": waiver},
+            "rollbackTo": {"type": ["string", "null"]},
+            "coverage": _record({"read": {"type": "integer", "minimum": 0}, "unread": _TEXTS}),
+            "digests": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+            },
+            "uncovered": {"type": "array", "items": _record({"name": _TEXT, "uri": _TEXT, "version": _TEXT})},
+            "abridged": {"type": "boolean"},
+        }
+    )
+    head = {"$schema": _DRAFT, "title": "modelwarden attestation of a decision"}
+    return head | _record(
+        {
+            "_type": {"const": attestation.STATEMENT},
+            "subject": {"type": "array", "items": subject, "minItems": 1},
+            "predicateType": {"const": attestation.DECISION},
+            "predicate": predicate,
+        }
+    )
+
+
+def log_entry_schema() -> Schema:
+    """One entry of the log of decisions."""
+    word = _record(
+        {
+            "run": _TEXT,
+            "kind": {"enum": ["gate", "scan"]},
+            "entered_at": _TIME,
+            "subject": {**_TEXT, "description": "ARN of the package; empty for a scan"},
+            "verdict": {"enum": ["", *get_args(Verdict)]},
+            "sha256": {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
+        }
+    )
+    head = {"$schema": _DRAFT, "title": "modelwarden log entry"}
+    return head | _record(
+        {
+            "schema": {"const": entry.SCHEMA_VERSION},
+            "number": {"type": "integer", "minimum": 1},
+            "previous": {"type": "string", "pattern": "^([0-9a-f]{64})?$"},
+            "previous_version": _TEXT,
+            "word": word,
             "checksum": _DIGEST,
         }
     )

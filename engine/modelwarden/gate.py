@@ -27,7 +27,7 @@ from modelwarden.material import material_digest
 from modelwarden.request import Moment, Principal, Request, Stage
 from modelwarden.run import Run
 from modelwarden.settings import Settings, read_sources
-from modelwarden.settings.sources import PREFIX
+from modelwarden.settings.sources import PASSPHRASE, PREFIX
 from modelwarden.snapshot import LedgerRow
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
         fetch=fetch_pack,
     )
     bundle = load_bundle(read.bundle_paths)
-    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name != PASSPHRASE}
     return House(bundle, Settings.of(read, bundle.declarations, bundle.controls), Recipe(sources, ours))
 
 

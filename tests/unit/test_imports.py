@@ -21,6 +21,8 @@ ALLOWED = {
     "jsonschema": ("collect/",),
     "rich": ("cli/display.py",),
     "distributed": ("scan/cluster.py",),
+    "cryptography": ("attest/", "cli/signing.py"),
+    "pymerkle": ("attest/", "cli/signing.py"),
     "pytest": ("pytest_plugin.py", "cli/test.py"),
 }
 """Third-party package -> where it may be imported."""
@@ -129,7 +131,19 @@ def _loaded(*arguments: str, stdin: bytes = b"") -> set[str]:
     return {name.split(".")[0] for name in told["modules"]}
 
 
-HEAVY = {"boto3", "botocore", "jsonschema", "moto", "sagemaker", "pandas", "pytest", "jinja2", "rich"}
+HEAVY = {
+    "boto3",
+    "botocore",
+    "jsonschema",
+    "moto",
+    "sagemaker",
+    "pandas",
+    "pytest",
+    "jinja2",
+    "rich",
+    "cryptography",
+    "pymerkle",
+}
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from modelwarden import gate as gating
+from modelwarden.cli.entering import enter, log_for, word_of
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.cli.output import format_files, write_text
+from modelwarden.cli.signing import asserted_in, attested, desk_of
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
@@ -43,6 +45,8 @@ from modelwarden.run import Run, write
     is_flag=True,
     help="Return to what the organization's records say was allowed once: what fails flags, for those who may.",
 )
+@click.option("--sign", metavar="FILE|awskms:ARN", help="Sign the decision with this key, beside the record.")
+@click.option("--log", metavar="FOLDER|s3://...", help="Enter the decision into this log.")
 @click.pass_context
 def gate(context: click.Context, /, **options: Any) -> None:
     """Decide whether TARGET may be promoted to a stage.
@@ -51,27 +55,46 @@ def gate(context: click.Context, /, **options: Any) -> None:
     """
     outputs = format_files(options["outputs"], FORMATS)
     question = question_from(options)
+    asserted = asserted_in(question)
     for flag in ("enforce", "rollback"):
-        if options[flag]:
-            _refuse_unproven(question, f"--{flag}")
+        if options[flag] and asserted:
+            raise UserError(
+                f"--{flag} refuses {asserted}: it is asserted, not proven", f"leave it out, or leave out --{flag}"
+            )
     if options["enforce"] and question.moment != "approve":
         raise UserError(
             f"--enforce refuses --at {question.moment}: the approval status answers the moment approve",
             "leave out --at, or leave out --enforce",
         )
     house = gating.load_house(sources_from(options), os.environ)
+    desk = desk_of(house, options["sign"], asserted)
+    log = log_for(options["log"], house.settings)
     started = now()
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
-    path = write(run, house.settings.runs or Path(".modelwarden/runs"))
-    # The answer first: a file that cannot be written must not hide it.
-    click.echo(render(run, options["format_"], color=_color()), nl=False)
-    for format_, file in outputs:
-        write_text(file, render(run, format_))
-    print(f"run {run.id} recorded in {path}", file=sys.stderr)
-    kept = _keep(house, run)
-    if options["enforce"]:
+    runs = house.settings.runs or Path(".modelwarden/runs")
+    path = write(run, runs)
+    attestation, unsigned = None, None
+    try:
+        # The answer first: a file that cannot be written must not hide it.
+        click.echo(render(run, options["format_"], color=_color()), nl=False)
+        for format_, file in outputs:
+            write_text(file, render(run, format_))
+        print(f"run {run.id} recorded in {path}", file=sys.stderr)
+        kept = _keep(house, run)
+    finally:
+        # What was decided is signed and logged, also where nobody was there to be told.
+        try:
+            attestation = attested(desk, run, path)
+        except UserError as error:
+            unsigned = error
+        if log:
+            enter(word_of(run, path, attestation), log, runs, desk.signer, lambda: gating.collector_of(house).aws)
+    # What could not be signed is not approved; it may be rejected all the same.
+    if options["enforce"] and not (unsigned and run.decision.verdict in ("allow", "flag")):
         _enforce(house, run, kept)
+    if unsigned:
+        raise unsigned
     context.exit(gating.exit_code(run.decision.verdict))
 
 
@@ -112,19 +135,6 @@ def sources_from(options: dict[str, Any]) -> Sources:
 
 def _color() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def _refuse_unproven(question: Question, flag: str) -> None:
-    """What was only asserted may inform a person; it must neither change a registry nor loosen a decision."""
-    named = {
-        "an evidence file": not gating.is_arn(question.target),
-        "--principal": question.principal is not None,
-        "--as-of": question.as_of is not None,
-        "--replay": question.replay is not None,
-    }
-    for name, given in named.items():
-        if given:
-            raise UserError(f"{flag} refuses {name}: it is asserted, not proven", f"leave it out, or leave out {flag}")
 
 
 def _keep(house: House, run: Run) -> bool:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from modelwarden import gate as gating
+from modelwarden.cli.entering import enter, log_for, word_of_scan
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import now, run_id, time_of
 from modelwarden.cli.progress import Teller, teller
 from modelwarden.cli.scan_options import check, scan_options
 from modelwarden.cli.scan_output import dry, say
+from modelwarden.cli.signing import signer_of
 from modelwarden.errors import UserError
 from modelwarden.render.log import Event
 
@@ -50,6 +52,8 @@ def scan(context: click.Context, /, **options: Any) -> None:
     gc.set_threshold(*_THRESHOLD)
     check(options)
     house = gating.load_house(sources_from(options), os.environ)
+    log = log_for(options["log"], house.settings)
+    signer = signer_of(house, house.settings.sign) if log and house.settings.sign else None
     collector = gating.collector_of(house)
     runs = house.settings.runs or Path(".modelwarden/runs")
     since = Since()
@@ -82,6 +86,8 @@ def scan(context: click.Context, /, **options: Any) -> None:
         scanning.tidy(outcome, runs)
         say(outcome, options, telling)
     state.close()
+    if log and not outcome.stopped:
+        enter(word_of_scan(folder.path), log, runs, signer, lambda: gating.collector_of(house).aws)
     if outcome.broken:
         raise RuntimeError(outcome.broken[0])
     context.exit(3 if outcome.stopped else outcome.summary.code())

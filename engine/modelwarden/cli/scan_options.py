@@ -85,6 +85,7 @@ _TOLD = tuple(
                 help="Of what is told on stderr.",
             ),
             click.option("--quiet", is_flag=True, help="No progress and no log lines."),
+            click.option("--log", metavar="FOLDER|s3://...", help="Enter the scan into this log."),
             click.option("--metrics", metavar="FILE|-", help="Add CloudWatch metrics (EMF) to a file, or to stdout."),
             click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True),
             click.option(

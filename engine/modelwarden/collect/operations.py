@@ -8,6 +8,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "s3:HeadObject": ("ETag", "LastModified", "ContentLength"),
     "s3:GetObject": ("ETag", "LastModified", "ContentLength", "Body"),
     "s3:ListObjectsV2": ("KeyCount", "IsTruncated"),
+    "s3:ListObjectVersions": ("IsTruncated",),
     "s3:PutObject": (),
     # botocore asks these itself: where a bucket lies, and for a session with a directory bucket.
     "s3:HeadBucket": (),
@@ -34,6 +35,8 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "ecr:GetDownloadUrlForLayer": ("layerDigest",),
     "kms:DescribeKey": ("KeyMetadata",),
     "kms:GetKeyRotationStatus": ("KeyRotationEnabled",),
+    "kms:GetPublicKey": ("KeyId", "PublicKey", "KeyUsage"),
+    "kms:Sign": ("Signature",),
     "cloudtrail:LookupEvents": ("Events",),
     "organizations:ListAccounts": ("Accounts",),
     "organizations:ListRoots": ("Roots",),

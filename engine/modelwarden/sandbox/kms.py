@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
 from modelwarden.sandbox.moto_module import moto
-from modelwarden.sandbox.wire import Refusal
+from modelwarden.sandbox.wire import NotSimulated, Refusal
 from modelwarden.sandbox.world import Call, Handler, denied
 
 _AWS_ALIAS: Final = "alias/aws/"
+_LONGEST_MESSAGE: Final = 4_096
+"""Bytes, of what KMS hashes itself."""
 
 
 def install() -> None:
@@ -103,8 +106,54 @@ def _enable_rotation(call: Call) -> Mapping[str, Any]:
     return {}
 
 
+def _signing_key(call: Call) -> Any:
+    """A key that signs, by its own state."""
+    key = _key(call)
+    if key.key_state != "Enabled":
+        raise Refusal("DisabledException" if key.key_state == "Disabled" else "KMSInvalidStateException", key.arn)
+    if key.key_usage != "SIGN_VERIFY":
+        raise Refusal(
+            "InvalidKeyUsageException",
+            f"{key.arn} key usage is {key.key_usage} which is not valid for {call.request.operation}.",
+        )
+    return key
+
+
+def _public_key(call: Call) -> Mapping[str, Any]:
+    """moto names the key by its id, AWS by its ARN."""
+    key = _signing_key(call)
+    return {
+        "KeyId": key.arn,
+        "PublicKey": base64.b64encode(key.private_key.public_key()).decode(),
+        "KeySpec": key.key_spec,
+        "KeyUsage": key.key_usage,
+        "SigningAlgorithms": key.signing_algorithms,
+    }
+
+
+def _sign(call: Call) -> Mapping[str, Any]:
+    """moto takes messages of any length, and hashes a digest once more."""
+    key, message = _signing_key(call), base64.b64decode(call.need("Message"))
+    if len(message) > _LONGEST_MESSAGE:
+        text = "failed to satisfy constraint: Member must have length less than or equal to"
+        raise Refusal(
+            "ValidationException", f"1 validation error detected: Value at 'message' {text} {_LONGEST_MESSAGE}"
+        )
+    if call.parameters.get("MessageType", "RAW") != "RAW":
+        raise NotSimulated("kms:Sign of a DIGEST")
+    algorithm = call.need("SigningAlgorithm")
+    if algorithm not in key.signing_algorithms:
+        raise Refusal(
+            "InvalidKeyUsageException", f"Algorithm {algorithm} is incompatible with key spec {key.key_spec}."
+        )
+    signature = base64.b64encode(key.private_key.sign(message, algorithm)).decode()
+    return {"KeyId": key.arn, "Signature": signature, "SigningAlgorithm": algorithm}
+
+
 OPERATIONS: Final[dict[str, Handler]] = {
     "kms:DescribeKey": _describe_key,
     "kms:GetKeyRotationStatus": _rotation,
     "kms:EnableKeyRotation": _enable_rotation,
+    "kms:GetPublicKey": _public_key,
+    "kms:Sign": _sign,
 }

@@ -31,7 +31,7 @@ from modelwarden.waiver import LONGEST, Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
-_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "scan", "waiver")
+_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "scan", "waiver", "sign", "log")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
@@ -181,6 +181,16 @@ class Settings(Struct, frozen=True, dict=True):
     def store(self) -> str | None:
         """Where the state of packages is kept; only a pinned organization layer names it, else it is beside the runs."""
         return self.layers[0].store
+
+    @property
+    def sign(self) -> str | None:
+        """The key that signs decisions; only a pinned organization layer names it."""
+        return self.layers[0].sign
+
+    @property
+    def log(self) -> str | None:
+        """The log of decisions; only a pinned organization layer names it."""
+        return self.layers[0].log
 
     @property
     def profile(self) -> str:

@@ -16,6 +16,7 @@ from modelwarden.gap import Gap, parse_gaps
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Stage
 from modelwarden.scope import ACCOUNT, Scope, parse_parameters, parse_scope
+from modelwarden.settings.log import log_of, names_key
 from modelwarden.settings.store import store_of
 from modelwarden.toml import SettingsError, Table, quoted
 from modelwarden.waiver import Waiver, parse_waivers
@@ -32,6 +33,8 @@ AUTHORITY: Final = {
     "records": "only the organization layer says where decisions are kept that count",
     "store": "only the organization layer says where the state of packages is kept",
     "scan": "only the organization layer says which accounts and regions are scanned",
+    "sign": "only the organization layer says with which key decisions are signed",
+    "log": "only the organization layer says where decisions are logged",
 }
 """Settings of the first layer -> what a layer below is told."""
 _WAY: Final = "only the organization layer says by way of which roles accounts are entered"
@@ -81,6 +84,10 @@ class Layer(Struct, frozen=True):
     """Where runs are kept that count as precedents: `s3://bucket/prefix`, or a folder by its whole path."""
     store: str | None = None
     """Where the state of packages is kept: `dynamodb://TABLE?region=REGION`, or a file by its whole path."""
+    sign: str | None = None
+    """The key that signs decisions: `awskms:ARN`, or a file by its whole path."""
+    log: str | None = None
+    """The log of decisions: `s3://bucket/prefix?mode=MODE&years=YEARS`, or a folder by its whole path."""
 
     @property
     def name(self) -> LayerName:
@@ -144,6 +151,8 @@ def parse_layer(
         waivers=parse_waivers(source.waivers, control_ids),
         records=_records(source),
         store=_store(source),
+        sign=_sign(source),
+        log=_log(source),
         gaps=parse_gaps(toml.tables(document.get("gap", []), f"{where}: gap"), where),
     )
 
@@ -187,6 +196,29 @@ def _store(source: Source) -> str | None:
         raise SettingsError(
             f"{source.path}: `store`: {quoted(location)} is neither a table nor a whole path",
             "write it as dynamodb://TABLE?region=eu-west-1, and &keep_days=400 where history shall end",
+        )
+    return location
+
+
+def _sign(source: Source) -> str | None:
+    """INVARIANT: only a pinned layer names it. Whoever names the key could sign for the organization with one of his own."""
+    location = _of_a_pack(source, "sign")
+    if location is not None and not names_key(location):
+        raise SettingsError(
+            f"{source.path}: `sign`: {quoted(location)} is neither a key in KMS nor a whole path",
+            "write it as awskms:arn:aws:kms:REGION:ACCOUNT:key/ID",
+        )
+    return location
+
+
+def _log(source: Source) -> str | None:
+    """INVARIANT: only a pinned layer names it. Whoever names the log could keep a decision out of it."""
+    location = _of_a_pack(source, "log")
+    found = None if location is None else log_of(location)
+    if location is not None and (found is None or (isinstance(found, Path) and not found.is_absolute())):
+        raise SettingsError(
+            f"{source.path}: `log`: {quoted(location)} is neither a bucket with Object Lock nor a whole path",
+            "write it as s3://bucket/prefix?mode=COMPLIANCE&years=7",
         )
     return location
 

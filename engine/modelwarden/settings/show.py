@@ -52,8 +52,8 @@ def rows(settings: Settings) -> list[Row]:
     found += [Row(f"accounts.{id_}.stage", stage, first.label) for id_, stage in first.account_stages.items()]
     found += [Row(f"stages.{name}", stage, first.label) for name, stage in first.stages.items()]
     found += [Row("delegated_parameters", list(first.delegated), first.label)] if first.delegated else []
-    found += [Row("records", first.records, first.label)] if first.records else []
-    found += [Row("store", first.store, first.label)] if first.store else []
+    places = (("records", first.records), ("store", first.store), ("sign", first.sign), ("log", first.log))
+    found += [Row(name, place, first.label) for name, place in places if place]
     scan = [(key, getattr(settings.scan, key)) for key in SCAN]
     found += [
         Row(f"scan.{key}", toml.plain(value), first.label) for key, value in scan if value != getattr(Scan(), key)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = "modelwarden.toml"
 PREFIX: Final = "MODELWARDEN_"
-_PLACES: Final = ("CONFIG", "ORGANIZATION", "ORGANIZATION_DIGEST")
+PASSPHRASE: Final = "MODELWARDEN_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
+"""Opens the file of a signing key; no setting, and known to nobody but the signer."""
+_PLACES: Final = ("CONFIG", "ORGANIZATION", "ORGANIZATION_DIGEST", "KEY_PASSPHRASE")
 _COLLECT: Final = {
     "ROLE": "role",
     "EXTERNAL_ID": "external_id",

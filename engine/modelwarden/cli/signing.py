@@ -1,0 +1,127 @@
+"""Which key signs and which log is written, for the commands that decide; and what `[sign]` has to be there for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+
+from modelwarden import gate as gating
+from modelwarden.errors import UserError
+from modelwarden.run import Run, write_new
+from modelwarden.settings.sources import PASSPHRASE
+
+if TYPE_CHECKING:
+    from modelwarden.attest.signer import Signer
+    from modelwarden.collect.aws import Aws
+    from modelwarden.gate import House, Question
+
+
+def agreed(flag: str | None, setting: str | None, option: str) -> str | None:
+    """Raises UserError where the command line names another place than the organization layer."""
+    if flag is not None and setting is not None and flag != setting:
+        raise UserError(
+            f"{option}: `{flag}` contradicts `{setting}` of the organization layer",
+            "leave it out, or have it changed there",
+        )
+    return flag if flag is not None else setting
+
+
+def signer_of(house: House, location: str) -> Signer:
+    """Raises UserError where there is no such key, or it cannot be used."""
+    need_sign()
+    from modelwarden.attest.signer import signer_at
+
+    return signer_at(location, lambda: gating.collector_of(house).aws, lambda: passphrase_of(location))
+
+
+def need_sign() -> None:
+    """Raises UserError where the extra `[sign]` is not installed."""
+    try:
+        import cryptography  # noqa: F401 - only to tell
+        import pymerkle  # noqa: F401 - only to tell
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed", "pip install 'modelwarden[sign]'") from error
+
+
+def passphrase_of(location: str) -> bytes:
+    """Of an encrypted key file: from the environment, else asked for."""
+    given = os.environ.get(PASSPHRASE)
+    if given:
+        return given.encode()
+    if not sys.stdin.isatty():
+        raise UserError(f"{location}: is encrypted, and there is nobody to ask for its passphrase", f"set {PASSPHRASE}")
+    asked: str = click.prompt(f"passphrase of {Path(location).name}", hide_input=True, err=True)
+    return asked.encode()
+
+
+def own_aws() -> Aws:
+    """Calls with the caller's own credentials."""
+    from modelwarden.collect.aws import Access, Aws, Tape
+
+    return Aws(Access(), Tape())
+
+
+def asserted_in(question: Question) -> str | None:
+    """What of a question is asserted: it may inform a person, and must neither be signed nor change or loosen anything."""
+    named = {
+        "an evidence file": not gating.is_arn(question.target),
+        "--principal": question.principal is not None,
+        "--as-of": question.as_of is not None,
+        "--replay": question.replay is not None,
+    }
+    return next((name for name, given in named.items() if given), None)
+
+
+class Desk(Struct, frozen=True):
+    """What becomes of a run once it was recorded, made ready before anything is judged."""
+
+    signer: Signer | None = None
+    unsigned: str = ""
+    """Why a key that the organization layer names signs nothing here."""
+
+
+def desk_of(house: House, sign: str | None, asserted: str | None) -> Desk:
+    """The desk of a gate; `sign`: the key that the command line names, `asserted`: what of the question proves nothing.
+
+    Raises:
+        UserError: the key cannot be used; or the command line asks to sign what must not be signed.
+    """
+    location = agreed(sign, house.settings.sign, "--sign")
+    if location is None:
+        return Desk()
+    why = f"{asserted} is asserted, not proven" if asserted else ""
+    why = why or ("no pinned organization layer stands behind the settings" if house.settings.advisory else "")
+    if why and sign is not None:
+        raise UserError(f"--sign refuses: {why}", "leave it out, or leave out --sign")
+    return Desk(unsigned=why) if why else Desk(signer_of(house, location))
+
+
+def attested(desk: Desk, run: Run, recorded: Path) -> Path | None:
+    """Sign a recorded run, beside it; None where no key is named, or nothing is signed.
+
+    Raises:
+        UserError: it should be signed and could not be.
+    """
+    if desk.signer is None:
+        if desk.unsigned:
+            print(f"not signed: {desk.unsigned}", file=sys.stderr)
+        return None
+    from modelwarden.attest.attestation import attest
+
+    sha256 = hashlib.sha256(recorded.read_bytes()).hexdigest()
+    path = recorded.with_suffix(".intoto.jsonl")
+    data = attest(run, sha256, desk.signer)
+    try:
+        write_new(path, data)
+    except OSError as error:
+        raise UserError(
+            f"{path}: the attestation cannot be written: {error.strerror}", "name another folder with --runs"
+        ) from error
+    print(f"signed in {path} by {desk.signer.public_key.id}", file=sys.stderr)
+    return path
