@@ -26,6 +26,7 @@ COMMANDS = [
     "evidence",
     "explain",
     "report",
+    "evidence-pack",
     "controls list",
     "controls show",
     "lint",

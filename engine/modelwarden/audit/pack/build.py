@@ -86,9 +86,7 @@ class _Build:
         complete = self._pages(folders, included)
         manifest = encode(self._manifest(folders))
         files = {**self._contents.files, MANIFEST: manifest}
-        return Built(
-            zipped(files), sha256(manifest), len(files), len(folders), complete, self._redaction.told()
-        )
+        return Built(zipped(files), sha256(manifest), len(files), len(folders), complete, self._redaction.told())
 
     def _learn(self) -> None:
         """INVARIANT: before the first file is made, all that is to be taken out of any is known."""
@@ -143,7 +141,9 @@ class _Build:
         for one in subject.judgements:
             self._judgement(f"{folder}/{_plain(one.run)}", one)
         if subject.record is not None:
-            plain = {name: value for name, value in subject.record.to_json().items() if name not in ("decision", "evidence")}
+            plain = {
+                name: value for name, value in subject.record.to_json().items() if name not in ("decision", "evidence")
+            }
             self._document(f"{folder}/record.json", plain)
             if subject.record.decision is None and subject.record.evidence is not None:
                 self._document(f"{folder}/evidence.json", subject.record.evidence.to_json())
@@ -170,7 +170,9 @@ class _Build:
     def _pages(self, folders: dict[str, str], included: Inclusion) -> bool:
         shown = replace(self._dossier, subjects=tuple(map(self._shown, self._dossier.subjects)))
         outlined = outline(self._purpose)
-        told = story(shown, outlined, [framework(one) for one in outlined.frameworks], folders, included, self._redaction)
+        told = story(
+            shown, outlined, [framework(one) for one in outlined.frameworks], folders, included, self._redaction
+        )
         view = self._redaction.document(msgspec.to_builtins(told))
         self._contents.add("index.html", pages.html(view).encode())
         self._contents.add("index.md", pages.markdown(view).encode())
@@ -251,7 +253,9 @@ def _recorded(folder: Path | None) -> dict[str, bytes]:
             if not isinstance(source["api"], str) or not isinstance(source["request_id"], str | None):
                 raise ValueError("it names no call")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise PackError(f"{path}: is no recorded response: {error}", "name a folder that `--record` wrote") from error
+            raise PackError(
+                f"{path}: is no recorded response: {error}", "name a folder that `--record` wrote"
+            ) from error
         found[path.name] = data
     if not found:
         raise PackError(f"{folder}: holds no recorded response", "name a folder that `--record` wrote")

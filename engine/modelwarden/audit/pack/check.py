@@ -195,7 +195,9 @@ def _layout(data: bytes, files: dict[str, bytes], entries: list[_Entry]) -> Iter
     at = next((at for at, (one, other) in enumerate(zip(data, expected, strict=False)) if one != other), None)
     if at is None:
         shorter = len(data) < len(expected)
-        yield Flaw(ARCHIVE, f"cut off at byte {len(data)}" if shorter else f"further bytes from byte {len(expected)} on")
+        yield Flaw(
+            ARCHIVE, f"cut off at byte {len(data)}" if shorter else f"further bytes from byte {len(expected)} on"
+        )
         return
     ends = [0, *(one.end for one in entries)]
     for (start, end), one in zip(pairwise(ends), entries, strict=True):

@@ -94,7 +94,9 @@ class Redaction:
         if not self.active:
             return document
         if isinstance(document, dict):
-            return {self._pointer(key, at): self._member(key, inner) for at, (key, inner) in enumerate(document.items())}
+            return {
+                self._pointer(key, at): self._member(key, inner) for at, (key, inner) in enumerate(document.items())
+            }
         if isinstance(document, list | tuple):
             return [self.document(inner) for inner in document]
         return self.text(document) if isinstance(document, str) else document

@@ -107,8 +107,8 @@ def story(
 def _attests(dossier: Dossier) -> tuple[str, ...]:
     judged = sum(len(one.judgements) for one in dossier.subjects)
     return (
-        f"what {_some(judged, 'recorded decision')} about {_some(len(dossier.subjects), 'model package')} said, for which stage, "
-        "as of when, and by which controls, settings and waivers, each by its digest",
+        f"what {_some(judged, 'recorded decision')} about {_some(len(dossier.subjects), 'model package')} said, for which"
+        " stage, as of when, and by which controls, settings and waivers, each by its digest",
         "which facts the decisions rest on: what AWS answered, by which API, and when; absent and unknown are told apart",
         "that no file of the pack was changed since it was made, where the digest of MANIFEST.json was kept elsewhere",
     )
@@ -117,7 +117,9 @@ def _attests(dossier: Dossier) -> tuple[str, ...]:
 def _incomplete(holes: Table) -> tuple[str, ...]:
     if not holes.rows:
         return ()
-    return (f"what lies in {_some(len(holes.rows), 'hole')}: the runs are NOT COMPLETE, and say nothing of what was not read",)
+    return (
+        f"what lies in {_some(len(holes.rows), 'hole')}: the runs are NOT COMPLETE, and say nothing of what was not read",
+    )
 
 
 def _asserted(dossier: Dossier) -> tuple[str, ...]:
@@ -134,8 +136,7 @@ def _asserted(dossier: Dossier) -> tuple[str, ...]:
 
 def _cannot(dossier: Dossier, included: Inclusion, redaction: Redaction) -> tuple[str, ...]:
     found = [
-        "that the model is sound, fair or lawful: a control says what it found, and gives evidence for an obligation, which "
-        "is less than fulfilling it",
+        "that the model is sound, fair or lawful: controls say what they found, and give evidence for obligations",
         "who made it: the pack carries digests and no signature, and whoever can write it can write a manifest that fits",
     ]
     if included.raw:
@@ -145,15 +146,21 @@ def _cannot(dossier: Dossier, included: Inclusion, redaction: Redaction) -> tupl
             f"are in the pack, {included.named} of them of these calls"
         )
     else:
-        found.append("what AWS answered, word by word: no raw responses are in the pack, only the facts that were read from them")
+        found.append(
+            "what AWS answered, word by word: no raw responses are in the pack, only the facts that were read from them"
+        )
     if included.without_bundle:
-        found.append(f"the text of the controls of {', '.join(included.without_bundle)}: the record holds their digest alone")
+        found.append(
+            f"the text of the controls of {', '.join(included.without_bundle)}: the record holds their digest alone"
+        )
     if redaction.active:
         found.append(
             "anything by judging again: values were redacted, so that digests in the records fit the originals and not what is here"
         )
     if dossier.scan is not None:
-        found.append("what the scan found of other packages: its tables are named by their digests, and are not in the pack")
+        found.append(
+            "what the scan found of other packages: its tables are named by their digests, and are not in the pack"
+        )
     found += [f"what this run holds, which could not be read: {one}" for one in dossier.skipped]
     return tuple(found)
 
@@ -171,7 +178,9 @@ def _population(dossier: Dossier) -> tuple[str, ...]:
         ]
     for one in dossier.gates:
         rows = one.run.ledger
-        found.append(f"gate {one.run.id}: {len(rows) - len(one.failed)} of {len(rows)} APIs answered or were not needed")
+        found.append(
+            f"gate {one.run.id}: {len(rows) - len(one.failed)} of {len(rows)} APIs answered or were not needed"
+        )
     return tuple(found)
 
 
@@ -182,7 +191,13 @@ def _holes(dossier: Dossier) -> Table:
         rows += [(id_, one.account, one.region, "all", one.why) for one in coverage.unread]
         rows += [(id_, one.account, one.region, one.api, f"{one.state}: {one.error}") for one in coverage.failed]
         rows += [
-            (id_, one.account, one.region, one.api, f"{one.state}; accepted until {one.expires} by {one.owner}: {one.reason}")
+            (
+                id_,
+                one.account,
+                one.region,
+                one.api,
+                f"{one.state}; accepted until {one.expires} by {one.owner}: {one.reason}",
+            )
             for one in coverage.accepted
         ]
     for gate in dossier.gates:
@@ -202,9 +217,7 @@ def _account(
 ) -> Account:
     evidence = subject.evidence
     record = subject.record
-    notes = [
-        note for one in subject.judgements for note in one.decision.notices if note
-    ]
+    notes = [note for one in subject.judgements for note in one.decision.notices if note]
     if not subject.judgements:
         notes.append(f"it was not judged: {record.role}, {record.why}" if record else "it was not judged")
     if not evidence.facts:
@@ -243,12 +256,16 @@ def _facts(facts: dict[str, Fact]) -> Table:
         source = f"{fact.source.api} {fact.source.at or ''}".strip() if fact.source else ""
         rows.append((pointer, said.removeprefix(pointer).removeprefix(" = ").removeprefix(" is "), source))
     more = len(facts) - len(rows)
-    return Table("Facts", ("fact", "what was read", "by"), tuple(rows), f"{more} more are in evidence.json" if more else "")
+    return Table(
+        "Facts", ("fact", "what was read", "by"), tuple(rows), f"{more} more are in evidence.json" if more else ""
+    )
 
 
 def _read(facts: Iterable[Fact]) -> str:
     counts = Counter(_state(fact) for fact in facts)
-    return ", ".join(f"{counts[state]} {state}" for state in ("present", "absent", "unknown", "not collected") if counts[state])
+    return ", ".join(
+        f"{counts[state]} {state}" for state in ("present", "absent", "unknown", "not collected") if counts[state]
+    )
 
 
 def _state(fact: Fact) -> str:

@@ -223,7 +223,8 @@ def _cell(package: str) -> tuple[str, str]:
 def _scanned(folder: Folder, scope: Scope, packages: Collection[str]) -> tuple[Scanned, dict[str, Record]]:
     if not folder.sealed or not (folder.path / "manifest.json").exists():
         raise ScanError(
-            f"{folder.path}: the scan did not come to its end", f"go on with it: modelwarden scan --resume {folder.path}"
+            f"{folder.path}: the scan did not come to its end",
+            f"go on with it: modelwarden scan --resume {folder.path}",
         )
     with Source(folder) as whole:
         coverage = coverage_of(whole)

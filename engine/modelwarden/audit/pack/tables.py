@@ -30,7 +30,11 @@ class Table(Struct, frozen=True):
 
 def obligations(subject: Subject, frameworks: Sequence[Framework]) -> Table:
     """What the newest decision found, by obligation."""
-    rulings = {one.finding.control: one.finding.outcome for one in subject.judgements[0].decision.rulings} if subject.judgements else {}
+    rulings = (
+        {one.finding.control: one.finding.outcome for one in subject.judgements[0].decision.rulings}
+        if subject.judgements
+        else {}
+    )
     rows = [
         (
             framework.framework,
@@ -57,9 +61,7 @@ def _record(subject: Subject) -> Table:
         "why it was looked at": record.why,
         "approval": record.approval or "none",
         "stage that it claims": record.claimed or "none",
-        "who approved, by the records": " ".join(
-            filter(None, (record.approval_record, record.approval_record_why))
-        )
+        "who approved, by the records": " ".join(filter(None, (record.approval_record, record.approval_record_why)))
         or "no records are kept",
         "exceptions": ", ".join(sorted({one.id for _, one in _waived(subject)})) or "none",
         "monitoring status": f"runs on {len(record.endpoints)} endpoints; beyond that {NOT_COVERED}",
@@ -114,7 +116,9 @@ def _waivers(subject: Subject) -> Table:
         if (back := judged.decision.rollback) is not None
     ]
     head = ("control", "id", "until", "owner", "approved by", "reason", "ticket", "kind")
-    return Table("Exceptions and overrides", head, tuple(rows), "" if rows else "No exception changed a decision of this pack.")
+    return Table(
+        "Exceptions and overrides", head, tuple(rows), "" if rows else "No exception changed a decision of this pack."
+    )
 
 
 def _decisions(subject: Subject) -> Table:
@@ -122,7 +126,9 @@ def _decisions(subject: Subject) -> Table:
     for one in subject.judgements:
         decision = one.decision
         counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in decision.count().items())
-        digests = ", ".join(f"{name} {getattr(decision.digests, name) or 'unknown'}" for name in decision.digests.__struct_fields__)
+        digests = ", ".join(
+            f"{name} {getattr(decision.digests, name) or 'unknown'}" for name in decision.digests.__struct_fields__
+        )
         rows.append((f"{one.kind} {one.run}", decision.verdict, counts, ", ".join(decision.off) or "none", digests))
     return Table(
         "Decisions",
