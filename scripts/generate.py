@@ -27,6 +27,7 @@ COMMANDS = [
     "explain",
     "report",
     "evidence-pack",
+    "verify",
     "controls list",
     "controls show",
     "lint",

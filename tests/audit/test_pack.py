@@ -330,7 +330,7 @@ def test_raw_responses_are_counted_against_the_calls_of_the_facts(gated: Path, t
     raw = {name for name in files if name.startswith("raw/")}
     assert raw == {f"raw/{path.name}" for path in (tmp_path / "raw").iterdir()}
     told = files["index.md"].decode()
-    assert "to 0 calls of 1: 2 raw responses are in the pack, 1 of them of these calls" in told
+    assert "to 0 of the 1 call behind the facts: raw responses in the pack: 2, of them to these calls: 1" in told
 
 
 def test_what_is_redacted_is_nowhere_and_is_counted(gated: Path, tmp_path: Path) -> None:
@@ -367,6 +367,18 @@ def test_keys_of_tags_are_redacted_with_the_list_of_them() -> None:
         f"/tag/{REDACTED}~0": {"state": "present", "value": "x"},
         "said": f'so /tag/{REDACTED} = "x"',
     }
+
+
+def test_what_is_no_secret_stays_readable(gated: Path) -> None:
+    """Pointers of the dictionary, numbers and truth values are met everywhere, and give nothing away."""
+    redaction = Redaction(["/card/*"])
+    facts = {
+        "/card/string_pointers": Present(("/card/content/intended_uses/purpose_of_model", "/card/text/house~1plan")),
+        "/card/content/evaluation_details_count": Present(1),
+    }
+    redaction.learn("p", facts)
+    said = ["/card/content/intended_uses/purpose_of_model", "1", "/card/text/house~1plan"]
+    assert redaction.document(said) == [*said[:2], REDACTED]
 
 
 @pytest.mark.parametrize("pattern", ["customer_metadata/*", "", "/"])
@@ -618,3 +630,36 @@ def test_a_setting_that_is_no_pattern_is_exit_2(gated: Path, tmp_path: Path) -> 
     done = call(tmp_path, gated, "--for", "mrm", "-o", "a.zip")
     assert done.code == 2
     assert done.err.startswith("error: modelwarden.toml: `pack.redact`: `tag` is no pointer")
+
+
+def verify(folder: Path, *arguments: object) -> Done:
+    return inside("verify", *map(str, arguments), folder=folder, environment=clean_environment())
+
+
+def test_verify_names_what_was_changed(small: bytes, tmp_path: Path) -> None:
+    digest = check_bytes(small).digest
+    (tmp_path / "pack.zip").write_bytes(small)
+    done = verify(tmp_path, "pack.zip")
+    assert (done.code, done.out) == (0, f"intact    pack.zip: 4 files, manifest {digest}\n")
+    assert done.err.startswith("note: nothing but the digest")
+    assert verify(tmp_path, "pack.zip", "--digest", digest).err == ""
+    (tmp_path / "pack.zip").write_bytes(small.replace(b"content of folder/b", b"CONTENT of folder/b"))
+    done = verify(tmp_path, "pack.zip")
+    assert done.code == 1
+    assert {line.split(":")[0] for line in done.out.splitlines()} == {"folder/b.json"}
+    assert done.err.startswith("error: pack.zip: refused: folder/b.json: its content was changed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("none.zip",), "error: none.zip: cannot be read: No such file or directory"),
+        (("a.json",), "error: a.json: is no evidence pack"),
+        (("a.zip", "--digest", "1"), "error: --digest: `1` is not a digest"),
+    ],
+)
+def test_a_wrong_target_is_exit_2(arguments: tuple[str, ...], error: str, tmp_path: Path) -> None:
+    done = verify(tmp_path, *arguments)
+    assert done.code == 2
+    assert done.err.startswith(error)
+    assert "\n  help: " in done.err

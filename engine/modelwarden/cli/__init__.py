@@ -36,6 +36,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "baseline": ("baseline:baseline", "Propose waivers for the failures of a run."),
     "report": ("report:report", "Write one page over recorded runs."),
     "evidence-pack": ("evidence_pack:evidence_pack", "Build an archive of evidence for an auditor."),
+    "verify": ("verify:verify", "Check that a record was not changed."),
     "sandbox": ("sandbox:sandbox_group", "Run a simulated AWS organization on loopback."),
 }
 """Name -> (module:object below modelwarden.cli, short help). Commands are imported when they run, so start-up stays light."""

@@ -36,6 +36,13 @@ class PackError(UserError):
     """A pack that cannot be made or read."""
 
 
+class PackRefused(UserError):
+    """A pack that was changed, or is none."""
+
+    help = "ask whoever made it for the pack as it was written"
+    exit_code = 1
+
+
 class FileEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """One file of the manifest."""
 

@@ -19,12 +19,14 @@ from msgspec.structs import replace
 
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact, Present
-from modelwarden.facts import KEYED, escape, unescape
+from modelwarden.facts import KEYED, escape, kind_of, unescape
 from modelwarden.finding import Decision, Finding, Observation
 
 REDACTED: Final = "(redacted)"
 _LEAST: Final = 8
 """Characters from which on a value is looked for inside other texts; a shorter one would take out words that are not it."""
+_LEAST_NUMBER: Final = 4
+"""Digits from which on a number counts as a value that may be met elsewhere."""
 _KEYED: Final = (*KEYED, "/card/text/")
 """Pointers that end in a key of somebody's choice."""
 _BYTES: Final = "$bytes"
@@ -174,8 +176,17 @@ class Redaction:
         return [one for one in self.patterns if fnmatchcase(place, one)]
 
     def _hide(self, value: Any) -> None:
-        some = value if isinstance(value, list | tuple) else [value]
-        self._values.update(text for one in some if (text := _plain(one)).strip() and text != REDACTED)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            text = _plain(one)
+            if isinstance(one, bool) or (not isinstance(one, str) and len(text) < _LEAST_NUMBER):
+                continue  # taken out where the pattern matches; elsewhere 1 or true is anything
+            if text.strip() and text != REDACTED and not _is_field(text):
+                self._values.add(text)
+
+
+def _is_field(text: str) -> bool:
+    """Whether it is one of the pointers that docs/facts.md lists, which name no secret."""
+    return text.startswith("/") and not text.startswith(_KEYED) and kind_of(text) is not None
 
 
 def _plain(value: Any) -> str:

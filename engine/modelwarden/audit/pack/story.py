@@ -105,12 +105,12 @@ def story(
 
 
 def _attests(dossier: Dossier) -> tuple[str, ...]:
-    judged = sum(len(one.judgements) for one in dossier.subjects)
+    judged = _some(sum(len(one.judgements) for one in dossier.subjects), "recorded decision")
     return (
-        f"what {_some(judged, 'recorded decision')} about {_some(len(dossier.subjects), 'model package')} said, for which"
-        " stage, as of when, and by which controls, settings and waivers, each by its digest",
-        "which facts the decisions rest on: what AWS answered, by which API, and when; absent and unknown are told apart",
-        "that no file of the pack was changed since it was made, where the digest of MANIFEST.json was kept elsewhere",
+        f"what {judged} about {_some(len(dossier.subjects), 'model package')} said: for which stage, and as of when",
+        "by which controls, settings and waivers they were made, each named by its digest",
+        "which facts they rest on: what AWS answered, by which API, and when; absent and unknown are told apart",
+        "that no file of the pack was changed since it was made, where the digest of its manifest was kept elsewhere",
     )
 
 
@@ -142,8 +142,8 @@ def _cannot(dossier: Dossier, included: Inclusion, redaction: Redaction) -> tupl
     if included.raw:
         without = included.calls - included.named
         found.append(
-            f"what AWS answered, word by word, to {_some(without, 'call')} of {included.calls}: {_some(included.raw, 'raw response')} "
-            f"are in the pack, {included.named} of them of these calls"
+            f"what AWS answered, word by word, to {without} of the {_some(included.calls, 'call')} behind the facts: "
+            f"raw responses in the pack: {included.raw}, of them to these calls: {included.named}"
         )
     else:
         found.append(
@@ -161,7 +161,7 @@ def _cannot(dossier: Dossier, included: Inclusion, redaction: Redaction) -> tupl
         found.append(
             "what the scan found of other packages: its tables are named by their digests, and are not in the pack"
         )
-    found += [f"what this run holds, which could not be read: {one}" for one in dossier.skipped]
+    found += [f"what a run holds that could not be read: {one}" for one in dossier.skipped]
     return tuple(found)
 
 
@@ -205,7 +205,7 @@ def _holes(dossier: Dossier) -> Table:
             (gate.run.id, one.account, one.region, one.api, f"{one.state}: {one.error}".rstrip(": "))
             for one in gate.failed
         ]
-    return Table("What could not be read", ("run", "account", "region", "API", "why"), tuple(rows))
+    return Table("What could not be read", ("run", "account", "region", "API", "why"), tuple(dict.fromkeys(rows)))
 
 
 def _account(
