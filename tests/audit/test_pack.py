@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from msgspec.structs import replace
 
@@ -34,6 +35,7 @@ from tests.command import Done, inside
 from tests.render import runs
 from tests.render.test_scan_page import HOSTILE, ONE, arn, scan
 
+SCHEMAS = Path(__file__).parents[2] / "reports/schemas"
 CALL = Source("sagemaker:DescribeModelPackage", "2026-11-22T02:10:00Z", "r-9")
 SECRET = "project-blue-heron"
 EVIDENCE = Evidence(
@@ -215,6 +217,8 @@ def test_every_part_is_named_with_what_is_not_in_it(purpose: str, gated: Path) -
     for page in (files["index.html"], files["index.md"]):
         assert "(unverified)" in page.decode()
         assert "compliant" not in page.decode().lower()
+    if purpose == "mrm":
+        assert "osfi-e-23 (not in force before 2027-05-01)" in told
 
 
 def test_annex_iv_has_nine_points_and_three_are_not_covered() -> None:
@@ -416,6 +420,22 @@ def test_the_same_runs_are_the_same_bytes(scanned: Folder) -> None:
         assert {one.external_attr >> 16 for one in file.infolist()} == {0o100600}
         assert file.namelist() == sorted(file.namelist())
         assert archive.sha256(file.read(MANIFEST)) == first.digest
+
+
+def test_the_archive_is_what_the_standard_library_writes(small: bytes) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(small)) as file, zipfile.ZipFile(out, "w") as copy:
+        for one in file.namelist():
+            copy.writestr(entry(one), file.read(one))
+    assert out.getvalue() == small
+
+
+def test_the_manifest_is_what_its_schema_says(gated: Path) -> None:
+    schema = json.loads((SCHEMAS / "pack.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    files = unzip(build(subject.of_gate(gated), "mrm", ["/tag/*"]))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(files[MANIFEST]))
+    assert json.loads(files["schemas/pack.schema.json"]) == schema
 
 
 def contents(data: bytes) -> Iterator[tuple[str, range]]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import zipfile
+import struct
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from modelwarden.audit.pack.redaction import Redacted
 from modelwarden.errors import UserError
 
 SCHEMA_VERSION: Final = "modelwarden.pack/1"
@@ -26,10 +28,23 @@ MAX_FILES: Final = 20_000
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*){0,7}")
 _MAX_NAME: Final = 200
+_VERSION: Final = 20
+"""2.0, the least that any reader knows."""
+_UNIX: Final = 3
+_FLAGS: Final = 0
+_STORED: Final = 0
 _MODE: Final = 0o100600 << 16
 """A regular file for its owner's eyes."""
-_DATE: Final = (1980, 1, 1, 0, 0, 0)
-"""The first that an archive can hold; when something was read stands in the records."""
+_TIME: Final = 0
+_DATE: Final = 1 << 5 | 1
+"""1980-01-01, the first that an archive can hold; when something was read stands in the records."""
+LOCAL_SIGN: Final = b"PK\x03\x04"
+LOCAL: Final = struct.Struct("<4s5H3L2H")
+"""Before each file."""
+DIRECTORY_SIGN: Final = b"PK\x01\x02"
+DIRECTORY: Final = struct.Struct("<4s4B4H3L5H2L")
+"""A line of the directory behind the files."""
+_END: Final = struct.Struct("<4s4H2LH")
 
 
 class PackError(UserError):
@@ -48,7 +63,9 @@ class FileEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
     sha256: str
+    """`sha256:<hex>`."""
     size: int
+    """Bytes."""
 
 
 class PackManifest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +78,7 @@ class PackManifest(Struct, frozen=True, forbid_unknown_fields=True):
     runs: tuple[str, ...]
     packages: dict[str, str]
     """Folder -> ARN."""
-    redactions: tuple[dict[str, Any], ...]
+    redactions: tuple[Redacted, ...]
     files: tuple[FileEntry, ...]
     """Sorted by path."""
 
@@ -110,11 +127,17 @@ def encode(document: Any) -> bytes:
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
-    """The archive of these files, sorted by name, with one date and one mode for all."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in sorted(files.items()):
-            info = zipfile.ZipInfo(name, _DATE)
-            info.create_system, info.external_attr = 3, _MODE  # else it would say which system wrote it
-            archive.writestr(info, data)
-    return out.getvalue()
+    """The archive of these files, sorted by name, with one date and one mode for all.
+
+    Written here and not by the standard library, so that no later version of it can write, and thus demand, other bytes.
+    Layout: APPNOTE.TXT of PKWARE, 4.3.7 (before each file), 4.3.12 (directory), 4.3.16 (end).
+    """
+    out, directory = io.BytesIO(), io.BytesIO()
+    for name, data in sorted(files.items()):
+        told = (_FLAGS, _STORED, _TIME, _DATE, zlib.crc32(data), len(data), len(data), len(name), 0)
+        line = DIRECTORY.pack(DIRECTORY_SIGN, _VERSION, _UNIX, _VERSION, 0, *told, 0, 0, 0, _MODE, out.tell())
+        directory.write(line + name.encode())
+        out.write(LOCAL.pack(LOCAL_SIGN, _VERSION, *told) + name.encode() + data)
+    start, lines = out.tell(), directory.getvalue()
+    end = _END.pack(b"PK\x05\x06", 0, 0, len(files), len(files), len(lines), start, 0)
+    return out.getvalue() + lines + end

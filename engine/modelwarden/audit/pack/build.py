@@ -200,7 +200,7 @@ class _Build:
             engine=__version__,
             runs=tuple(sorted([*(one.run.id for one in dossier.gates), *scans])),
             packages={folder: self._redaction.text(package) for package, folder in folders.items()},
-            redactions=tuple(asdict(one) for one in self._redaction.told()),
+            redactions=self._redaction.told(),
             files=self._contents.entries(),
         )
 

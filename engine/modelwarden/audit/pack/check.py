@@ -6,7 +6,6 @@ can hold (compression, links, comments, further entries, names that lead elsewhe
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,6 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.pack.archive import (
+    DIRECTORY,
+    DIRECTORY_SIGN,
+    LOCAL,
+    LOCAL_SIGN,
     MANIFEST,
     MAX_BYTES,
     MAX_FILES,
@@ -28,10 +31,6 @@ from modelwarden.audit.pack.archive import (
     zipped,
 )
 
-_LOCAL: Final = struct.Struct("<4s5H3L2H")
-_LOCAL_SIGN: Final = b"PK\x03\x04"
-_DIRECTORY: Final = b"PK\x01\x02"
-_DIRECTORY_RECORD: Final = struct.Struct("<4s4B4HL2L5H2L")
 _DIRECTORY_FIELDS: Final = (
     *("sign", "written_by", "system", "needs", "reserved", "flags", "method", "time", "date", "crc", "packed"),
     *("size", "name_length", "extra_length", "comment_length", "disk", "internal", "external", "offset"),
@@ -111,13 +110,13 @@ def _entries(data: bytes) -> tuple[list[_Entry], list[Flaw]]:
     found: list[_Entry] = []
     flaws: list[Flaw] = []
     at = 0
-    while data[at : at + 4] != _DIRECTORY:
+    while data[at : at + 4] != DIRECTORY_SIGN:
         before = found[-1].name if found else ARCHIVE
-        if data[at : at + 4] != _LOCAL_SIGN or at + _LOCAL.size > len(data) or len(found) >= MAX_FILES:
+        if data[at : at + 4] != LOCAL_SIGN or at + LOCAL.size > len(data) or len(found) >= MAX_FILES:
             flaws.append(Flaw(before, f"nothing after it can be read: damaged or cut off at byte {at}"))
             break
-        _, _, flags, method, _, _, crc, packed, size, name_length, extra = _LOCAL.unpack_from(data, at)
-        start = at + _LOCAL.size
+        _, _, flags, method, _, _, crc, packed, size, name_length, extra = LOCAL.unpack_from(data, at)
+        start = at + LOCAL.size
         try:
             name = data[start : start + name_length].decode("ascii")
         except UnicodeDecodeError:
@@ -210,11 +209,11 @@ def _layout(data: bytes, files: dict[str, bytes], entries: list[_Entry]) -> Iter
 def _directory(data: bytes, at: int, start: int, count: int) -> Iterator[Flaw]:
     """Which line of the directory behind the files holds a byte."""
     for _ in range(count):
-        if start + _DIRECTORY_RECORD.size > len(data):
+        if start + DIRECTORY.size > len(data):
             break
-        record = dict(zip(_DIRECTORY_FIELDS, _DIRECTORY_RECORD.unpack_from(data, start), strict=True))
-        name = data[start + _DIRECTORY_RECORD.size :][: record["name_length"]].decode("ascii", "replace")
-        end = start + _DIRECTORY_RECORD.size + sum(record[f"{one}_length"] for one in ("name", "extra", "comment"))
+        record = dict(zip(_DIRECTORY_FIELDS, DIRECTORY.unpack_from(data, start), strict=True))
+        name = data[start + DIRECTORY.size :][: record["name_length"]].decode("ascii", "replace")
+        end = start + DIRECTORY.size + sum(record[f"{one}_length"] for one in ("name", "extra", "comment"))
         if at < end:
             link = record["external"] >> 28 == _LINK
             yield Flaw(name, "is a link" if link else f"its line in the directory was changed at byte {at}")

@@ -37,7 +37,7 @@ class RedactionError(UserError):
     """A pattern that is none."""
 
 
-class Redacted(Struct, frozen=True):
+class Redacted(Struct, frozen=True, forbid_unknown_fields=True):
     """What one pattern took out."""
 
     pattern: str

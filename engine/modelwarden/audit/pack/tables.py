@@ -35,9 +35,11 @@ def obligations(subject: Subject, frameworks: Sequence[Framework]) -> Table:
         if subject.judgements
         else {}
     )
+    as_of = subject.judgements[0].decision.request.as_of if subject.judgements else ""
+    states = {one.framework: one.state(as_of) if as_of else "" for one in frameworks}
     rows = [
         (
-            framework.framework,
+            f"{framework.framework} ({states[framework.framework]})".removesuffix(" ()"),
             ref + ("" if all(one.verified for one in mappings) else " (unverified)"),
             framework.refs.get(ref, ""),
             ", ".join(f"{id_}: {rulings.get(id_, 'not judged')}" for id_ in sorted({one.control for one in mappings})),
