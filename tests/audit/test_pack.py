@@ -333,8 +333,19 @@ def test_raw_responses_are_counted_against_the_calls_of_the_facts(gated: Path, t
     files = unzip(build(subject.of_gate(gated), "mrm", raw=recorded(tmp_path / "raw")))
     raw = {name for name in files if name.startswith("raw/")}
     assert raw == {f"raw/{path.name}" for path in (tmp_path / "raw").iterdir()}
-    told = files["index.md"].decode()
-    assert "to 0 of the 1 call behind the facts: raw responses in the pack: 2, of them to these calls: 1" in told
+    said = "what AWS answered, word by word"
+    attests, cannot = files["index.md"].decode().split("## What it cannot attest")
+    assert f"- {said}, to 1 of the 1 call behind the facts" in attests
+    assert said not in cannot
+    later = replace(EVIDENCE, facts={**EVIDENCE.facts, "/tag_keys": Absent(Source("sagemaker:ListTags", None, "r-11"))})
+    path = write(gate(evidence=later), tmp_path)
+    attests, cannot = (
+        unzip(build(subject.of_gate(path), "mrm", raw=tmp_path / "raw"))["index.md"]
+        .decode()
+        .split("## What it cannot attest")
+    )
+    assert f"- {said}, to 1 of the 2 calls behind the facts" in attests
+    assert f"- {said}, to 1 of the 2 calls behind the facts" in cannot
 
 
 def test_what_is_redacted_is_nowhere_and_is_counted(gated: Path, tmp_path: Path) -> None:

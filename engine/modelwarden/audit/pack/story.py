@@ -92,7 +92,7 @@ def story(
         title=outline.title,
         basis=outline.basis,
         complete=not holes.rows,
-        attests=_attests(dossier),
+        attests=(*_attests(dossier), *_answers(included)),
         cannot=(*_incomplete(holes), *_asserted(dossier), *_cannot(dossier, included, redaction)),
         population=_population(dossier),
         holes=holes,
@@ -112,6 +112,13 @@ def _attests(dossier: Dossier) -> tuple[str, ...]:
         "which facts they rest on: what AWS answered, by which API, and when; absent and unknown are told apart",
         "that no file of the pack was changed since it was made, where the digest of its manifest was kept elsewhere",
     )
+
+
+def _answers(included: Inclusion) -> tuple[str, ...]:
+    if not included.named:
+        return ()
+    calls = _some(included.calls, "call")
+    return (f"what AWS answered, word by word, to {included.named} of the {calls} behind the facts",)
 
 
 def _incomplete(holes: Table) -> tuple[str, ...]:
@@ -139,15 +146,12 @@ def _cannot(dossier: Dossier, included: Inclusion, redaction: Redaction) -> tupl
         "that the model is sound, fair or lawful: controls say what they found, and give evidence for obligations",
         "who made it: the pack carries digests and no signature, and whoever can write it can write a manifest that fits",
     ]
-    if included.raw:
-        without = included.calls - included.named
+    without = included.calls - included.named
+    if not included.raw:
+        found.append("what AWS answered, word by word: no raw responses are in the pack, only what was read from them")
+    elif without:
         found.append(
-            f"what AWS answered, word by word, to {without} of the {_some(included.calls, 'call')} behind the facts: "
-            f"raw responses in the pack: {included.raw}, of them to these calls: {included.named}"
-        )
-    else:
-        found.append(
-            "what AWS answered, word by word: no raw responses are in the pack, only the facts that were read from them"
+            f"what AWS answered, word by word, to {without} of the {_some(included.calls, 'call')} behind the facts"
         )
     if included.without_bundle:
         found.append(
