@@ -10,6 +10,7 @@ import msgspec
 from modelwarden import evidence, run
 from modelwarden.attest import attestation, entry
 from modelwarden.audit.formats.json import Document
+from modelwarden.audit.pack.archive import PackManifest
 from modelwarden.compare import document
 from modelwarden.compare.change import CauseKind, Kind, Reach
 from modelwarden.facts import kinds
@@ -356,6 +357,11 @@ def _hub() -> Schema:
 def report_schema() -> Schema:
     """What `modelwarden report --format json` writes."""
     return {"$schema": _DRAFT, "title": "modelwarden report", **msgspec.json.schema(Document)}
+
+
+def pack_schema() -> Schema:
+    """`MANIFEST.json` of an evidence pack."""
+    return {"$schema": _DRAFT, "title": "modelwarden evidence pack", **msgspec.json.schema(PackManifest)}
 
 
 def _standing() -> Schema:

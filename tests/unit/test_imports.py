@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,10 @@ def test_gating_an_evidence_file_loads_nothing_heavy(tmp_path: Path) -> None:
         json.dumps({"schema": "modelwarden.evidence/1", "package": package, "facts": {"/package/arn": package}})
     )
     assert _loaded("gate", str(file), "--to", "Production", "--runs", str(tmp_path / "runs")) & HEAVY == set()
+
+
+def test_the_wheel_lists_every_package() -> None:
+    """A folder that pyproject.toml does not name is missing in the wheel alone."""
+    document = tomllib.loads((ENGINE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    there = {".".join(("modelwarden", *file.parent.relative_to(ENGINE).parts)) for file in ENGINE.rglob("__init__.py")}
+    assert there <= set(document["tool"]["setuptools"]["packages"])

@@ -35,8 +35,9 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("doctor:doctor", "Check identity and read permissions."),
     "baseline": ("baseline:baseline", "Propose waivers for the failures of a run."),
     "report": ("report:report", "Write one page over recorded runs."),
-    "verify": ("verify:verify", "Check an attestation, a log or a recorded run, offline."),
+    "verify": ("verify:verify", "Check an attestation, a log, a pack or a recorded run, offline."),
     "key": ("key:key", "Make the keys that sign decisions."),
+    "evidence-pack": ("evidence_pack:evidence_pack", "Build an archive of evidence for an auditor."),
     "sandbox": ("sandbox:sandbox_group", "Run a simulated AWS organization on loopback."),
 }
 """Name -> (module:object below modelwarden.cli, short help). Commands are imported when they run, so start-up stays light."""

@@ -11,6 +11,7 @@ import click
 
 from modelwarden.cli.auditing import is_log, read_file, sha256_of, verify_log, verify_receipt, verify_run, verify_scan
 from modelwarden.cli.options import stage_of
+from modelwarden.cli.pack_checking import is_pack, verify_pack
 from modelwarden.cli.signing import need_sign
 from modelwarden.errors import UserError
 
@@ -53,15 +54,22 @@ _OF_ATTESTATIONS: Final = ("subjects", "any_subject", "allow_uncovered", "max_ag
     "--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Write the proof that the log has the --run."
 )
 @click.option("--run", type=click.Path(path_type=Path), metavar="FILE", help="Refuse what is not of this recorded run.")
+@click.option("--digest", metavar="sha256:...", help="Of a pack's manifest, as `evidence-pack` printed it.")
 def verify(**options: Any) -> None:
-    """Check TARGET: an attestation that `gate --sign` wrote, a log (a folder or s3://bucket/prefix), a receipt, a run, a scan.
+    """Check TARGET: an attestation that `gate --sign` wrote, a log (a folder or s3://bucket/prefix), a receipt, an evidence
+    pack, a run, a scan.
 
     Exit code 0 where it is genuine and meets every demand, 1 where it is refused, 2 for a mistake in the question.
     """
+    target, path = options["target"], Path(options["target"])
+    if is_pack(path):
+        _only(options, target, "an evidence pack", ("digest",))
+        _check_digest("--digest", options["digest"])
+        verify_pack(path, options["digest"])
+        return
     need_sign()
     from modelwarden.attest.checking import MAX_BYTES
 
-    target, path = options["target"], Path(options["target"])
     if (path / "manifest.json").exists():
         _only(options, target, "a recorded scan, which nobody signs", ())
         verify_scan(path)
@@ -116,8 +124,7 @@ def _wanted(options: dict[str, Any]) -> Wanted:
     from modelwarden.attest.checking import Wanted
 
     for name, value in (*(("--subject", one) for one in options["subjects"]), ("--bundle", options["bundle"])):
-        if value is not None and not _DIGEST.fullmatch(value):
-            raise UserError(f"{name}: `{value}` is not a digest", "write it as sha256: and 64 hexadecimal digits")
+        _check_digest(name, value)
     if bool(options["subjects"]) == options["any_subject"]:
         raise UserError(
             "an attestation is about content: nobody says what is deployed"
@@ -135,6 +142,12 @@ def _wanted(options: dict[str, Any]) -> Wanted:
         moment=options["moment"],
         run_sha256=sha256_of(options["run"]) if options["run"] else None,
     )
+
+
+def _check_digest(option: str, value: str | None) -> None:
+    """Raises UserError for what is none."""
+    if value is not None and not _DIGEST.fullmatch(value):
+        raise UserError(f"{option}: `{value}` is not a digest", "write it as sha256: and 64 hexadecimal digits")
 
 
 def _age(text: str | None) -> timedelta | None:

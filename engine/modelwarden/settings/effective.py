@@ -22,7 +22,7 @@ from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Request, Stage
 from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import REDACTED, SECRET, Layer, Source
-from modelwarden.settings.reading import Collect, Enforce, collect_of, enforce_of
+from modelwarden.settings.reading import Collect, Enforce, collect_of, enforce_of, redact_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
 from modelwarden.settings.scan import scan_of
 from modelwarden.settings.sources import Sources
@@ -31,7 +31,7 @@ from modelwarden.waiver import LONGEST, Waiver
 
 SCHEMA_VERSION: Final = "modelwarden.settings/1"
 
-_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "scan", "waiver", "sign", "log")
+_NOT_JUDGING: Final = ("bundle", "runs", "collect", "enforce", "scan", "pack", "waiver", "sign", "log")
 """Settings that the digest leaves out: controls have a digest of their own, and so have waivers; the others judge nothing."""
 _KEPT: Final = 1_000
 """How many combinations of stage, moment, day and scopes are kept."""
@@ -150,7 +150,7 @@ class Settings(Struct, frozen=True, dict=True):
         """
         ids = tuple(sorted(control_ids))
         settings = Settings(sources, sources.parse(declarations, ids), declarations, ids)
-        _ = settings.collect, settings.enforce, settings.scan
+        _ = settings.collect, settings.enforce, settings.scan, settings.redact
         return settings
 
     @property
@@ -230,6 +230,15 @@ class Settings(Struct, frozen=True, dict=True):
     def enforce(self) -> Enforce:
         """Layers as for `collect`, with the same errors."""
         return enforce_of(self.layers)
+
+    @cached_property
+    def redact(self) -> tuple[str, ...]:
+        """Patterns of what is taken out of evidence packs, of all layers together.
+
+        Raises:
+            SettingsError: a pattern that is none.
+        """
+        return redact_of(self.layers)
 
     @cached_property
     def scan(self) -> Scan:

@@ -46,7 +46,11 @@ SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reco
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
 """Shared with the accounts and nobody else: neither shown nor recorded."""
 REDACTED: Final = "(not shown)"
-KEYS: Final = ("profile", "enforcement", "parameters", "scope", "bundle", "collect", "enforce", "runs", *AUTHORITY)
+PACK: Final = ("redact",)
+KEYS: Final = (
+    *("profile", "enforcement", "parameters", "scope", "bundle", "collect", "enforce", "runs", "pack"),
+    *AUTHORITY,
+)
 
 
 class Source(Struct, frozen=True):
@@ -168,6 +172,7 @@ def check_keys(document: Table, where: str) -> None:
     toml.table(document.get("collect", {}), f"{where}: `collect`", COLLECT)
     toml.table(document.get("enforce", {}), f"{where}: `enforce`", ENFORCE)
     toml.table(document.get("scan", {}), f"{where}: `scan`", SCAN)
+    toml.table(document.get("pack", {}), f"{where}: `pack`", PACK)
 
 
 def _profile(source: Source, *, first: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Reading: how evidence is collected and decisions written back, as the layers say. It judges nothing, so it has no strictness."""
+"""Reading: how evidence is collected, written back and handed on, as the layers say. It judges nothing, so it has no strictness."""
 
 from __future__ import annotations
 
@@ -62,6 +62,24 @@ def collect_of(layers: Sequence[Layer]) -> Collect:
 def enforce_of(layers: Sequence[Layer]) -> Enforce:
     """As `collect_of`."""
     return Enforce(**_said(layers, "enforce"))
+
+
+def redact_of(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Patterns of what every layer has taken out of evidence packs: each may add to those above, and take away none.
+
+    Raises:
+        SettingsError: a pattern that is none.
+    """
+    found: list[str] = []
+    for layer in layers:
+        said = layer.source.document.get("pack", {})
+        where = f"{layer.path}: `pack.redact`"
+        patterns = toml.texts(said["redact"], where) if "redact" in said else ()
+        for pattern in patterns:
+            if not pattern.startswith("/"):
+                raise SettingsError(f"{where}: {quoted(pattern)} is no pointer", 'write it as "/customer_metadata/*"')
+        found += patterns
+    return tuple(dict.fromkeys(found))
 
 
 def _said(layers: Sequence[Layer], table: str) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def rows(settings: Settings) -> list[Row]:
             (REDACTED if key == SECRET else document[key], label) for document, label in documents if key in document
         ]
         found += [_row(f"{table}.{key}", said)] if said else []
+    found += [Row("pack.redact", pattern, "all layers") for pattern in settings.redact]
     found += [Row("bundle", str(path), "all layers") for path in settings.bundle_paths]
     found += [
         Row(f"gap.{one.account}.{one.region}", f"{one.api} until {one.expires}, owned by {one.owner}", first.label)
