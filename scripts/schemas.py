@@ -16,7 +16,10 @@ from modelwarden.compare.change import CauseKind, Kind, Reach
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
 from modelwarden.precedent import State
+from modelwarden.render import forecast as render_forecast
 from modelwarden.render import json as decision_json
+from modelwarden.render import replay as render_replay
+from modelwarden.replay import outlook
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.record import Role
@@ -30,6 +33,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Schema = {"type": "string"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _DIGEST: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+_MAYBE: Schema = {"type": ["string", "null"]}
 _TIME: Schema = {"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$"}
 ROLES = get_args(Role)
 _VALUES: dict[str, Schema] = {
@@ -124,7 +128,15 @@ def _request() -> Schema:
     principal = {
         "anyOf": [
             {"type": "null"},
-            _record({"state": {"const": "unknown"}, "reason": _TEXT}),
+            _record(
+                {
+                    "state": {"const": "unknown"},
+                    "reason": _TEXT,
+                    "detail": _TEXT,
+                    "source": _record({"api": _TEXT, "at": _MAYBE, "request_id": _MAYBE}),
+                },
+                ("detail", "source"),
+            ),
             _record(
                 {
                     "principal": _TEXT,
@@ -276,7 +288,11 @@ def scan_schema() -> Schema:
                 "description": "the scan whose evidence counts where nothing changed; empty: all was read",
             },
             "full_at": {**_TIME, "description": "when everything was read last"},
-            "tables": {"type": "object", "additionalProperties": _TEXT, "description": "SHA-256 of each file"},
+            "tables": {
+                "type": "object",
+                "additionalProperties": _TEXT,
+                "description": "SHA-256 of each file of the tables and references",
+            },
             "packages": _counts(ROLES),
             "carried": {"type": "integer", "minimum": 0, "description": "packages whose evidence an earlier scan read"},
             "verdicts": _counts(verdicts),
@@ -520,6 +536,101 @@ def _rollback() -> Schema:
     return {"anyOf": [{"type": "null"}, _record(earlier)]}
 
 
+def _precedent() -> Schema:
+    unread = _record({"state": {"const": "unknown"}, "reason": _TEXT, "detail": _TEXT})
+    return {"anyOf": [*_rollback()["anyOf"], unread]}
+
+
+def _again(supposed: Schema, more: Schema) -> Schema:
+    """What every document has that comes of judging a record again."""
+    versions = dict.fromkeys(("modelwarden", "cedarpy", "python"), _TEXT)
+    return {
+        "hypothetical": supposed,
+        "kind": {"enum": ["gate", "scan"]},
+        "run": {**_TEXT, "description": "id of the run; of a folder of runs its name"},
+        "versions": {**_record(versions), "description": "that judged here"},
+        **more,
+    }
+
+
+def _named(**more: Schema) -> Schema:
+    texts = dict.fromkeys(("package", "run", "stage", "moment", "why"), _TEXT)
+    return {"type": "array", "items": _record({**texts, **more})}
+
+
+def replay_schema() -> Schema:
+    """What `modelwarden replay --format json` writes."""
+    number = {"type": "integer", "minimum": 0}
+
+    def counted(*names: str) -> Schema:
+        return {"type": "array", "items": _record({**dict.fromkeys(names, _TEXT), "decisions": number})}
+
+    supposed = {
+        "as_of": {"anyOf": [{"type": "null"}, _TIME]},
+        "bundle": _TEXTS,
+        **dict.fromkeys(("config", "organization"), _MAYBE),
+    }
+    difference = _record(dict.fromkeys(("control", "what", "recorded", "again"), _TEXT))
+    named = _named(differences={"type": "array", "items": difference})
+    head = {"$schema": _DRAFT, "title": "modelwarden replay"}
+    more = {
+        "supposed": {
+            "anyOf": [{"type": "null"}, _record(supposed)],
+            "description": "what is supposed instead of what was recorded; null where nothing is",
+        },
+        "decisions": _record(dict.fromkeys(("recorded", "agree", "differ", "not_judged"), number)),
+        "recorded_by": counted("modelwarden", "cedarpy", "python"),
+        "recorded_rules": counted("bundle", "settings", "waivers"),
+        "verdicts": counted("recorded", "again"),
+        "controls": {**counted("control", "recorded", "again"), "description": "outcomes that differ"},
+        "uncollected": {**counted("control", "fact"), "description": "facts that a control reads and nobody collected"},
+        "differing": {**named, "description": "at most 1,000"},
+        "not_judged": {**named, "description": "at most 1,000, with the reason"},
+        "not_named": {**number, "description": "decisions that are counted and not named"},
+    }
+    return head | _record({"schema": {"const": render_replay.SCHEMA}, **_again({"type": "boolean"}, more)})
+
+
+def forecast_schema() -> Schema:
+    """What `modelwarden forecast --format json` writes."""
+    number = {"type": "integer", "minimum": 0}
+    effect, verdict = {"enum": list(get_args(Effect))}, {"enum": list(get_args(Verdict))}
+    turn = {
+        "when": _TIME,
+        **dict.fromkeys(("package", "stage", "moment", "control"), _TEXT),
+        "before": effect,
+        "after": effect,
+        "verdict_before": verdict,
+        "verdict_after": verdict,
+        "because": {**_TEXT, "description": "what a control that reads the clock says by then"},
+    }
+    cause = {
+        "kind": {"enum": list(get_args(outlook.Kind))},
+        **dict.fromkeys(("id", "why"), _TEXT),
+        "first": _TIME,
+        "decisions": number,
+        "turns": {"type": "array", "items": _record(turn), "description": "the soonest, at most 1,000"},
+        "not_named": {**number, "description": "turns that are counted and not named"},
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden forecast"}
+    moment = {"anyOf": [_TIME, {"const": ""}]}
+    more = {
+        "from": moment,
+        "to": moment,
+        "days": {"type": "integer", "minimum": 1},
+        "decisions": _record(dict.fromkeys(("recorded", "turning", "not_judged"), number)),
+        "clock_readers": {**_TEXTS, "description": "controls that read the clock; no other fails by age"},
+        "verdicts": {
+            "type": "array",
+            "items": _record({"first": verdict, "last": verdict, "decisions": number}),
+            "description": "at the beginning and at the end",
+        },
+        "causes": {"type": "array", "items": _record(cause), "description": "the soonest first"},
+        "not_judged": _named(),
+    }
+    return head | _record({"schema": {"const": render_forecast.SCHEMA}, **_again({"const": True}, more)})
+
+
 def run_schema() -> Schema:
     """What a gate records."""
     decision = {
@@ -564,8 +675,13 @@ def run_schema() -> Schema:
                 "type": "object",
                 "description": "layers, parameters, enforcement, scopes and waivers as they held",
             },
+            "rollback": {
+                **_record({"precedent": _precedent()}),
+                "description": "only where a rollback was asked for: what the organization's records said of it",
+            },
             "checksum": _DIGEST,
-        }
+        },
+        ("rollback",),
     )
 
 

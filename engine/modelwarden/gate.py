@@ -25,7 +25,7 @@ from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
 from modelwarden.material import material_digest
 from modelwarden.request import Moment, Principal, Request, Stage
-from modelwarden.run import Run
+from modelwarden.run import AskedRollback, Run
 from modelwarden.settings import Settings, read_sources
 from modelwarden.settings.sources import PASSPHRASE, PREFIX
 from modelwarden.snapshot import LedgerRow
@@ -119,8 +119,12 @@ def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
         fetch=fetch_pack,
     )
     bundle = load_bundle(read.bundle_paths)
-    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name != PASSPHRASE}
-    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls), Recipe(sources, ours))
+    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls), Recipe(sources, ours(environment)))
+
+
+def ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those variables that settings may come from."""
+    return {name: value for name, value in environment.items() if name.startswith(PREFIX) and name != PASSPHRASE}
 
 
 def fetch_pack(location: str) -> bytes:
@@ -315,6 +319,7 @@ def judge(
         controls=controls_of(house),
         bundle=bundle_of(house),
         settings=house.settings.to_json(),
+        rollback=AskedRollback(observed.precedent) if question.rollback else None,
     )
 
 

@@ -1,105 +1,93 @@
-"""What a scan would read, and about how many calls that takes."""
+"""What of a record turns worse by itself, for people and for programs. Schema: reports/schemas/forecast.schema.json."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
-from modelwarden.estate import Estate
-from modelwarden.render.calls import of_cells
-from modelwarden.render.text import printable
-from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import ScanError
+from modelwarden.render.text import printable, short
+from modelwarden.replay.forecast import Forecast, Turning
+from modelwarden.replay.outlook import Turn
 
-SCHEMA: Final = "modelwarden.dry-run/1"
-_PER_CELL: Final = 2
-"""Calls that list the packages of a cell, if they fit one page."""
-_PER_PACKAGE: Final = 12
+SCHEMA: Final = "modelwarden.forecast/1"
+BANNER: Final = "HYPOTHETICAL: a forecast by recorded evidence and rules. It is no decision and no record."
+_SHOWN: Final = 20
+"""Turns of one cause that the text names."""
 
 
-class Forecast(Struct, frozen=True):
-    """About how many calls the cells take."""
-
-    scan: str
-    """Id of the earlier scan that tells; empty where none does."""
-    apis: dict[str, int]
-    """API -> calls that the earlier scan made in `known` of the cells."""
-    known: int
-    guessed: int
-    """Cells of which no earlier scan tells."""
-    least: int
-    """Calls to enter and list those, by the formula; what their packages take comes on top."""
-
-    @property
-    def calls(self) -> int:
-        return sum(self.apis.values()) + self.least
-
-
-def forecast(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder], hub: str = "") -> Forecast:
-    """From the first of the `earlier` scans that read one of the cells whole, else by the formula.
-
-    With a hub each cell is asked what it sees of others, too.
-    """
-    per_cell = _PER_CELL + (hub != "")
-    for folder in earlier:
-        try:
-            calls, known = of_cells(folder, cells)
-        except ScanError:
-            continue  # it says nothing that anybody could rely on; a dry run judges nothing by it
-        if known:
-            guessed = [cell for cell in cells if not _whole(folder, cell)]
-            return Forecast(folder.id, dict(sorted(calls.apis.items())), known, len(guessed), _least(guessed, per_cell))
-    return Forecast("", {}, 0, len(cells), _least(cells, per_cell))
-
-
-def _whole(folder: Folder, cell: tuple[str, str]) -> bool:
-    end = folder.end(*cell)
-    return end is not None and not end.unread
-
-
-def _least(cells: Sequence[tuple[str, str]], per_cell: int) -> int:
-    return len({account for account, _ in cells}) + per_cell * len(cells)
-
-
-def to_json(estate: Estate, cells: Sequence[tuple[str, str]], told: Forecast) -> dict[str, Any]:
-    """The plan for a program."""
+def to_json(kind: str, id_: str, days: int, versions: Mapping[str, str], found: Forecast) -> dict[str, Any]:
+    """The document of the schema."""
     return {
         "schema": SCHEMA,
-        "source": estate.source,
-        "cells": [{"account": account, "region": region} for account, region in cells],
-        "skipped": [asdict(row) for row in estate.skipped],
-        "unread": [asdict(row) for row in estate.unread],
-        "estimate": {
-            "from": "scan" if told.scan else "formula",
-            "calls": told.calls,
-            "calls_per_package": _PER_PACKAGE if told.guessed else None,
-            **asdict(told),
-        },
+        "hypothetical": True,
+        "kind": kind,
+        "run": id_,
+        "versions": dict(versions),
+        "from": found.start,
+        "to": found.end,
+        "days": days,
+        "decisions": {"recorded": found.decisions, "turning": found.turning, "not_judged": found.not_judged},
+        "clock_readers": sorted(found.readers),
+        "verdicts": [
+            {"first": first, "last": last, "decisions": count}
+            for (first, last), count in sorted(found.verdicts.items())
+        ],
+        "causes": [_cause(key, one) for key, one in found.soonest()],
+        "not_judged": [
+            {name: value for name, value in asdict(one).items() if name != "differences"} for one in found.lost
+        ],
     }
 
 
-def text(estate: Estate, cells: Sequence[tuple[str, str]], told: Forecast) -> str:
-    """The plan for people."""
-    lines = [f"{account}/{region}" for account, region in cells]
-    lines += [f"{row.account}  skipped: {row.error}" for row in estate.skipped]
-    lines += [f"{row.account}/{row.region}  {row.api}: {row.state}: {row.error}" for row in estate.unread]
-    accounts = len({account for account, _ in cells})
-    lines.append(f"{len(cells)} account-regions of {accounts} accounts would be read")
-    if told.scan:
-        lines.append(f"about {sum(told.apis.values())} calls for {told.known} of them, as scan {told.scan} made:")
-        width = max(len(api) for api in told.apis) if told.apis else 0
-        lines += [f"  {api:<{width}}  {count:>7}" for api, count in _most(told.apis)]
-    if told.guessed:
-        whose = f"{told.guessed} account-regions of which no earlier scan tells" if told.scan else "by the formula"
-        lines.append(
-            f"{whose}: at least {told.least} calls to enter accounts and list packages, and about {_PER_PACKAGE} for"
-            " each package that is judged"
-        )
+def text(kind: str, id_: str, days: int, found: Forecast) -> str:
+    """For people; the last line but the banner is the count."""
+    lines = [BANNER, f"{kind} {id_}, {days} days from {found.start or 'no time that could be read'}"]
+    for (what, _), one in found.soonest():
+        lines += _of_cause(what, one)
+    lines += [f"not judged  {short(one.package)}, run {one.run}: {one.why}" for one in found.lost]
+    if not found.readers and found.decisions > found.not_judged:
+        lines.append("note: no control of these rules reads the clock, so nothing fails by age alone")
+    lines.append(_count(days, found))
     return "".join(printable(line) + "\n" for line in lines)
 
 
-def _most(apis: dict[str, int]) -> list[tuple[str, int]]:
-    return sorted(apis.items(), key=lambda item: (-item[1], item[0]))
+def _of_cause(kind: str, one: Turning) -> Iterator[str]:
+    decisions = f" ({one.decisions} decision{'' if one.decisions == 1 else 's'})" if kind != "gap" else ""
+    yield f"{one.first}  {one.why}{decisions}"
+    for turn in one.turns[:_SHOWN]:
+        yield f"    {_turn(turn)}"
+    if one.count > _SHOWN:
+        yield f"    and {one.count - _SHOWN} more"
+
+
+def _turn(turn: Turn) -> str:
+    verdict = " -> ".join(dict.fromkeys((turn.verdict_before, turn.verdict_after)))
+    place = f"{short(turn.package)} -> {turn.stage} ({turn.moment})"
+    because = f": {turn.because}" if turn.because else ""
+    effect = " -> ".join(dict.fromkeys((turn.before, turn.after)))
+    return f"{turn.when}  {place}  {turn.control} {effect}, verdict {verdict}{because}"
+
+
+def _count(days: int, found: Forecast) -> str:
+    if not found.decisions:
+        return "no decision is recorded there, so nothing can be told"
+    rest = found.decisions - found.turning - found.not_judged
+    return (
+        f"{found.decisions} decisions: {found.turning} turn worse within {days} days, {rest} do not,"
+        f" {found.not_judged} could not be judged"
+    )
+
+
+def _cause(key: tuple[str, str], one: Turning) -> dict[str, Any]:
+    turns = [{name: value for name, value in asdict(turn).items() if name != "cause"} for turn in one.turns]
+    return {
+        "kind": key[0],
+        "id": key[1],
+        "why": one.why,
+        "first": one.first,
+        "decisions": one.decisions,
+        "turns": turns,
+        "not_named": one.count - len(turns),
+    }
