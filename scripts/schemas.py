@@ -219,6 +219,7 @@ def decision_schema() -> Schema:
             "advisory": {"type": "boolean"},
             "asserted": {"type": "array", "items": {"enum": ["evidence", "principal", "as_of"]}},
             "off": _TEXTS,
+            "without_waivers": {"enum": list(get_args(Verdict)), "description": "what it would be if no waiver counted"},
             "rollback": _rollback(),
             "digests": _digests(),
             "coverage": _ledger(),
@@ -278,6 +279,7 @@ def scan_schema() -> Schema:
             "packages": _counts(ROLES),
             "carried": {"type": "integer", "minimum": 0, "description": "packages whose evidence an earlier scan read"},
             "verdicts": _counts(verdicts),
+            "without_waivers": _counts(verdicts),
             "blocked": {
                 **_counts(("approve", "serve")),
                 "description": "by moment: at serve, what is approved or deployed and should not be",
@@ -526,6 +528,7 @@ def run_schema() -> Schema:
         "notices": _TEXTS,
         "off": _TEXTS,
         "rollback": _rollback(),
+        "without_waivers": {"enum": list(get_args(Verdict))},
     }
     texts = dict.fromkeys(("id", "title", "rationale", "remediation", "source", "since", "path", "expected"), _TEXT)
     lists = dict.fromkeys(("reads", "parameters", "moments", "undecidable_without"), _TEXTS)
@@ -547,7 +550,7 @@ def run_schema() -> Schema:
             "started_at": _TIME,
             "finished_at": _TIME,
             "versions": {"type": "object", "additionalProperties": _TEXT},
-            "decision": _record(decision),
+            "decision": _record(decision, ("without_waivers",)),
             "evidence": _record({**_evidence_properties(), "asserted": {"type": "boolean"}}, ("reference",)),
             "reference": _record(_facts(("/reference/",))),
             "ledger": _ledger(),

@@ -78,6 +78,22 @@ def digests_of(
     )
 
 
+def without_waiver(ruling: Ruling, rollback: Rollback | None = None) -> Effect:
+    """What the finding would do if no waiver covered it."""
+    effect = ruling.effect if ruling.waiver is None else _effect(ruling.finding, ruling.level, None)
+    return "flags" if effect == "blocks" and rollback is not None else effect
+
+
+def without_waivers(decision: Decision) -> Verdict:
+    """The shadow verdict: what the decision would be if no waiver counted. The law: it is never better than the verdict."""
+    return _verdict(
+        tuple(
+            Ruling(one.finding, one.level, without_waiver(one, decision.rollback), one.why_level)
+            for one in decision.rulings
+        )
+    )
+
+
 def _rule(finding: Finding, rules: Rules, rollback: Rollback | None) -> Ruling:
     level, why = rules.level(finding.control)
     if finding.outcome in ("pass", "not-applicable"):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, fields
 
+from modelwarden.decide import without_waivers
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Unknown, digest, facts_from_json, facts_to_json
 from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Rollback, Ruling
@@ -193,6 +194,7 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
         "package": decision.package,
         "request": _request_to_json(decision.request),
         "verdict": decision.verdict,
+        "without_waivers": without_waivers(decision),
         "rulings": [_ruling_to_json(ruling) for ruling in decision.rulings],
         "digests": asdict(decision.digests),
         "advisory": decision.advisory,

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
+from modelwarden.decide import without_waivers
 from modelwarden.evidence import Unknown
 from modelwarden.finding import Decision
 from modelwarden.scan.record import Record
@@ -53,6 +54,8 @@ class Tally(Struct):
     unrecorded: list[Unrecorded] = field(default_factory=list)
     controls: dict[str, Counter[str]] = field(default_factory=dict)
     """Control -> outcomes."""
+    without_waivers: Counter[str] = field(default_factory=Counter)
+    """Packages with a waived finding, by the verdict that they would have without waivers."""
     carried: int = 0
     """Packages whose evidence an earlier scan read."""
     origins_unread: int = 0
@@ -79,6 +82,8 @@ class Tally(Struct):
                 self._name(Named(record.package, "unmapped", "", "", record.why), self.roles["unmapped"])
             return
         self.verdicts[decision.verdict] += 1
+        if any(ruling.waiver for ruling in decision.rulings):
+            self.without_waivers[without_waivers(decision)] += 1
         for ruling in decision.rulings:
             finding = ruling.finding
             if finding.control not in self.controls:
