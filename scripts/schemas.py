@@ -219,7 +219,10 @@ def decision_schema() -> Schema:
             "advisory": {"type": "boolean"},
             "asserted": {"type": "array", "items": {"enum": ["evidence", "principal", "as_of"]}},
             "off": _TEXTS,
-            "without_waivers": {"enum": list(get_args(Verdict)), "description": "what it would be if no waiver counted"},
+            "without_waivers": {
+                "enum": list(get_args(Verdict)),
+                "description": "what it would be if no waiver counted",
+            },
             "rollback": _rollback(),
             "digests": _digests(),
             "coverage": _ledger(),

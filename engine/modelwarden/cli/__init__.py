@@ -34,6 +34,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("init:init", "Propose settings from what is found in an account."),
     "doctor": ("doctor:doctor", "Check identity and read permissions."),
     "baseline": ("baseline:baseline", "Propose waivers for the failures of a run."),
+    "waiver": ("waiver:waiver", "Ask for, approve, renew, revoke and list waivers."),
     "report": ("report:report", "Write one page over recorded runs."),
     "sandbox": ("sandbox:sandbox_group", "Run a simulated AWS organization on loopback."),
 }

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from modelwarden.decide import without_waivers
 from modelwarden.estate import Account
 from modelwarden.finding import ControlInfo
 from modelwarden.render.approved import approvals, live
@@ -137,8 +136,8 @@ def _count(seen: _Seen, account: str, record: Record) -> None:
     if record.decision is None:
         return
     seen.verdicts[record.decision.verdict] += 1
-    without = without_waivers(record.decision)
-    if without != record.decision.verdict:
+    without = record.decision.without_waivers
+    if without is not None and without != record.decision.verdict:
         seen.shadow[without] += 1
     for ruling in record.decision.rulings:
         if ruling.finding.outcome == "fail":

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from modelwarden.decide import without_waiver, without_waivers
 from modelwarden.evidence import Unknown
 from modelwarden.finding import ControlInfo, Decision, Observation, Ruling
 from modelwarden.render.cause import Cause, cause_of, help_for
@@ -163,16 +162,16 @@ def waived(ruling: Ruling) -> str:
     name = f"break-glass {waiver.id}" if waiver.break_glass else waiver.id
     ticket = f" ({waiver.ticket})" if waiver.ticket else ""
     people = f"owner {waiver.owner}, approved by {waiver.approver}"
-    shadow = _WITHOUT.get(without_waiver(ruling), "")
+    shadow = _WITHOUT[ruling.without_waiver]
     return printable(f"{name} until {waiver.expires} ({shadow} without it), {people}: {waiver.reason}{ticket}")
 
 
 def shadow(decision: Decision) -> str:
     """`would be block without waiver W-1`; empty where no waiver acts."""
     ids = sorted({one.waiver.id for one in decision.rulings if one.waiver})
-    if not ids:
+    if not ids or decision.without_waivers is None:
         return ""
-    verdict = without_waivers(decision)
+    verdict = decision.without_waivers
     still = "still " if verdict == decision.verdict else ""
     return printable(f"would {still}be {verdict} without waiver{'s' if len(ids) > 1 else ''} {', '.join(ids)}")
 

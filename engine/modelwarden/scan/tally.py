@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
-from modelwarden.decide import without_waivers
 from modelwarden.evidence import Unknown
 from modelwarden.finding import Decision
 from modelwarden.scan.record import Record
@@ -82,8 +81,8 @@ class Tally(Struct):
                 self._name(Named(record.package, "unmapped", "", "", record.why), self.roles["unmapped"])
             return
         self.verdicts[decision.verdict] += 1
-        if any(ruling.waiver for ruling in decision.rulings):
-            self.without_waivers[without_waivers(decision)] += 1
+        if decision.without_waivers and any(ruling.waiver for ruling in decision.rulings):
+            self.without_waivers[decision.without_waivers] += 1
         for ruling in decision.rulings:
             finding = ruling.finding
             if finding.control not in self.controls:
