@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from modelwarden import evidence, run
+from modelwarden.act import Proof
 from modelwarden.audit.formats.json import Document
 from modelwarden.compare import document
 from modelwarden.compare.change import CauseKind, Kind, Reach
@@ -21,6 +22,7 @@ from modelwarden.scan.record import Role
 from modelwarden.scan.relations import Link
 from modelwarden.snapshot import RowState
 from modelwarden.store.state import HISTORY, RUNS, Event, SeenRole
+from modelwarden.waiver import REQUIRED, TARGETS
 
 Schema = dict[str, Any]
 
@@ -355,6 +357,38 @@ def _hub() -> Schema:
             "unjudged": {"type": "array", "items": unjudged},
         }
     )
+
+
+def waiver_schema() -> Schema:
+    """A file of waivers in the organization layer, as JSON holds its TOML. Who may approve and how long it may last is checked when it is read."""
+    named = {"type": "string", "minLength": 1}
+    some = {"anyOf": [named, {"type": "array", "items": named, "minItems": 1}]}
+    moment = {"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\d", "description": "a date, or a time with its zone"}
+    act = {"by": named, "at": moment, "proof": {"enum": list(get_args(Proof))}, "principal": named}
+    requested = _record(act, ("principal",))
+    fields = {
+        **dict.fromkeys(("id", "owner", "reason", "ticket"), named),
+        "controls": some,
+        "expires": moment,
+        "approver": some,
+        "granted": moment,
+        **{name: {**named, "pattern": "^arn:"} for name in ("package", "pattern")},
+        **dict.fromkeys(("group", "region"), named),
+        "account": {"type": "string", "pattern": "^\\d{12}$"},
+        "expected_packages": {"type": "integer", "minimum": 1, "description": "how many it is to cover at most"},
+        **{name: {"type": "boolean"} for name in ("unknown", "break_glass", "loud")},
+        "renews": {**named, "description": "id of the waiver that it goes on with"},
+        "requested": requested,
+        "approval": {"type": "array", "items": requested},
+        "revoked": _record({**act, "reason": named}, ("principal",)),
+    }
+    missing = tuple(name for name in fields if name not in REQUIRED or name == "approver")
+    waiver = _record(fields, missing) | {
+        "oneOf": [{"required": [name]} for name in TARGETS],
+        "anyOf": [{"required": ["approver"]}, {"required": ["requested"]}],
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden waivers"}
+    return head | _record({"waiver": {"type": "array", "items": waiver, "minItems": 1}})
 
 
 def report_schema() -> Schema:

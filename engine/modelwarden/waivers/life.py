@@ -134,7 +134,8 @@ def renew(pack: Pack, id_: str, changes: Mapping[str, Any], act: Act) -> tuple[s
         "ticket": old.ticket,
         "renews": id_,
     }
-    given = {name: value for name, value in (fields | dict(changes)).items() if value is not None}
+    said = {name: value for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in (fields | said).items() if value is not None}
     return given["id"], request(pack, given, act)
 
 
