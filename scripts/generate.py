@@ -67,6 +67,7 @@ def generated() -> dict[str, str]:
         "reports/schemas/runs.schema.json": _json(schemas.runs_schema()),
         "reports/schemas/history.schema.json": _json(schemas.history_schema()),
         "reports/schemas/waiver.schema.json": _json(schemas.waiver_schema()),
+        "reports/schemas/waivers.schema.json": _json(schemas.waivers_schema()),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

@@ -14,7 +14,7 @@ from modelwarden.compare import document
 from modelwarden.compare.change import CauseKind, Kind, Reach
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
-from modelwarden.precedent import State
+from modelwarden.precedent import State as Recorded
 from modelwarden.render import json as decision_json
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
@@ -22,7 +22,9 @@ from modelwarden.scan.record import Role
 from modelwarden.scan.relations import Link
 from modelwarden.snapshot import RowState
 from modelwarden.store.state import HISTORY, RUNS, Event, SeenRole
-from modelwarden.waiver import REQUIRED, TARGETS
+from modelwarden.waiver import REQUIRED, TARGETS, State
+from modelwarden.waivers.standing import SCHEMA_VERSION as WAIVERS
+from modelwarden.waivers.use import Need
 
 Schema = dict[str, Any]
 
@@ -290,7 +292,7 @@ def scan_schema() -> Schema:
                 "description": "by moment: at serve, what is approved or deployed and should not be",
             },
             "approvals": {
-                **_counts(get_args(State)),
+                **_counts(get_args(Recorded)),
                 "description": "what the organization's records say of approved packages; empty where none are kept",
             },
             "unrecorded": {"type": "array", "items": _record(unrecorded)},
@@ -389,6 +391,43 @@ def waiver_schema() -> Schema:
     }
     head = {"$schema": _DRAFT, "title": "modelwarden waivers"}
     return head | _record({"waiver": {"type": "array", "items": waiver, "minItems": 1}})
+
+
+def waivers_schema() -> Schema:
+    """What `modelwarden waiver list`, `show` and `prune` write with `--format json`."""
+    flag, number = {"type": "boolean"}, {"type": "integer", "minimum": 0}
+    maybe = {"type": ["string", "null"]}
+    act = {**dict.fromkeys(("by", "at", "principal", "reason"), _TEXT), "proof": {"enum": list(get_args(Proof))}}
+    done = _record(act, ("principal", "reason"))
+    expected = {"type": ["integer", "null"], "minimum": 1}
+    use = _record(
+        {
+            **dict.fromkeys(("id", "why"), _TEXT),
+            "need": {"enum": list(get_args(Need))},
+            "packages": {**number, "description": "the most that one scan found"},
+            "expected_packages": expected,
+            "too_wide": flag,
+        }
+    )
+    row = {
+        **dict.fromkeys(("id", "owner", "reason", "ticket", "expires", "path", "why"), _TEXT),
+        **dict.fromkeys(TARGETS, _TEXT),
+        **dict.fromkeys(("account", "region", "granted"), maybe),
+        **dict.fromkeys(("controls", "approver"), _TEXTS),
+        **dict.fromkeys(("unknown", "break_glass", "loud"), flag),
+        **dict.fromkeys(("requested", "revoked"), done),
+        "approval": {"type": "array", "items": done},
+        "renews": _TEXT,
+        "expected_packages": expected,
+        "state": {"enum": [*get_args(State), "expiring", "refused"]},
+        "days_left": {"type": ["integer", "null"], "description": "null where it counts no more"},
+        "use": {**use, "description": "only with --unused"},
+    }
+    optional = (*TARGETS, "requested", "revoked", "approval", "renews", "expected_packages", "use")
+    rows = {"type": "array", "items": _record(row, optional)}
+    head = {"$schema": _DRAFT, "title": "modelwarden waiver list"}
+    document = {"schema": {"const": WAIVERS}, "waivers": rows, "uses": {"type": "array", "items": use}}
+    return head | _record(document, ("waivers", "uses"))
 
 
 def report_schema() -> Schema:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from modelwarden.settings.pack import digest_pack, read_pack
+from modelwarden import builtin
 from tests.cli.conftest import clean_environment
 from tests.command import Done, inside
 
@@ -23,12 +24,8 @@ waiver_approvers = ["ben", "cem", "dan"]
 waiver_approvers_critical = ["cem", "dan"]
 break_glass_approvers = ["dan", "eve"]
 """
-EVIDENCE: dict[str, Any] = {
-    "schema": "modelwarden.evidence/1",
-    "package": PACKAGE,
-    "facts": {},
-}
 
+LISTED = Draft202012Validator(json.loads(builtin.read("reports.schemas", "waivers.schema.json")))
 Run = Callable[..., Done]
 
 
@@ -68,8 +65,5 @@ def listed(waiver: Run, *more: str) -> dict[str, dict[str, Any]]:
     """Id -> what `list` says."""
     done = waiver("list", "--format", "json", *more)
     assert done.code == 0, done.err
+    assert list(LISTED.iter_errors(json.loads(done.out))) == []
     return {one["id"]: one for one in json.loads(done.out)["waivers"]}
-
-
-def pin(pack: Path) -> str:
-    return digest_pack(read_pack(str(pack)))

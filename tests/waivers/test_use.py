@@ -17,6 +17,7 @@ from modelwarden.waivers.use import Use, uses
 from tests.cli.conftest import clean_environment
 from tests.command import Done, inside
 from tests.render.test_scan_page import DARK, ONE, TWO, arn, page, plain, scan
+from tests.waivers.conftest import LISTED
 
 W = Waiver(
     id="W-1",
@@ -154,9 +155,13 @@ def test_prune_tells_and_revokes_only_when_asked(tmp_path: Path, whole: Path) ->
     assert (told.code, told.out.splitlines(), told.err) == (0, said, "")
     assert (tmp_path / "waivers/W-LEFT.toml").read_bytes() == before
     assert waiver("prune", whole, "--exit-code").code == 1
-    (left, wide) = json.loads(waiver("prune", whole, "--format", "json").out)["uses"]
+    document = json.loads(waiver("prune", whole, "--format", "json").out)
+    assert list(LISTED.iter_errors(document)) == []
+    (left, wide) = document["uses"]
     assert (left["id"], left["need"], left["too_wide"]) == ("W-LEFT", "no longer needed", False)
     assert (wide["id"], wide["need"], wide["packages"], wide["too_wide"]) == ("W-WIDE", "needed", 3, True)
+    shown = waiver("list", "--unused", whole, "--format", "json")
+    assert list(LISTED.iter_errors(json.loads(shown.out))) == []
     shown = waiver("list", "--unused", whole, "--exit-code")
     assert (shown.code, [line for line in shown.out.splitlines() if line in said]) == (1, said)
     done = waiver("prune", whole, "--write", "--as", "zoe")
