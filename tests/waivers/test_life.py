@@ -20,10 +20,11 @@ from modelwarden.finding import Digests, Finding
 from modelwarden.gate import Sources, load_house, severities_of
 from modelwarden.identity import who
 from modelwarden.request import Request
+from modelwarden.sandbox.server import Sandbox
 from modelwarden.waivers.life import actor
 from tests.cli.conftest import clean_environment
-from tests.command import process
-from tests.waivers.conftest import CONTROL, PACKAGE, Run, listed
+from tests.command import inside, process
+from tests.waivers.conftest import CONTROL, PACKAGE, SETTINGS, Run, listed
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -280,6 +281,26 @@ def test_who_acts_is_the_person_that_the_credentials_prove() -> None:
     ):
         with pytest.raises(UserError, match=message):
             actor(told, None, NOW)
+
+
+def test_sts_proves_who_acts_and_a_list_may_name_an_arn(pack: Path, waiver: Run, request_one: Run) -> None:
+    """The sandbox answers as the IAM user `sandbox` of the account that the credentials name."""
+    file = pack / "modelwarden.toml"
+    listed_arn = SETTINGS.replace('"ben", "cem", "dan"]', '"cem", "arn:aws:iam::111111111111:user/sand*"]', 1)
+    file.write_text(listed_arn, encoding="utf-8")
+    request_one()
+    with Sandbox("demo") as sandbox:
+        environment = clean_environment() | sandbox.environment()
+        one = inside("waiver", "approve", "W-1", folder=pack, environment=environment)
+        two = inside("waiver", "approve", "W-1", folder=pack, environment=environment)
+    assert one.out.startswith("waivers/W-1.toml: approved by sandbox at ")
+    assert two.err.splitlines()[0] == "error: `sandbox` approved waiver `W-1` already"
+    assert waiver("approve", "W-1", by="cem").code == 0
+    shown = listed(waiver)["W-1"]
+    (proven, typed) = shown["approval"]
+    assert (proven["proof"], proven["principal"]) == ("caller", "arn:aws:iam::111111111111:user/sandbox")
+    assert (typed["proof"], "principal" in typed) == ("asserted", False)
+    assert decided(pack).rulings[0].waiver.approver == "sandbox, cem (asserted)"
 
 
 def test_no_pack_no_waiver_and_the_console_script(tmp_path: Path, pack: Path) -> None:
