@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from modelwarden import evidence, run
+from modelwarden.act import Proof
 from modelwarden.attest import attestation, entry
 from modelwarden.audit.formats.json import Document
 from modelwarden.audit.pack.archive import PackManifest
@@ -15,7 +16,7 @@ from modelwarden.compare import document
 from modelwarden.compare.change import CauseKind, Kind, Reach
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
-from modelwarden.precedent import State
+from modelwarden.precedent import State as Recorded
 from modelwarden.render import forecast as render_forecast
 from modelwarden.render import json as decision_json
 from modelwarden.render import replay as render_replay
@@ -26,6 +27,9 @@ from modelwarden.scan.record import Role
 from modelwarden.scan.relations import Link
 from modelwarden.snapshot import RowState
 from modelwarden.store.state import HISTORY, RUNS, Event, SeenRole
+from modelwarden.waiver import REQUIRED, TARGETS, State
+from modelwarden.waivers.standing import SCHEMA_VERSION as WAIVERS
+from modelwarden.waivers.use import Need
 
 Schema = dict[str, Any]
 
@@ -233,6 +237,10 @@ def decision_schema() -> Schema:
             "advisory": {"type": "boolean"},
             "asserted": {"type": "array", "items": {"enum": ["evidence", "principal", "as_of"]}},
             "off": _TEXTS,
+            "without_waivers": {
+                "enum": list(get_args(Verdict)),
+                "description": "what it would be if no waiver counted",
+            },
             "rollback": _rollback(),
             "digests": _digests(),
             "coverage": _ledger(),
@@ -296,12 +304,13 @@ def scan_schema() -> Schema:
             "packages": _counts(ROLES),
             "carried": {"type": "integer", "minimum": 0, "description": "packages whose evidence an earlier scan read"},
             "verdicts": _counts(verdicts),
+            "without_waivers": _counts(verdicts),
             "blocked": {
                 **_counts(("approve", "serve")),
                 "description": "by moment: at serve, what is approved or deployed and should not be",
             },
             "approvals": {
-                **_counts(get_args(State)),
+                **_counts(get_args(Recorded)),
                 "description": "what the organization's records say of approved packages; empty where none are kept",
             },
             "unrecorded": {"type": "array", "items": _record(unrecorded)},
@@ -368,6 +377,75 @@ def _hub() -> Schema:
             "unjudged": {"type": "array", "items": unjudged},
         }
     )
+
+
+def waiver_schema() -> Schema:
+    """A file of waivers in the organization layer, as JSON holds its TOML. Who may approve and how long it may last is checked when it is read."""
+    named = {"type": "string", "minLength": 1}
+    some = {"anyOf": [named, {"type": "array", "items": named, "minItems": 1}]}
+    moment = {"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\d", "description": "a date, or a time with its zone"}
+    act = {"by": named, "at": moment, "proof": {"enum": list(get_args(Proof))}, "principal": named}
+    requested = _record(act, ("principal",))
+    fields = {
+        **dict.fromkeys(("id", "owner", "reason", "ticket"), named),
+        "controls": some,
+        "expires": moment,
+        "approver": some,
+        "granted": moment,
+        **{name: {**named, "pattern": "^arn:"} for name in ("package", "pattern")},
+        **dict.fromkeys(("group", "region"), named),
+        "account": {"type": "string", "pattern": "^\\d{12}$"},
+        "expected_packages": {"type": "integer", "minimum": 1, "description": "how many it is to cover at most"},
+        **{name: {"type": "boolean"} for name in ("unknown", "break_glass", "loud")},
+        "renews": {**named, "description": "id of the waiver that it goes on with"},
+        "requested": requested,
+        "approval": {"type": "array", "items": requested},
+        "revoked": _record({**act, "reason": named}, ("principal",)),
+    }
+    missing = tuple(name for name in fields if name not in REQUIRED or name == "approver")
+    waiver = _record(fields, missing) | {
+        "oneOf": [{"required": [name]} for name in TARGETS],
+        "anyOf": [{"required": ["approver"]}, {"required": ["requested"]}],
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden waivers"}
+    return head | _record({"waiver": {"type": "array", "items": waiver, "minItems": 1}})
+
+
+def waivers_schema() -> Schema:
+    """What `modelwarden waiver list`, `show` and `prune` write with `--format json`."""
+    flag, number = {"type": "boolean"}, {"type": "integer", "minimum": 0}
+    maybe = {"type": ["string", "null"]}
+    act = {**dict.fromkeys(("by", "at", "principal", "reason"), _TEXT), "proof": {"enum": list(get_args(Proof))}}
+    done = _record(act, ("principal", "reason"))
+    expected = {"type": ["integer", "null"], "minimum": 1}
+    use = _record(
+        {
+            **dict.fromkeys(("id", "why"), _TEXT),
+            "need": {"enum": list(get_args(Need))},
+            "packages": {**number, "description": "the most that one scan found"},
+            "expected_packages": expected,
+            "too_wide": flag,
+        }
+    )
+    row = {
+        **dict.fromkeys(("id", "owner", "reason", "ticket", "expires", "path", "why"), _TEXT),
+        **dict.fromkeys(TARGETS, _TEXT),
+        **dict.fromkeys(("account", "region", "granted"), maybe),
+        **dict.fromkeys(("controls", "approver"), _TEXTS),
+        **dict.fromkeys(("unknown", "break_glass", "loud"), flag),
+        **dict.fromkeys(("requested", "revoked"), done),
+        "approval": {"type": "array", "items": done},
+        "renews": _TEXT,
+        "expected_packages": expected,
+        "state": {"enum": [*get_args(State), "expiring", "refused"]},
+        "days_left": {"type": ["integer", "null"], "description": "null where it counts no more"},
+        "use": {**use, "description": "only with --unused"},
+    }
+    optional = (*TARGETS, "requested", "revoked", "approval", "renews", "expected_packages", "use")
+    rows = {"type": "array", "items": _record(row, optional)}
+    head = {"$schema": _DRAFT, "title": "modelwarden waiver list"}
+    document = {"schema": {"const": WAIVERS}, "waivers": rows, "uses": {"type": "array", "items": use}}
+    return head | _record(document, ("waivers", "uses"))
 
 
 def report_schema() -> Schema:
@@ -644,6 +722,7 @@ def run_schema() -> Schema:
         "notices": _TEXTS,
         "off": _TEXTS,
         "rollback": _rollback(),
+        "without_waivers": {"enum": list(get_args(Verdict))},
     }
     texts = dict.fromkeys(("id", "title", "rationale", "remediation", "source", "since", "path", "expected"), _TEXT)
     lists = dict.fromkeys(("reads", "parameters", "moments", "undecidable_without"), _TEXTS)
@@ -665,7 +744,7 @@ def run_schema() -> Schema:
             "started_at": _TIME,
             "finished_at": _TIME,
             "versions": {"type": "object", "additionalProperties": _TEXT},
-            "decision": _record(decision),
+            "decision": _record(decision, ("without_waivers",)),
             "evidence": _record({**_evidence_properties(), "asserted": {"type": "boolean"}}, ("reference",)),
             "reference": _record(_facts(("/reference/",))),
             "ledger": _ledger(),

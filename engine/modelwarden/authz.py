@@ -23,8 +23,12 @@ from modelwarden.waiver import Waiver
 APPROVERS: Final = {"Low": "approvers_low", "Medium": "approvers_medium", "High": "approvers_high"}
 """Effective risk rating -> the parameter that lists who may approve."""
 GRANTERS: Final = "waiver_approvers"
+GRANTERS_OF_CRITICAL: Final = "waiver_approvers_critical"
 BREAKERS: Final = "break_glass_approvers"
 ROLLERS: Final = "rollback_approvers"
+
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+"""The least first: a waiver is as severe as the most severe control that it names."""
 
 _ARN_PARTS: Final = 6
 _ROLE_PATH: Final = re.compile(r"^role/.*/")
@@ -99,34 +103,59 @@ def refused_rollback(
     return f"`{principal.principal}` may not roll back: {'; '.join(refusal)}"
 
 
-def refused_waiver(authorizer: Authorizer, waiver: Waiver, rules: Parameters) -> str:
-    """Why a waiver does not count, empty where it does.
+def refused_waiver(authorizer: Authorizer, waiver: Waiver, rules: Parameters, severities: Mapping[str, str]) -> str:
+    """Why a waiver does not count, empty where it does; `severities` is control id -> severity.
 
-    One approver who may is enough; breaking the glass takes two different ones.
+    As many different approvers as it needs must be such who may.
     """
-    action = "may_break_glass" if waiver.break_glass else "may_grant_waiver"
-    attributes = {"controls": list(waiver.controls), "owner": waiver.owner, "coversUnknown": waiver.unknown}
-    resource = _entity("Waiver", waiver.id, attributes)
     allowed: set[str] = set()
     refusals: list[str] = []
+    principals = {act.by: act.principal for act in waiver.approvals}
     for name in waiver.approvers:
-        groups = [group for group in (GRANTERS, BREAKERS) if _key(name) in map(_key, _listed(rules, group))]
-        person = Principal(_key(name), name, "person", "asserted")
-        refusal = _refusal(authorizer, action, _principal(person, groups), resource, rules)
+        refusal = refused_approver(authorizer, waiver, name, principals.get(name), rules, severities)
         if refusal:
-            refusals.append(f"`{name}` {'; '.join(refusal)}")
+            refusals.append(refusal)
         else:
             allowed.add(_key(name))
-    if len(allowed) >= (2 if waiver.break_glass else 1):
+    if len(allowed) >= waiver.needed:
         return ""
-    names = (BREAKERS, GRANTERS) if waiver.break_glass else (GRANTERS,)
+    names = (BREAKERS, GRANTERS) if waiver.break_glass else (GRANTERS, GRANTERS_OF_CRITICAL)
     doubts = [
         f"parameter {name} cannot be told: {rules.parameters_unknown[name]}"
         for name in names
         if name in rules.parameters_unknown
     ]
     needed = "breaking the glass takes two who may: " if waiver.break_glass else ""
+    if not needed and waiver.needed > 1:
+        needed = f"it takes {waiver.needed} who may: "
     return needed + "; ".join([*refusals, *doubts])
+
+
+def refused_approver(
+    authorizer: Authorizer,
+    waiver: Waiver,
+    name: str,
+    arn: str | None,
+    rules: Parameters,
+    severities: Mapping[str, str],
+) -> str:
+    """Why a person may not grant this waiver, empty where they may. A list names people as it likes: by name or by `arn`."""
+    action = "may_break_glass" if waiver.break_glass else "may_grant_waiver"
+    attributes = {
+        "controls": list(waiver.controls),
+        "owner": waiver.owner,
+        "coversUnknown": waiver.unknown,
+        "severity": max((severities[id_] for id_ in waiver.controls), key=SEVERITIES.index),
+    }
+    groups = [
+        group
+        for group in (GRANTERS, GRANTERS_OF_CRITICAL, BREAKERS)
+        if _key(name) in map(_key, _listed(rules, group)) or (arn and _named(arn, _listed(rules, group)))
+    ]
+    person = Principal(_key(name), name, "person", "asserted")
+    resource = _entity("Waiver", waiver.id, attributes)
+    refusal = _refusal(authorizer, action, _principal(person, groups), resource, rules)
+    return f"`{name}` {'; '.join(refusal)}" if refusal else ""
 
 
 def _not_approver(
@@ -157,7 +186,7 @@ def _refusal(
     authorizer: Authorizer, action: str, principal: Mapping[str, Any], resource: Mapping[str, Any], rules: Parameters
 ) -> tuple[str, ...]:
     """Empty for Allow without any error."""
-    lists = (*APPROVERS.values(), GRANTERS, BREAKERS, ROLLERS)
+    lists = (*APPROVERS.values(), GRANTERS, GRANTERS_OF_CRITICAL, BREAKERS, ROLLERS)
     listed = [name for name in lists if name in rules.parameters or name in rules.parameters_unknown]
     request = {
         "principal": principal["uid"],

@@ -13,7 +13,18 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from modelwarden.evidence import Evidence, Fact, digest
-from modelwarden.finding import AppliedWaiver, Decision, Digests, Effect, Finding, Level, Rollback, Ruling, Verdict
+from modelwarden.finding import (
+    AppliedWaiver,
+    Decision,
+    Digests,
+    Effect,
+    Finding,
+    Level,
+    Rollback,
+    Ruling,
+    Verdict,
+    effect_of,
+)
 from modelwarden.material import material_digest
 from modelwarden.request import Principal, Request
 
@@ -61,6 +72,7 @@ def decide(
         notices=(*notices, *_notices(rulings, off)),
         off=tuple(sorted(off)),
         rollback=rollback,
+        without_waivers=without_waivers(rulings, rollback),
     )
 
 
@@ -78,21 +90,25 @@ def digests_of(
     )
 
 
+def without_waivers(rulings: Sequence[Ruling], rollback: Rollback | None = None) -> Verdict:
+    """The shadow verdict: what the decision would be if no waiver counted. The law: it is never better than the verdict."""
+    return _verdict([Ruling(one.finding, one.level, _unwaived(one, rollback)) for one in rulings])
+
+
+def _unwaived(ruling: Ruling, rollback: Rollback | None) -> Effect:
+    effect = ruling.without_waiver
+    return "flags" if effect == "blocks" and rollback is not None else effect
+
+
 def _rule(finding: Finding, rules: Rules, rollback: Rollback | None) -> Ruling:
     level, why = rules.level(finding.control)
     if finding.outcome in ("pass", "not-applicable"):
         return Ruling(finding, level, "none", why)
     waiver = rules.waiver(finding)
-    effect = _effect(finding, level, waiver)
+    effect: Effect = "flags" if waiver is not None else effect_of(finding.outcome, level)
     if effect == "blocks" and rollback is not None:
         return Ruling(finding, level, "flags", f"{why}; rollback to run {rollback.run}", waiver)
     return Ruling(finding, level, effect, why, waiver)
-
-
-def _effect(finding: Finding, level: Level, waiver: AppliedWaiver | None) -> Effect:
-    if waiver is not None or level != "block":
-        return "flags"
-    return "blocks" if finding.outcome == "fail" else "undecides"
 
 
 def _verdict(rulings: Sequence[Ruling]) -> Verdict:

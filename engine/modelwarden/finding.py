@@ -73,6 +73,20 @@ class Ruling(Struct, frozen=True):
     """Which setting gave the level: `profile recommended`, `enforcement ENC-02 (organization)`, `block from 2027-01-15`."""
     waiver: AppliedWaiver | None = None
 
+    @property
+    def without_waiver(self) -> Effect:
+        """What the finding would do at its level if no waiver covered it."""
+        return self.effect if self.waiver is None else effect_of(self.finding.outcome, self.level)
+
+
+def effect_of(outcome: Outcome, level: Level) -> Effect:
+    """What a finding does at its level."""
+    if outcome in ("pass", "not-applicable"):
+        return "none"
+    if level != "block":
+        return "flags"
+    return "blocks" if outcome == "fail" else "undecides"
+
 
 class Digests(Struct, frozen=True):
     """`sha256:<hex>` of everything the decision rests on."""
@@ -120,6 +134,8 @@ class Decision(Struct, frozen=True):
     """Controls that the settings switched off."""
     rollback: Rollback | None = None
     """Set where this is a rollback: what fails flags instead of blocking."""
+    without_waivers: Verdict | None = None
+    """The shadow verdict: what it would be if no waiver counted."""
 
     def count(self) -> Mapping[str, int]:
         """`blocked, flagged, unknown, passed, not_applicable` -> number of findings; each finding counts once."""

@@ -14,9 +14,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from modelwarden import toml
+from modelwarden.period import end_of
 from modelwarden.scope import ACCOUNT
 from modelwarden.toml import SettingsError, quoted
-from modelwarden.waiver import end_of
 
 _REQUIRED: Final = ("account", "api", "owner", "reason", "expires")
 _EXAMPLE: Final = "every gap has " + ", ".join(_REQUIRED) + ", and may have a region"

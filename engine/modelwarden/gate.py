@@ -332,10 +332,11 @@ def decision_on(house: House, question: Question, observed: Observed, *, now: st
         observed.principal,
         as_of_asserted=question.as_of is not None,
     )
+    severities = severities_of(house)
     effective = house.settings.effective(
         subject(observed.evidence, observed.reference, request),
         request,
-        lambda waiver, rules: refused_waiver(house.bundle.authorizer, waiver, rules),
+        lambda waiver, rules: refused_waiver(house.bundle.authorizer, waiver, rules, severities),
     )
     findings: tuple[Finding, ...] = evaluate(house.bundle, effective, observed.evidence, observed.reference, request)
     digests = digests_of(
@@ -364,6 +365,11 @@ def decision_on(house: House, question: Question, observed: Observed, *, now: st
 def controls_of(house: House) -> dict[str, ControlInfo]:
     """What a reader of findings needs to know of the controls, by id."""
     return {id_: control.info for id_, control in house.bundle.controls.items()}
+
+
+def severities_of(house: House) -> dict[str, str]:
+    """Control id -> severity."""
+    return {id_: control.info.severity for id_, control in house.bundle.controls.items()}
 
 
 def bundle_of(house: House) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, fields
 
+from modelwarden.decide import without_waivers
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Source, Unknown, digest, facts_from_json, facts_to_json
 from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Rollback, Ruling
@@ -222,6 +223,7 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
         "package": decision.package,
         "request": _request_to_json(decision.request),
         "verdict": decision.verdict,
+        "without_waivers": decision.without_waivers,
         "rulings": [_ruling_to_json(ruling) for ruling in decision.rulings],
         "digests": asdict(decision.digests),
         "advisory": decision.advisory,
@@ -233,18 +235,22 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
 
 
 def decision_from_json(raw: Mapping[str, Any]) -> Decision:
-    """Raises KeyError or TypeError for another shape."""
+    """Raises KeyError or TypeError for another shape. A shadow verdict that was not written follows from the rulings."""
+    rulings = tuple(ruling_from_json(ruling) for ruling in raw["rulings"])
+    rollback = Rollback(**raw["rollback"]) if raw["rollback"] else None
+    told = raw["without_waivers"] if "without_waivers" in raw else without_waivers(rulings, rollback)
     return Decision(
         package=raw["package"],
         request=_request_from_json(raw["request"]),
         verdict=raw["verdict"],
-        rulings=tuple(ruling_from_json(ruling) for ruling in raw["rulings"]),
+        rulings=rulings,
         digests=Digests(**raw["digests"]),
         advisory=raw["advisory"],
         asserted=tuple(raw["asserted"]),
         notices=tuple(raw["notices"]),
         off=tuple(raw["off"]),
-        rollback=Rollback(**raw["rollback"]) if raw["rollback"] else None,
+        rollback=rollback,
+        without_waivers=told,
     )
 
 

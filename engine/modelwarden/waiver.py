@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 from modelwarden import toml
+from modelwarden.act import APPROVALS, LIFE, Act, Life, parse_life, person
 from modelwarden.finding import AppliedWaiver
+from modelwarden.period import end_of, start_of
 from modelwarden.scope import ACCOUNT, Subject
 from modelwarden.toml import SettingsError, Table, quoted
 
-State = Literal["live", "expired", "not yet granted", "ends too late"]
+State = Literal["live", "expired", "not yet granted", "ends too late", "requested", "revoked"]
 
 LONGEST: Final = timedelta(days=366)
 LONGEST_BREAK_GLASS: Final = timedelta(hours=72)
 _LONGEST_DAYS: Final = LONGEST + timedelta(days=1)
 """The last day counts to its end."""
 
-_REQUIRED: Final = ("id", "controls", "expires", "owner", "approver", "reason", "ticket")
-_TARGETS: Final = ("package", "group", "pattern")
-_OPTIONAL: Final = ("account", "region", "granted", "unknown", "break_glass", "loud")
-_EXAMPLE: Final = "every waiver has " + ", ".join(_REQUIRED) + ", and one of " + ", ".join(_TARGETS)
+REQUIRED: Final = ("id", "controls", "expires", "owner", "approver", "reason", "ticket")
+TARGETS: Final = ("package", "group", "pattern")
+OPTIONAL: Final = ("account", "region", "granted", "unknown", "break_glass", "loud", "expected_packages", "renews")
+_ARN_PARTS: Final = 6
+_EXAMPLE: Final = "every waiver has " + ", ".join(REQUIRED) + ", and one of " + ", ".join(TARGETS)
 
 
 class Waiver(Struct, frozen=True):
@@ -52,15 +56,42 @@ class Waiver(Struct, frozen=True):
     """Whether reports put it first; always so for break-glass."""
     path: str
     """The file it stands in."""
+    requested: Act | None = None
+    """Who asked for it; None where it was written by hand."""
+    approvals: tuple[Act, ...] = ()
+    """Of one that was requested, in the order of time."""
+    revoked: Act | None = None
+    renews: str | None = None
+    """Id of the waiver that it goes on with."""
+    expected_packages: int | None = None
+    """How many packages it was to cover at most, said when it was asked for."""
+
+    @property
+    def needed(self) -> int:
+        """How many different persons must have approved it."""
+        return APPROVALS if self.break_glass or self.requested is not None else 1
+
+    @property
+    def approved_by(self) -> str:
+        """The approvers in words; says of each whose name was only asserted by `modelwarden waiver approve` that it was."""
+        asserted = {act.by for act in self.approvals if act.proof == "asserted"}
+        return ", ".join(f"{name} (asserted)" if name in asserted else name for name in self.approvers)
 
     def covers(self, subject: Subject, control_id: str) -> bool:
         """Whether it is about this package and control, live or not."""
         return control_id in self.controls and self._names(subject)
 
     def state(self, as_of: datetime | None) -> State:
-        """Judged by the time of the request; a time that nobody could read finds every waiver expired."""
+        """Judged by the time of the request; a time that nobody could read finds every waiver expired.
+
+        INVARIANT: what was revoked never counts again, whatever time is asked about.
+        """
+        if self.revoked is not None:
+            return "revoked"
         if as_of is None or as_of >= self.ends:
             return "expired"
+        if len(self.approvers) < self.needed:
+            return "requested"
         if self.granted is None:
             # INVARIANT: no waiver counts for longer than LONGEST. One that does not say when it began counts from then on.
             return "live" if self.ends - as_of <= _LONGEST_DAYS else "ends too late"
@@ -69,7 +100,7 @@ class Waiver(Struct, frozen=True):
     def applied(self) -> AppliedWaiver:
         """What a decision keeps of it."""
         return AppliedWaiver(
-            self.id, self.owner, ", ".join(self.approvers), self.reason, self.expires, self.ticket, self.break_glass
+            self.id, self.owner, self.approved_by, self.reason, self.expires, self.ticket, self.break_glass
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -91,6 +122,17 @@ class Waiver(Struct, frozen=True):
             "break_glass": self.break_glass,
             "loud": self.loud,
             "path": self.path,
+            **self._life(),
+        }
+
+    def _life(self) -> dict[str, Any]:
+        """Left out where there is none, so that waivers that were recorded before keep their digest."""
+        acts = {"requested": self.requested, "revoked": self.revoked}
+        return {
+            **{name: act.to_json() for name, act in acts.items() if act is not None},
+            **({"approval": [act.to_json() for act in self.approvals]} if self.approvals else {}),
+            **({"renews": self.renews} if self.renews is not None else {}),
+            **({"expected_packages": self.expected_packages} if self.expected_packages is not None else {}),
         }
 
     def _names(self, subject: Subject) -> bool:
@@ -118,14 +160,21 @@ def parse_waivers(entries: Iterable[tuple[str, Any]], control_ids: Collection[st
                 f"{path}: waiver {quoted(waiver.id)} exists already in {found[waiver.id].path}", "give it another id"
             )
         found[waiver.id] = waiver
+    for waiver in found.values():
+        if waiver.renews is not None and (waiver.renews not in found or waiver.renews == waiver.id):
+            raise SettingsError(
+                f"{waiver.path}: waiver {quoted(waiver.id)}: renews {quoted(waiver.renews)}, which does not exist",
+                "waivers that ended stay on file; `renews` names one of them",
+            )
     return tuple(found[id_] for id_ in sorted(found))
 
 
 def _waiver(entry: Any, path: str, control_ids: Collection[str]) -> Waiver:
-    raw = toml.table(entry, f"{path}: waiver", (*_REQUIRED, *_TARGETS, *_OPTIONAL))
+    raw = toml.table(entry, f"{path}: waiver", (*REQUIRED, *TARGETS, *OPTIONAL, *LIFE))
     where = f"{path}: waiver {quoted(raw['id'])}" if isinstance(raw.get("id"), str) else f"{path}: waiver"
-    for name in _REQUIRED:
-        if name not in raw:
+    life = parse_life(raw, where)
+    for name in REQUIRED:
+        if name not in raw and not (name == "approver" and life.requested):
             raise SettingsError(f"{where}: `{name}` is missing", _EXAMPLE)
     controls = toml.texts(raw["controls"], f"{where}: `controls`")
     for id_ in controls:
@@ -135,10 +184,10 @@ def _waiver(entry: Any, path: str, control_ids: Collection[str]) -> Waiver:
     if account is not None and not ACCOUNT.fullmatch(account):
         raise SettingsError(f"{where}: {quoted(account)} is not an account id", "write 12 digits in quotes")
     break_glass = toml.flag(raw.get("break_glass", False), f"{where}: `break_glass`")
-    owner, approvers = _people(raw, where, break_glass)
-    granted = _instant(raw["granted"], f"{where}: `granted`") if "granted" in raw else None
+    owner, approvers = _people(raw, where, break_glass, life)
+    granted = start_of(raw["granted"], f"{where}: `granted`") if "granted" in raw else life.granted
     ends = end_of(raw["expires"], f"{where}: `expires`")
-    _check_length(granted, ends, break_glass, where)
+    _check_length(granted if life.requested is None else life.requested.at, ends, break_glass, where)
     return Waiver(
         id=toml.text(raw["id"], f"{where}: `id`"),
         controls=controls,
@@ -156,11 +205,16 @@ def _waiver(entry: Any, path: str, control_ids: Collection[str]) -> Waiver:
         break_glass=break_glass,
         loud=break_glass or toml.flag(raw.get("loud", False), f"{where}: `loud`"),
         path=path,
+        requested=life.requested,
+        approvals=life.approvals,
+        revoked=life.revoked,
+        renews=toml.text(raw["renews"], f"{where}: `renews`") if "renews" in raw else None,
+        expected_packages=_expected(raw, where),
     )
 
 
 def _target(raw: Table, where: str) -> tuple[Literal["package", "group", "pattern"], str]:
-    given = [name for name in _TARGETS if name in raw]
+    given = [name for name in TARGETS if name in raw]
     if len(given) != 1:
         what = "names none of" if not given else "names more than one of"
         raise SettingsError(f"{where}: {what} package, group, pattern", "say which packages it is about, in one way")
@@ -174,16 +228,49 @@ def _target(raw: Table, where: str) -> tuple[Literal["package", "group", "patter
         )
     if name == "package" and any(char in value for char in "*?["):
         raise SettingsError(f"{where}: `package` is one ARN, not a pattern", "write it as `pattern`")
+    if name == "pattern" and not _names_a_group(value):
+        raise SettingsError(
+            f"{where}: `pattern` {quoted(value)} names no group: it would cover every package",
+            "spell a part of the group, as in arn:aws:sagemaker:*:111122223333:model-package/churn*/*",
+        )
     return name, value
 
 
-def _people(raw: Table, where: str, break_glass: bool) -> tuple[str, tuple[str, ...]]:
+def _names_a_group(pattern: str) -> bool:
+    """Whether it spells a letter or a digit of the group's name; `[...]` spells none."""
+    parts = pattern.split(":", 5)
+    kind, _, rest = parts[-1].partition("/")
+    literal = re.sub(r"\[[^]]*\]", "", rest.partition("/")[0])
+    return len(parts) == _ARN_PARTS and kind == "model-package" and any(map(str.isalnum, literal))
+
+
+def _expected(raw: Table, where: str) -> int | None:
+    value = raw.get("expected_packages")
+    if value is None:
+        return None
+    if "package" in raw:
+        raise SettingsError(
+            f"{where}: `expected_packages` belongs to `group` and `pattern`", "`package` is one already"
+        )
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SettingsError(
+            f"{where}: `expected_packages`: a whole number from 1 is expected, not {quoted(value)}",
+            "say how many packages it is to cover at most",
+        )
+    return value
+
+
+def _people(raw: Table, where: str, break_glass: bool, life: Life) -> tuple[str, tuple[str, ...]]:
     owner = toml.text(raw["owner"], f"{where}: `owner`")
-    approvers = toml.texts(raw["approver"], f"{where}: `approver`")
-    people = {approver.strip().casefold() for approver in approvers}
-    if owner.strip().casefold() in people:
+    approvers = (
+        toml.texts(raw["approver"], f"{where}: `approver`")
+        if life.requested is None
+        else tuple(act.by for act in life.approvals)
+    )
+    people = set(map(person, approvers))
+    if person(owner) in people:
         raise SettingsError(f"{where}: the owner {quoted(owner)} approved it", "let somebody else approve it")
-    if break_glass and len(people) < 2:
+    if break_glass and life.requested is None and len(people) < APPROVALS:
         raise SettingsError(f"{where}: break-glass needs two approvers", 'write approver = ["one", "other"]')
     return owner, approvers
 
@@ -199,44 +286,3 @@ def _check_length(granted: datetime | None, ends: datetime, break_glass: bool, w
         raise SettingsError(f"{where}: break-glass lasts longer than 72 hours", "shorten it, or make it a waiver")
     if ends - granted > _LONGEST_DAYS:
         raise SettingsError(f"{where}: lasts longer than {LONGEST.days} days", "shorten it and review it then")
-
-
-def end_of(value: Any, where: str) -> datetime:
-    """The first moment after a date, which counts to its end, or after a time.
-
-    Raises:
-        SettingsError: it is neither.
-    """
-    instant = _moment_or_day(value, where)
-    if isinstance(instant, datetime):
-        return instant
-    try:
-        return datetime.combine(instant + timedelta(days=1), time(), UTC)
-    except OverflowError:
-        raise SettingsError(
-            f"{where}: {quoted(value)} is too far away", "name a day that somebody can review"
-        ) from None
-
-
-def _instant(value: Any, where: str) -> datetime:
-    """A date begins at its start."""
-    instant = _moment_or_day(value, where)
-    return instant if isinstance(instant, datetime) else datetime.combine(instant, time(), UTC)
-
-
-def _moment_or_day(value: Any, where: str) -> datetime | date:
-    if isinstance(value, str) and "T" in value:
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise SettingsError(f"{where}: {quoted(value)} is not a time", "write it as 2026-12-31T18:00:00Z") from None
-    if not isinstance(value, datetime):
-        return toml.day(value, where)
-    if value.tzinfo is None:
-        raise SettingsError(f"{where}: {quoted(value)} names no time zone", "write it as 2026-12-31T18:00:00Z")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise SettingsError(
-            f"{where}: {quoted(value)} is too far away", "name a day that somebody can review"
-        ) from None

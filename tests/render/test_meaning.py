@@ -92,7 +92,7 @@ def test_sarif_says_where_and_why() -> None:
         {
             "kind": "external",
             "status": "accepted",
-            "justification": "W-1 until 2026-12-31, owner retail-risk, approved by officer: card is under review (RISK-7)",
+            "justification": "W-1 until 2026-12-31 (would block without it), owner retail-risk, approved by officer: card is under review (RISK-7)",
         }
     ]
     rules = log["tool"]["driver"]["rules"]

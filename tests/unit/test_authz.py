@@ -33,6 +33,9 @@ class Rules:
     parameters_unknown: dict[str, str] = field(default_factory=dict)
 
 
+SEVERITIES = {"ENC-02": "high"}
+
+
 def rating(said: Any) -> Evidence:
     fact: Fact = Present(said) if isinstance(said, str) else Absent()
     return Evidence(PACKAGE, {RISK_POINTER: Unknown(said["unknown"]) if isinstance(said, dict) else fact})
@@ -78,7 +81,7 @@ def test_the_cases_of_the_policies(case: dict[str, Any]) -> None:
             {name: tuple(value) for name, value in case["parameters"].items()}, case.get("unknown_parameters", {})
         )
         one = waiver(tuple(case["approver"]), break_glass=case["action"] == "may_break_glass")
-        said = refused_waiver(BUNDLE.authorizer, one, rules)
+        said = refused_waiver(BUNDLE.authorizer, one, rules, {"ENC-02": case.get("severity", "high")})
         allowed = not said
     assert allowed is case["allowed"], said
     for text in case.get("says", ()):
@@ -106,7 +109,7 @@ def test_the_refusal_names_the_parameter_to_set() -> None:
 def test_without_policies_nobody_may_do_anything() -> None:
     nothing = cedar.Authorizer({})
     assert not approve({"principal": ROLE, "rating": "High", "parameters": {"approvers_high": [ROLE]}}, nothing).allowed
-    assert "no policy permits it" in refused_waiver(nothing, waiver(("Ben Example",)), Rules())
+    assert "no policy permits it" in refused_waiver(nothing, waiver(("Ben Example",)), Rules(), SEVERITIES)
 
 
 def user_bundle(folder: Path, policy: str) -> cedar.Authorizer:
@@ -136,7 +139,7 @@ def test_a_bundle_may_keep_a_control_from_being_waived(tmp_path: Path) -> None:
         'when { resource.controls.contains("ENC-02") };',
     )
     assert (
-        refused_waiver(authorizer, waiver(("Ben Example",)), Rules())
+        refused_waiver(authorizer, waiver(("Ben Example",)), Rules(), SEVERITIES)
         == "`Ben Example` policy encryption-stays forbids it"
     )
 

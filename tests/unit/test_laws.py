@@ -124,6 +124,7 @@ def test_a_waiver_changes_no_finding_and_never_gives_an_allow(
 ) -> None:
     without, with_ = decision(found, Rules(table)), decision(found, Rules(table, waived))
     assert [ruling.finding for ruling in with_.rulings] == [ruling.finding for ruling in without.rulings]
+    assert with_.without_waivers == without.without_waivers == without.verdict
     if any(ruling.waiver for ruling in with_.rulings):
         assert with_.verdict != "allow"
 

@@ -97,7 +97,7 @@ def test_unknown_is_covered_only_where_the_waiver_lists_it() -> None:
         ({"package": None, "group": "churn"}, PACKAGE.removesuffix("/7"), None),
         ({"package": None, "pattern": "arn:aws:sagemaker:*:111122223333:model-package/churn/*"}, PACKAGE, "W-1"),
         ({"package": None, "pattern": "arn:aws:sagemaker:*:111122223333:model-package/x*/*"}, PACKAGE, None),
-        ({"package": None, "pattern": "arn:*"}, "no arn", None),
+        ({"package": None, "pattern": "arn:aws:sagemaker:*:*:model-package/churn/*"}, "no arn", None),
     ],
 )
 def test_package_group_and_pattern(changes: dict[str, Any], package: str, expected: str | None) -> None:

@@ -36,6 +36,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "baseline": ("baseline:baseline", "Propose waivers for the failures of a run."),
     "replay": ("replay:replay", "Judge recorded evidence again, and compare."),
     "forecast": ("forecast:forecast", "List what turns worse by nothing but time."),
+    "waiver": ("waiver:waiver", "Ask for, approve, renew, revoke and list waivers."),
     "report": ("report:report", "Write one page over recorded runs."),
     "verify": ("verify:verify", "Check an attestation, a log, a pack or a recorded run, offline."),
     "key": ("key:key", "Make the keys that sign decisions."),

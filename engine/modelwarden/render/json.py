@@ -47,6 +47,7 @@ def document(run: Run) -> dict[str, Any]:
         "schema": SCHEMA_VERSION,
         "run": run.id,
         "verdict": decision["verdict"],
+        "without_waivers": decision["without_waivers"],
         "package": decision["package"],
         "request": decision["request"],
         "counts": dict(run.decision.count()),

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from modelwarden.render.html import MAX_VALUE, ORDER, fill, finding, severity
-from modelwarden.render.text import cut, printable, short
+from modelwarden.render.text import cut, printable, shadow, short
 from modelwarden.run import Run
 
 
@@ -51,7 +51,7 @@ def _package(run: Run, number: int) -> dict[str, Any]:
         "findings": [finding(ruling, run.controls[ruling.finding.control]) for ruling in sorted(shown, key=severity)],
         "passed": [r.finding.control for r in decision.rulings if r.finding.outcome == "pass"],
         "not_applicable": [r.finding.control for r in decision.rulings if r.finding.outcome == "not-applicable"],
-        "notices": [printable(notice) for notice in decision.notices],
+        "notices": [*filter(None, [shadow(decision)]), *map(printable, decision.notices)],
         "advisory": decision.advisory,
         "asserted": ", ".join(decision.asserted),
         "digests": list(asdict(decision.digests).items()),

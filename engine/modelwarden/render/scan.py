@@ -40,6 +40,7 @@ def text(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     lines = [_headline(manifest), ""]
     lines += _coverage(manifest["coverage"], manifest["complete"])
     lines += _new(manifest)
+    lines += _without_waivers(manifest.get("without_waivers", {}))
     for moment, title in _BLOCKED:
         blocked = [one for one in manifest["named"] if one["verdict"] == "block" and one["moment"] == moment]
         lines += _named(manifest, "blocked", manifest["blocked"].get(moment, 0), blocked, title)
@@ -64,6 +65,14 @@ def summary_line(manifest: Mapping[str, Any]) -> str:
     judged = ", ".join(f"{verdicts.get(verdict, 0)} {verdict}" for verdict in _VERDICTS)
     others = ", ".join(f"{roles.get(role, 0)} {role}" for role in _OTHERS if roles.get(role))
     return f"{read}; {judged}" + (f"; {others}" if others else "")
+
+
+def _without_waivers(counts: Mapping[str, int]) -> list[str]:
+    """What waived packages would be; nothing where no waiver acted."""
+    if not counts:
+        return []
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts.get(verdict))
+    return [f"waivers act on {sum(counts.values())} packages, which would be without them: {told}"]
 
 
 def _headline(manifest: Mapping[str, Any]) -> str:

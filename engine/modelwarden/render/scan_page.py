@@ -20,7 +20,7 @@ from modelwarden.render.cards import section
 from modelwarden.render.html import ORDER, fill, finding, severity
 from modelwarden.render.relations import sections
 from modelwarden.render.scan_shape import Manifest, Plan
-from modelwarden.render.text import cut, printable, short
+from modelwarden.render.text import cut, printable, shadow, short
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record, ScanError
 
@@ -48,6 +48,8 @@ class _Seen(Struct):
     """(account, control family) -> failed findings."""
     waived: Counter[tuple[str, str, str, bool]] = field(default_factory=Counter)
     """(waiver, expires, owner, break-glass) -> findings."""
+    shadow: Counter[str] = field(default_factory=Counter)
+    """Verdict without waivers -> packages for which it is another one."""
     packages: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {kind: [] for kind in _SPELLED})
 
 
@@ -103,6 +105,7 @@ def page(folder: Folder, *, title: str, generated_at: str) -> str:
         cards=section(manifest),
         packages=_packages(seen, rows),
         hidden=_hidden(seen, totals),
+        shadow=[(kind, seen.shadow[kind]) for kind in ORDER if seen.shadow[kind]],
         waivers=[
             {"id": printable(id_), "expires": expires, "owner": printable(owner), "glass": glass, "count": count}
             for (id_, expires, owner, glass), count in sorted(seen.waived.items(), key=lambda one: (not one[0][3], one))
@@ -133,6 +136,9 @@ def _count(seen: _Seen, account: str, record: Record) -> None:
     if record.decision is None:
         return
     seen.verdicts[record.decision.verdict] += 1
+    without = record.decision.without_waivers
+    if without is not None and without != record.decision.verdict:
+        seen.shadow[without] += 1
     for ruling in record.decision.rulings:
         if ruling.finding.outcome == "fail":
             seen.failed[account, ruling.finding.control.partition("-")[0]] += 1
@@ -167,7 +173,7 @@ def _keep(seen: _Seen, account: str, record: Record, controls: Mapping[str, Cont
             "findings": [
                 finding(one, _control(one.finding.control, controls, folder), facts=MAX_FACTS) for one in shown
             ],
-            "notices": [printable(notice) for notice in decision.notices] if decision else [],
+            "notices": [*filter(None, [shadow(decision)]), *map(printable, decision.notices)] if decision else [],
             "asserted": ", ".join(decision.asserted) if decision else "",
             "counts": dict(decision.count()) if decision else {},
         }

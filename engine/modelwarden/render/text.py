@@ -28,6 +28,7 @@ _HEADLINES: Final = {
     "block": "must not be promoted to {stage}",
     "undecided": "cannot be decided for {stage}: evidence is missing, and what was not read is never a yes",
 }
+_WITHOUT: Final = {"blocks": "would block", "undecides": "would leave it undecided", "flags": "would flag all the same"}
 _ORDER: Final = {"blocks": 0, "undecides": 1, "flags": 2}
 _ACTIVE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 LOG_COMMAND: Final = re.compile(r"##(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
@@ -161,7 +162,18 @@ def waived(ruling: Ruling) -> str:
     name = f"break-glass {waiver.id}" if waiver.break_glass else waiver.id
     ticket = f" ({waiver.ticket})" if waiver.ticket else ""
     people = f"owner {waiver.owner}, approved by {waiver.approver}"
-    return printable(f"{name} until {waiver.expires}, {people}: {waiver.reason}{ticket}")
+    shadow = _WITHOUT[ruling.without_waiver]
+    return printable(f"{name} until {waiver.expires} ({shadow} without it), {people}: {waiver.reason}{ticket}")
+
+
+def shadow(decision: Decision) -> str:
+    """`would be block without waiver W-1`; empty where no waiver acts."""
+    ids = sorted({one.waiver.id for one in decision.rulings if one.waiver})
+    if not ids or decision.without_waivers is None:
+        return ""
+    verdict = decision.without_waivers
+    still = "still " if verdict == decision.verdict else ""
+    return printable(f"would {still}be {verdict} without waiver{'s' if len(ids) > 1 else ''} {', '.join(ids)}")
 
 
 def _observed(observed: Sequence[Observation]) -> list[str]:
@@ -186,6 +198,8 @@ def notes(decision: Decision) -> list[str]:
     loud = [f"{r.finding.control} ({r.waiver.id})" for r in decision.rulings if r.waiver and r.waiver.break_glass]
     if loud:
         lines.append(printable(f"break-glass is in force: {', '.join(loud)}"))
+    if without := shadow(decision):
+        lines.append(without)
     if decision.asserted:
         lines.append(f"asserted, not proven: {', '.join(decision.asserted)}")
     if decision.advisory:

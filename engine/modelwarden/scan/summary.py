@@ -64,6 +64,8 @@ class Summary(Struct):
     """Account -> verdicts, and `unmapped` and `inventory`."""
     controls: dict[str, Counter[str]] = field(default_factory=dict)
     """Control -> outcomes."""
+    without_waivers: Counter[str] = field(default_factory=Counter)
+    """As in `Tally`."""
     named: list[Named] = field(default_factory=list)
     """Packages that are blocked, undecided or unmapped."""
     carried: int = 0
@@ -106,6 +108,7 @@ class Summary(Struct):
             "packages": dict(self.roles),
             "carried": self.carried,
             "verdicts": dict(self.verdicts),
+            "without_waivers": dict(self.without_waivers),
             "blocked": dict(self.blocked),
             "approvals": dict(self.approvals),
             "unrecorded": [asdict(one) for one in self.unrecorded],
@@ -237,6 +240,7 @@ def _tally(found: Summary, tally: Tally, names: Counter[str]) -> None:
     found.carried += tally.carried
     found.origins_unread += tally.origins_unread
     found.blocked += tally.blocked
+    found.without_waivers += tally.without_waivers
     found.approvals += tally.approvals
     found.unrecorded += tally.unrecorded[: MOST - len(found.unrecorded)]
     for one in tally.named:

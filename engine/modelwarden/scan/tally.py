@@ -53,6 +53,8 @@ class Tally(Struct):
     unrecorded: list[Unrecorded] = field(default_factory=list)
     controls: dict[str, Counter[str]] = field(default_factory=dict)
     """Control -> outcomes."""
+    without_waivers: Counter[str] = field(default_factory=Counter)
+    """Packages with a waived finding, by the verdict that they would have without waivers."""
     carried: int = 0
     """Packages whose evidence an earlier scan read."""
     origins_unread: int = 0
@@ -79,6 +81,8 @@ class Tally(Struct):
                 self._name(Named(record.package, "unmapped", "", "", record.why), self.roles["unmapped"])
             return
         self.verdicts[decision.verdict] += 1
+        if decision.without_waivers and any(ruling.waiver for ruling in decision.rulings):
+            self.without_waivers[decision.without_waivers] += 1
         for ruling in decision.rulings:
             finding = ruling.finding
             if finding.control not in self.controls:

@@ -88,7 +88,7 @@ class Effective:
         loud = [one for one in about if one.loud and self._live(one) and not self._refused(one)]
         notices = [
             f"{'break-glass' if one.break_glass else 'waiver'} {one.id} counts until {one.expires}: {', '.join(one.controls)},"
-            f" owned by {one.owner}, approved by {', '.join(one.approvers)}: {one.reason}"
+            f" owned by {one.owner}, approved by {one.approved_by}: {one.reason}"
             for one in loud
         ]
         refused = [(one, self._refused(one)) for one in about if self._live(one)]
@@ -99,6 +99,7 @@ class Effective:
             for one in about
             if one.state(self._as_of) == "ends too late"
         ]
+        notices += [f"waiver {one.id} does not count: {why}" for one in about if (why := self._not_live(one))]
         expired = self.expired_waivers()
         notices += [f"waiver {one.id} for {', '.join(one.controls)} expired: {one.expires}" for one in expired]
         notices += [f"parameter {name} cannot be told: {why}" for name, why in self.parameters_unknown.items()]
@@ -112,6 +113,15 @@ class Effective:
 
     def _live(self, waiver: Waiver) -> bool:
         return waiver.state(self._as_of) == "live"
+
+    def _not_live(self, waiver: Waiver) -> str:
+        """Why a waiver that has not ended counts no more, or not yet; empty for others."""
+        state = waiver.state(self._as_of)
+        if state == "requested":
+            return f"{len(waiver.approvers)} of {waiver.needed} approvals"
+        if state == "revoked" and waiver.revoked and self._as_of is not None and self._as_of < waiver.ends:
+            return f"revoked by {waiver.revoked}: {waiver.revoked.reason}"
+        return ""
 
     def _refused(self, waiver: Waiver) -> str:
         return self._refusal(waiver, self)

@@ -14,6 +14,7 @@ from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
 from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SCAN, SECRET, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
+from modelwarden.waiver import Waiver
 
 
 class Row(Struct, frozen=True):
@@ -71,7 +72,7 @@ def rows(settings: Settings) -> list[Row]:
         for one in first.gaps
     ]
     return found + [
-        Row(f"waiver.{one.id}", f"{', '.join(one.controls)} for {one.target[1]} until {one.expires}", first.label)
+        Row(f"waiver.{one.id}", f"{', '.join(one.controls)} for {one.target[1]} {_until(one)}", first.label)
         for one in settings.waivers
     ]
 
@@ -128,3 +129,11 @@ def _entry(entry: Enforcement) -> str:
         return entry.everywhere
     cells = [f"{stage} {moment} {level}" for (stage, moment), level in entry.by_cell.items()]
     return ", ".join(cells + ([f"block from {entry.block_from}"] if entry.block_from else []))
+
+
+def _until(waiver: Waiver) -> str:
+    """Until when it counts; says so of one that cannot count, whatever the time."""
+    if waiver.revoked is not None:
+        return f"revoked by {waiver.revoked}"
+    missing = waiver.needed - len(waiver.approvers)
+    return f"until {waiver.expires}" + (f", requested: {missing} approvals missing" if missing > 0 else "")
