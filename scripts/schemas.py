@@ -124,7 +124,15 @@ def _request() -> Schema:
     principal = {
         "anyOf": [
             {"type": "null"},
-            _record({"state": {"const": "unknown"}, "reason": _TEXT}),
+            _record(
+                {
+                    "state": {"const": "unknown"},
+                    "reason": _TEXT,
+                    "detail": _TEXT,
+                    "source": _record({"api": _TEXT, **dict.fromkeys(("at", "request_id"), {"type": ["string", "null"]})}),
+                },
+                ("detail", "source"),
+            ),
             _record(
                 {
                     "principal": _TEXT,
@@ -520,6 +528,11 @@ def _rollback() -> Schema:
     return {"anyOf": [{"type": "null"}, _record(earlier)]}
 
 
+def _precedent() -> Schema:
+    unread = _record({"state": {"const": "unknown"}, "reason": _TEXT, "detail": _TEXT})
+    return {"anyOf": [*_rollback()["anyOf"], unread]}
+
+
 def run_schema() -> Schema:
     """What a gate records."""
     decision = {
@@ -564,8 +577,13 @@ def run_schema() -> Schema:
                 "type": "object",
                 "description": "layers, parameters, enforcement, scopes and waivers as they held",
             },
+            "rollback": {
+                **_record({"precedent": _precedent()}),
+                "description": "only where a rollback was asked for: what the organization's records said of it",
+            },
             "checksum": _DIGEST,
-        }
+        },
+        ("rollback",),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from modelwarden import builtin, cedar, compiled
 from modelwarden.attributes import schema_text
-from modelwarden.bundle_file import BundleFile, builtin_files, user_files
+from modelwarden.bundle_file import BundleFile, Origin, builtin_files, user_files
 from modelwarden.cedar import Authorizer, PolicyJson
 from modelwarden.control import Control, ControlError, placed
 from modelwarden.errors import UserError
@@ -91,7 +91,27 @@ def survey(paths: Sequence[Path] = (), *, thorough: bool = False) -> tuple[Bundl
     """
     problems: list[Problem] = []
     sources = [*builtin_files(), *user_files(paths, problems)]
-    reader = _Reader(sources, thorough, problems)
+    return _read(sources, {"built-in", "user"} if thorough else {"user"}, problems)
+
+
+def recorded_bundle(files: Sequence[BundleFile]) -> Bundle:
+    """The bundle that some recorded files were. They were checked when they were recorded, and are not linted again.
+
+    Raises:
+        BundleError: a file that this version cannot read.
+    """
+    bundle, problems = _read(files, set(), [])
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        raise BundleError(str(errors[0]), "judge them with the version that recorded them")
+    return bundle
+
+
+def _read(
+    sources: Sequence[BundleFile], linted: Collection[Origin], problems: list[Problem]
+) -> tuple[Bundle, list[Problem]]:
+    """The bundle of some files, and every problem in it; the files of the `linted` origins are checked for all of lint."""
+    reader = _Reader(sources, linted, problems)
     policies = reader.policies()
     controls = reader.by_id([*(Control(policy.info) for policy in policies), *reader.rules()])
     bundle = Bundle(controls, tuple(policies), reader.authz(), tuple(sources), reader.declarations, reader.workers)
@@ -104,9 +124,9 @@ def survey(paths: Sequence[Path] = (), *, thorough: bool = False) -> tuple[Bundl
 class _Reader:
     """Reads the files of one bundle and notes what is wrong with them."""
 
-    def __init__(self, sources: Sequence[BundleFile], thorough: bool, problems: list[Problem]) -> None:
+    def __init__(self, sources: Sequence[BundleFile], linted: Collection[Origin], problems: list[Problem]) -> None:
         self._sources = sources
-        self._thorough = thorough
+        self._linted = linted
         self._problems = problems
         self.workers = Workers()
         self.declarations: dict[str, ParameterDeclaration] = {}
@@ -117,7 +137,7 @@ class _Reader:
         return [file for file in self._sources if file.kind == kind]
 
     def _checked(self, file: BundleFile) -> bool:
-        return self._thorough or file.origin == "user"
+        return file.origin in self._linted
 
     def _tell(self, rule: str, file: BundleFile, line: int, message: str, help_: str = "") -> None:
         self._problems.append(Problem(rule, file.path, line, message, help_))

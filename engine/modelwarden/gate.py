@@ -25,7 +25,7 @@ from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
 from modelwarden.material import material_digest
 from modelwarden.request import Moment, Principal, Request, Stage
-from modelwarden.run import Run
+from modelwarden.run import AskedRollback, Run
 from modelwarden.settings import Settings, read_sources
 from modelwarden.settings.sources import PASSPHRASE, PREFIX
 from modelwarden.snapshot import LedgerRow
@@ -315,6 +315,7 @@ def judge(
         controls=controls_of(house),
         bundle=bundle_of(house),
         settings=house.settings.to_json(),
+        rollback=AskedRollback(observed.precedent) if question.rollback else None,
     )
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, fields
 
 from modelwarden.errors import UserError
-from modelwarden.evidence import Evidence, EvidenceError, Fact, Unknown, digest, facts_from_json, facts_to_json
+from modelwarden.evidence import Evidence, EvidenceError, Fact, Source, Unknown, digest, facts_from_json, facts_to_json
 from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Rollback, Ruling
 from modelwarden.request import Principal, Request
 from modelwarden.snapshot import LedgerRow
@@ -29,6 +29,30 @@ class RunError(UserError):
     """A run that cannot be read or written."""
 
     help = "name a file that `modelwarden gate` wrote"
+
+
+class AskedRollback(Struct, frozen=True):
+    """That a rollback was asked for, and what the organization's records said of it."""
+
+    precedent: Rollback | Unknown | None
+    """What it returns to; None where there is nothing."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The law: `AskedRollback.from_json(asked.to_json()) == asked`."""
+        match self.precedent:
+            case Unknown(reason, _, detail):
+                return {"precedent": {"state": "unknown", "reason": reason, "detail": detail}}
+            case found:
+                return {"precedent": asdict(found) if found else None}
+
+    @staticmethod
+    def from_json(raw: Mapping[str, Any]) -> AskedRollback:
+        """Raises KeyError or TypeError for another shape."""
+        told = raw["precedent"]
+        if told is None:
+            return AskedRollback(None)
+        unread = told.get("state") == "unknown"
+        return AskedRollback(Unknown(told["reason"], detail=told["detail"]) if unread else Rollback(**told))
 
 
 class Run(Struct, frozen=True):
@@ -51,6 +75,8 @@ class Run(Struct, frozen=True):
     """`digest`, and `files` with path, sha256 and text."""
     settings: dict[str, Any]
     """As `settings.Settings.to_json` writes them."""
+    rollback: AskedRollback | None = None
+    """Set where a rollback was asked for, granted or not."""
 
     def to_json(self) -> dict[str, Any]:
         """The document of `reports/schemas/run.schema.json`; the law: `Run.from_json(run.to_json()) == run`."""
@@ -69,6 +95,8 @@ class Run(Struct, frozen=True):
             "bundle": self.bundle,
             "settings": self.settings,
         }
+        if self.rollback:
+            document["rollback"] = self.rollback.to_json()
         return {**document, "checksum": digest(document)}
 
     @staticmethod
@@ -101,6 +129,7 @@ class Run(Struct, frozen=True):
                 controls={id_: _of(ControlInfo, info) for id_, info in document["controls"].items()},
                 bundle=document["bundle"],
                 settings=document["settings"],
+                rollback=AskedRollback.from_json(document["rollback"]) if "rollback" in document else None,
             )
         except (EvidenceError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"not a run of this version: {' '.join(str(error).split())}") from error
@@ -224,8 +253,9 @@ def _request_to_json(request: Request) -> dict[str, Any]:
     match request.principal:
         case Principal():
             principal = asdict(request.principal)
-        case Unknown(reason):
+        case Unknown(reason, source, detail):
             principal = {"state": "unknown", "reason": reason}
+            principal |= ({"detail": detail} if detail else {}) | ({"source": asdict(source)} if source else {})
     return {
         "stage": request.stage,
         "moment": request.moment,
@@ -239,8 +269,13 @@ def _request_from_json(raw: Mapping[str, Any]) -> Request:
     told = raw["principal"]
     principal: Principal | Unknown | None = None
     if told is not None:
-        principal = Unknown(told["reason"]) if told["state"] == "unknown" else Principal(**told)
+        principal = _nobody(told) if told["state"] == "unknown" else Principal(**told)
     return Request(raw["stage"], raw["moment"], raw["as_of"], principal, raw["as_of_asserted"])
+
+
+def _nobody(told: Mapping[str, Any]) -> Unknown:
+    source = Source(**told["source"]) if "source" in told else None
+    return Unknown(told["reason"], source, told.get("detail", ""))
 
 
 def _ruling_to_json(ruling: Ruling) -> dict[str, Any]:

@@ -260,7 +260,7 @@ def test_metrics_that_cannot_be_written_are_refused_before_anything_is_read(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_forecast_by_the_formula_and_by_an_earlier_scan(organization: Sandbox, tmp_path: Path) -> None:
+def test_an_estimate_by_the_formula_and_by_an_earlier_scan(organization: Sandbox, tmp_path: Path) -> None:
     before = run(tmp_path, organization, "--dry-run")
     assert before.code == 0
     assert "6 account-regions of 3 accounts would be read\n" in before.out
@@ -279,7 +279,7 @@ def test_a_forecast_by_the_formula_and_by_an_earlier_scan(organization: Sandbox,
     assert scans(tmp_path) == [folder]
 
 
-def test_a_forecast_for_a_scan_that_goes_on_is_about_what_is_left(organization: Sandbox, tmp_path: Path) -> None:
+def test_an_estimate_for_a_scan_that_goes_on_is_about_what_is_left(organization: Sandbox, tmp_path: Path) -> None:
     run(tmp_path, organization, "--as-of", CLOCK)
     (folder,) = scans(tmp_path)
     done = run(tmp_path, organization, "--resume", str(folder), "--dry-run")

@@ -50,15 +50,15 @@ def _measure(outcome: Outcome, out: str) -> None:
 
 def dry(folder: Folder, plan: Plan, options: dict[str, Any]) -> str:
     """What would be read, and about how many calls that takes."""
-    from modelwarden.render import forecast
+    from modelwarden.render import estimate
     from modelwarden.render.json import dump
     from modelwarden.scan.drive import left
 
     cells = left(folder, plan.estate.cells) if options["resume"] else list(plan.estate.cells)
-    told = forecast.forecast(cells, _earlier(folder), plan.estate.hub)
+    told = estimate.estimate(cells, _earlier(folder), plan.estate.hub)
     if options["format_"] == "json":
-        return dump(forecast.to_json(plan.estate, cells, told))
-    return forecast.text(plan.estate, cells, told)
+        return dump(estimate.to_json(plan.estate, cells, told))
+    return estimate.text(plan.estate, cells, told)
 
 
 def _earlier(folder: Folder) -> Iterator[Folder]:

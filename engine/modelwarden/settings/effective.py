@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from modelwarden import toml
 from modelwarden.control import ParameterValue
-from modelwarden.enforcement import recommended
+from modelwarden.enforcement import Setting, recommended
 from modelwarden.estate import Scan
 from modelwarden.evidence import Evidence, digest
 from modelwarden.finding import AppliedWaiver, Finding, Level
@@ -284,6 +284,7 @@ class Settings(Struct, frozen=True, dict=True):
             "digest": self.digest,
             "waivers_digest": self.waivers_digest,
             "advisory": self.advisory,
+            "recommended": self._profiles(),
             "layers": [
                 {
                     "name": layer.name,
@@ -308,6 +309,7 @@ class Settings(Struct, frozen=True, dict=True):
         if not isinstance(document, dict) or document.get("schema") != SCHEMA_VERSION:
             raise SettingsError(f"not recorded settings: `schema` is not `{SCHEMA_VERSION}`", "name a recorded run")
         try:
+            table = _table(document.get("recommended"))
             sources = tuple(
                 Source(
                     entry["name"],
@@ -315,15 +317,20 @@ class Settings(Struct, frozen=True, dict=True):
                     entry["digest"],
                     entry["document"],
                     tuple((one["path"], one["waiver"]) for one in entry["waivers"]),
+                    table,
                 )
                 for entry in document["layers"]
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise SettingsError(f"recorded settings: a layer is broken: {error}", "name a recorded run") from error
         settings = Settings.of(Sources(sources, (), None), declarations, control_ids)
         for name, actual in (("digest", settings.digest), ("waivers_digest", settings.waivers_digest)):
             if document.get(name) != actual:
-                raise SettingsError(f"recorded settings: `{name}` does not fit: they were changed", "name another run")
+                # Records of before they kept what the profile stands for can be read as long as it stands for the same.
+                other = "" if table or name == "waivers_digest" else ", or the profile `recommended` was another one then"
+                raise SettingsError(
+                    f"recorded settings: `{name}` does not fit: they were changed{other}", "name another run"
+                )
         return settings
 
     def resolved(self, subject: Subject, request: Request, day: date | None) -> Resolved:
@@ -362,8 +369,16 @@ class Settings(Struct, frozen=True, dict=True):
         """The tables that the named profiles stand for."""
         if all(layer.profile != "recommended" for layer in self.layers):
             return {}
-        table = recommended()
+        table = self.layers[0].source.recommended
+        table = recommended() if table is None else table
         return {id_: {stage: str(setting) for stage, setting in row.items()} for id_, row in table.items()}
+
+
+def _table(recorded: Mapping[str, Mapping[str, Level]] | None) -> Mapping[str, Mapping[str, Setting]] | None:
+    """The profile `recommended` as it was recorded; None where no layer named it, or nobody kept it."""
+    if not recorded:
+        return None
+    return {id_: {stage: Setting(level) for stage, level in row.items()} for id_, row in recorded.items()}
 
 
 def _recorded(document: Table) -> Table:

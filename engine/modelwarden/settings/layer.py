@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from modelwarden import toml
 from modelwarden.control import ParameterValue
-from modelwarden.enforcement import PROFILES, Enforcement, parse_enforcement
+from modelwarden.enforcement import PROFILES, Enforcement, Setting, parse_enforcement
 from modelwarden.gap import Gap, parse_gaps
 from modelwarden.parameter import ParameterDeclaration
 from modelwarden.request import STAGES, Stage
@@ -64,6 +64,8 @@ class Source(Struct, frozen=True):
     document: Table
     waivers: tuple[tuple[str, Any], ...] = ()
     """(file, table) of every waiver, those in the document among them."""
+    recommended: Mapping[str, Mapping[str, Setting]] | None = None
+    """What the profile `recommended` stood for when the layer was recorded; None: what ships stands."""
 
 
 class Layer(Struct, frozen=True):

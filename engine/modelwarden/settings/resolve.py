@@ -100,7 +100,7 @@ def levels(control_id: str, stage: str, moment: str) -> Algebra[Setting]:
     def stated(holder: Holder, inherited: Setting) -> tuple[Setting, str] | None:
         setting, why = inherited, ""
         if isinstance(holder, Layer) and holder.profile:
-            setting = stricter(inherited, of_profile(holder.profile, control_id, stage))
+            setting = stricter(inherited, of_profile(holder.profile, control_id, stage, holder.source.recommended))
             why = f"profile {holder.profile}"
         entry = holder.enforcement.get(control_id)
         if entry is not None:

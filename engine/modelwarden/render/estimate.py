@@ -20,7 +20,7 @@ _PER_CELL: Final = 2
 _PER_PACKAGE: Final = 12
 
 
-class Forecast(Struct, frozen=True):
+class Estimate(Struct, frozen=True):
     """About how many calls the cells take."""
 
     scan: str
@@ -38,7 +38,7 @@ class Forecast(Struct, frozen=True):
         return sum(self.apis.values()) + self.least
 
 
-def forecast(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder], hub: str = "") -> Forecast:
+def estimate(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder], hub: str = "") -> Estimate:
     """From the first of the `earlier` scans that read one of the cells whole, else by the formula.
 
     With a hub each cell is asked what it sees of others, too.
@@ -51,8 +51,8 @@ def forecast(cells: Sequence[tuple[str, str]], earlier: Iterable[Folder], hub: s
             continue  # it says nothing that anybody could rely on; a dry run judges nothing by it
         if known:
             guessed = [cell for cell in cells if not _whole(folder, cell)]
-            return Forecast(folder.id, dict(sorted(calls.apis.items())), known, len(guessed), _least(guessed, per_cell))
-    return Forecast("", {}, 0, len(cells), _least(cells, per_cell))
+            return Estimate(folder.id, dict(sorted(calls.apis.items())), known, len(guessed), _least(guessed, per_cell))
+    return Estimate("", {}, 0, len(cells), _least(cells, per_cell))
 
 
 def _whole(folder: Folder, cell: tuple[str, str]) -> bool:
@@ -64,7 +64,7 @@ def _least(cells: Sequence[tuple[str, str]], per_cell: int) -> int:
     return len({account for account, _ in cells}) + per_cell * len(cells)
 
 
-def to_json(estate: Estate, cells: Sequence[tuple[str, str]], told: Forecast) -> dict[str, Any]:
+def to_json(estate: Estate, cells: Sequence[tuple[str, str]], told: Estimate) -> dict[str, Any]:
     """The plan for a program."""
     return {
         "schema": SCHEMA,
@@ -81,7 +81,7 @@ def to_json(estate: Estate, cells: Sequence[tuple[str, str]], told: Forecast) ->
     }
 
 
-def text(estate: Estate, cells: Sequence[tuple[str, str]], told: Forecast) -> str:
+def text(estate: Estate, cells: Sequence[tuple[str, str]], told: Estimate) -> str:
     """The plan for people."""
     lines = [f"{account}/{region}" for account, region in cells]
     lines += [f"{row.account}  skipped: {row.error}" for row in estate.skipped]
