@@ -129,7 +129,9 @@ def _request() -> Schema:
                     "state": {"const": "unknown"},
                     "reason": _TEXT,
                     "detail": _TEXT,
-                    "source": _record({"api": _TEXT, **dict.fromkeys(("at", "request_id"), {"type": ["string", "null"]})}),
+                    "source": _record(
+                        {"api": _TEXT, **dict.fromkeys(("at", "request_id"), {"type": ["string", "null"]})}
+                    ),
                 },
                 ("detail", "source"),
             ),

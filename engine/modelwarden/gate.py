@@ -119,8 +119,12 @@ def load_house(sources: Sources, environment: Mapping[str, str]) -> House:
         fetch=fetch_pack,
     )
     bundle = load_bundle(read.bundle_paths)
-    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name != PASSPHRASE}
-    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls), Recipe(sources, ours))
+    return House(bundle, Settings.of(read, bundle.declarations, bundle.controls), Recipe(sources, ours(environment)))
+
+
+def ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those variables that settings may come from."""
+    return {name: value for name, value in environment.items() if name.startswith(PREFIX) and name != PASSPHRASE}
 
 
 def fetch_pack(location: str) -> bytes:

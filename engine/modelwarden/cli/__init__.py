@@ -34,6 +34,8 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("init:init", "Propose settings from what is found in an account."),
     "doctor": ("doctor:doctor", "Check identity and read permissions."),
     "baseline": ("baseline:baseline", "Propose waivers for the failures of a run."),
+    "replay": ("replay:replay", "Judge recorded evidence again, and compare."),
+    "forecast": ("forecast:forecast", "List what turns worse by nothing but time."),
     "report": ("report:report", "Write one page over recorded runs."),
     "verify": ("verify:verify", "Check an attestation, a log, a pack or a recorded run, offline."),
     "key": ("key:key", "Make the keys that sign decisions."),

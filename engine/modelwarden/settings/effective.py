@@ -327,7 +327,9 @@ class Settings(Struct, frozen=True, dict=True):
         for name, actual in (("digest", settings.digest), ("waivers_digest", settings.waivers_digest)):
             if document.get(name) != actual:
                 # Records of before they kept what the profile stands for can be read as long as it stands for the same.
-                other = "" if table or name == "waivers_digest" else ", or the profile `recommended` was another one then"
+                other = (
+                    "" if table or name == "waivers_digest" else ", or the profile `recommended` was another one then"
+                )
                 raise SettingsError(
                     f"recorded settings: `{name}` does not fit: they were changed{other}", "name another run"
                 )
