@@ -30,6 +30,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Schema = {"type": "string"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _DIGEST: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+_MAYBE: Schema = {"type": ["string", "null"]}
 _TIME: Schema = {"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$"}
 ROLES = get_args(Role)
 _VALUES: dict[str, Schema] = {
@@ -129,9 +130,7 @@ def _request() -> Schema:
                     "state": {"const": "unknown"},
                     "reason": _TEXT,
                     "detail": _TEXT,
-                    "source": _record(
-                        {"api": _TEXT, **dict.fromkeys(("at", "request_id"), {"type": ["string", "null"]})}
-                    ),
+                    "source": _record({"api": _TEXT, "at": _MAYBE, "request_id": _MAYBE}),
                 },
                 ("detail", "source"),
             ),

@@ -28,7 +28,7 @@ judges_option: Final = click.option(
     "--judges",
     type=click.IntRange(0, 64),
     metavar="N",
-    help="Processes that judge; 0: none but this one (default: CPUs).",
+    help="Processes that judge; 0: none but this one (default: CPUs, where that is of use).",
 )
 
 
@@ -64,14 +64,12 @@ def replay(context: click.Context, /, run: Path, **options: Any) -> None:
     from modelwarden.render.json import dump
     from modelwarden.replay.performing import Spec, perform
     from modelwarden.replay.recorded import check_apart, recorded_at
-    from modelwarden.scan.executor import judges_here
 
     hypothesis = _hypothesis(options)
     recorded = recorded_at(run)
     if options["output"]:
         check_apart(options["output"], recorded.place)
-    judges = options["judges"] if options["judges"] is not None else judges_here()
-    tally = perform(recorded, Spec(options["run_code"], hypothesis), judges)
+    tally = perform(recorded, Spec(options["run_code"], hypothesis), options["judges"])
     supposed = _supposed(options) if hypothesis else None
     heading = rendering.Heading(recorded.kind, recorded.id, gating.versions(), supposed)
     shown = dump(rendering.to_json(heading, tally)) if options["format_"] == "json" else rendering.text(heading, tally)

@@ -153,7 +153,7 @@ def _most(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _counted(counts: Mapping[tuple[str, ...], int], names: Sequence[str]) -> list[dict[str, Any]]:
+def _counted(counts: Mapping[Any, int], names: Sequence[str]) -> list[dict[str, Any]]:
     return [{**dict(zip(names, key, strict=True)), "decisions": count} for key, count in _most(counts)]
 
 

@@ -18,12 +18,14 @@ from modelwarden.replay.difference import changes, differences
 from modelwarden.replay.house import Hypothesis, NotAgain, Rules, house_of, supposed_house
 from modelwarden.replay.recorded import Case, Part, Recorded, cases_of
 from modelwarden.replay.tally import Tally
-from modelwarden.scan.executor import Lost, Pools, local
+from modelwarden.scan.executor import Lost, Pools, judges_here, local
 
 T = TypeVar("T")
 
 _HOUSES: Final = 16
 """That a process keeps."""
+_FEW: Final = 1_000
+"""Decisions for which no process is started unless somebody asks for it: it takes longer to start than to judge them."""
 _AHEAD: Final = 4
 """Parts for each process that are given out before the first of them is told."""
 
@@ -106,8 +108,8 @@ def decide_again(house: House, case: Case, as_of: str | None = None) -> Decision
     return gate.decision_on(house, question, case.observed, now=case.decision.request.as_of)
 
 
-def perform(recorded: Recorded, spec: Spec, judges: int) -> Tally:
-    """Judge everything again; `judges` is the number of processes, 0 for this one.
+def perform(recorded: Recorded, spec: Spec, judges: int | None) -> Tally:
+    """Judge everything again; `judges` is the number of processes, 0 for this one, None for as many as are of use.
 
     Raises:
         UserError: what is supposed cannot be used, or the record was changed or cannot be read.
@@ -119,13 +121,16 @@ def perform(recorded: Recorded, spec: Spec, judges: int) -> Tally:
     return whole
 
 
-def in_parts(work: Callable[[Spec, Part], T], spec: Spec, recorded: Recorded, judges: int) -> Iterator[T]:
+def in_parts(work: Callable[[Spec, Part], T], spec: Spec, recorded: Recorded, judges: int | None) -> Iterator[T]:
     """What some work makes of each part of a record, in the order of the parts.
 
     Raises:
         Lost: a process was killed; and whatever the work raises.
     """
-    with local(judges if len(recorded.parts) > 1 else 0) as pools:
+    if judges is None:
+        judges = judges_here() if recorded.decisions > _FEW else 0
+    judges = min(judges, len(recorded.parts))
+    with local(judges if judges > 1 else 0) as pools:
         try:
             yield from _in_order(work, spec, iter(recorded.parts), pools.judging, _AHEAD * max(judges, 1))
         except UserError:

@@ -66,6 +66,8 @@ class Recorded(Struct, frozen=True):
     """In the order in which they are told."""
     place: Path
     """The folder of the record, where nothing may be written that is none."""
+    decisions: int
+    """About how many."""
 
 
 def recorded_at(path: Path) -> Recorded:
@@ -77,14 +79,14 @@ def recorded_at(path: Path) -> Recorded:
     if not path.exists():
         raise RunError(f"{path}: does not exist", "name a run: the file of a gate, or the folder of a scan")
     if not path.is_dir():
-        return Recorded("gate", read_run(path).id, (Files((path,)),), path.parent)
+        return Recorded("gate", read_run(path).id, (Files((path,)),), path.parent, 1)
     if (path / "plan.json").exists() or (path / "manifest.json").exists():
         return _scan(path)
     files = sorted(path.glob("*.json"))
     if not files:
         raise RunError(f"{path}: holds no run", "name the file of a gate, or the folder of one scan")
     chunks = (tuple(files[first : first + FILES_AT_ONCE]) for first in range(0, len(files), FILES_AT_ONCE))
-    return Recorded("gate", path.resolve().name, tuple(Files(chunk) for chunk in chunks), path)
+    return Recorded("gate", path.resolve().name, tuple(Files(chunk) for chunk in chunks), path, len(files))
 
 
 def _scan(path: Path) -> Recorded:
@@ -98,7 +100,7 @@ def _scan(path: Path) -> Recorded:
     manifest = folder.manifest()
     folder.check(manifest["tables"])
     cells = tuple(Cell(path, account, region) for account, region in folder.cells())
-    return Recorded("scan", str(manifest["id"]), cells, path)
+    return Recorded("scan", str(manifest["id"]), cells, path, sum(manifest["verdicts"].values()))
 
 
 def cases_of(part: Part) -> Iterator[tuple[Rules, Case]]:
@@ -140,7 +142,7 @@ def case_of(run: Run) -> Case:
     )
     precedent = asked.precedent if asked else None
     observed = Observed(run.evidence, run.reference, request.principal, run.ledger, precedent)
-    return Case(run.id, run.decision, question, observed, True, why)
+    return Case(run.id, run.decision, question, observed, whole=True, why=why)
 
 
 def _asked_rollback(run: Run) -> tuple[AskedRollback | None, str]:
@@ -161,17 +163,11 @@ def _of_cell(folder: Folder, account: str, region: str) -> Iterator[Case]:
         request = decision.request
         question = Question(record.package, request.stage, request.moment, as_of=_asserted(decision))
         if evidence is None:
-            yield Case(
-                folder.id,
-                decision,
-                question,
-                Observed(Evidence(record.package), {}, None),
-                False,
-                "no evidence is kept",
-            )
+            nothing = Observed(Evidence(record.package), {}, None)
+            yield Case(folder.id, decision, question, nothing, whole=False, why="no evidence is kept")
         else:
             reference = reference_of(folder.path, record.reference)
-            yield Case(folder.id, decision, question, Observed(evidence, reference, None), False)
+            yield Case(folder.id, decision, question, Observed(evidence, reference, None), whole=False)
 
 
 @lru_cache(maxsize=256)
