@@ -16,7 +16,10 @@ from modelwarden.compare.change import CauseKind, Kind, Reach
 from modelwarden.facts import kinds
 from modelwarden.finding import Effect, Level, Outcome, Verdict
 from modelwarden.precedent import State
+from modelwarden.render import forecast as render_forecast
 from modelwarden.render import json as decision_json
+from modelwarden.render import replay as render_replay
+from modelwarden.replay.outlook import Kind
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.record import Role
@@ -532,6 +535,96 @@ def _rollback() -> Schema:
 def _precedent() -> Schema:
     unread = _record({"state": {"const": "unknown"}, "reason": _TEXT, "detail": _TEXT})
     return {"anyOf": [*_rollback()["anyOf"], unread]}
+
+
+def _again(supposed: Schema, more: Schema) -> Schema:
+    """What every document has that comes of judging a record again."""
+    versions = dict.fromkeys(("modelwarden", "cedarpy", "python"), _TEXT)
+    return {
+        "hypothetical": supposed,
+        "kind": {"enum": ["gate", "scan"]},
+        "run": {**_TEXT, "description": "id of the run; of a folder of runs its name"},
+        "versions": {**_record(versions), "description": "that judged here"},
+        **more,
+    }
+
+
+def _named(**more: Schema) -> Schema:
+    texts = dict.fromkeys(("package", "run", "stage", "moment", "why"), _TEXT)
+    return {"type": "array", "items": _record({**texts, **more})}
+
+
+def replay_schema() -> Schema:
+    """What `modelwarden replay --format json` writes."""
+    number = {"type": "integer", "minimum": 0}
+
+    def counted(*names: str) -> Schema:
+        return {"type": "array", "items": _record({**dict.fromkeys(names, _TEXT), "decisions": number})}
+
+    supposed = {
+        "as_of": {"anyOf": [{"type": "null"}, _TIME]},
+        "bundle": _TEXTS,
+        **dict.fromkeys(("config", "organization"), _MAYBE),
+    }
+    difference = _record(dict.fromkeys(("control", "what", "recorded", "again"), _TEXT))
+    named = _named(differences={"type": "array", "items": difference})
+    head = {"$schema": _DRAFT, "title": "modelwarden replay"}
+    more = {
+        "supposed": {
+            "anyOf": [{"type": "null"}, _record(supposed)],
+            "description": "what is supposed instead of what was recorded; null where nothing is",
+        },
+        "decisions": _record(dict.fromkeys(("recorded", "agree", "differ", "not_judged"), number)),
+        "recorded_by": counted("modelwarden", "cedarpy", "python"),
+        "recorded_rules": counted("bundle", "settings", "waivers"),
+        "verdicts": counted("recorded", "again"),
+        "controls": {**counted("control", "recorded", "again"), "description": "outcomes that differ"},
+        "uncollected": {**counted("control", "fact"), "description": "facts that a control reads and nobody collected"},
+        "differing": {**named, "description": "at most 1,000"},
+        "not_judged": {**named, "description": "at most 1,000, with the reason"},
+        "not_named": {**number, "description": "decisions that are counted and not named"},
+    }
+    return head | _record({"schema": {"const": render_replay.SCHEMA}, **_again({"type": "boolean"}, more)})
+
+
+def forecast_schema() -> Schema:
+    """What `modelwarden forecast --format json` writes."""
+    number = {"type": "integer", "minimum": 0}
+    effect, verdict = {"enum": list(get_args(Effect))}, {"enum": list(get_args(Verdict))}
+    turn = {
+        "when": _TIME,
+        **dict.fromkeys(("package", "stage", "moment", "control"), _TEXT),
+        "before": effect,
+        "after": effect,
+        "verdict_before": verdict,
+        "verdict_after": verdict,
+        "because": {**_TEXT, "description": "what a control that reads the clock says by then"},
+    }
+    cause = {
+        "kind": {"enum": list(get_args(Kind))},
+        **dict.fromkeys(("id", "why"), _TEXT),
+        "first": _TIME,
+        "decisions": number,
+        "turns": {"type": "array", "items": _record(turn), "description": "the soonest, at most 1,000"},
+        "not_named": {**number, "description": "turns that are counted and not named"},
+    }
+    head = {"$schema": _DRAFT, "title": "modelwarden forecast"}
+    moment = {"anyOf": [_TIME, {"const": ""}]}
+    more = {
+        "from": moment,
+        "to": moment,
+        "days": {"type": "integer", "minimum": 1},
+        "decisions": _record(dict.fromkeys(("recorded", "turning", "not_judged"), number)),
+        "clock_readers": {**_TEXTS, "description": "controls that read the clock; no other fails by age"},
+        "verdicts": {
+            "type": "array",
+            "items": _record({"first": verdict, "last": verdict, "decisions": number}),
+            "description": "at the beginning and at the end",
+        },
+        "causes": {"type": "array", "items": _record(cause), "description": "the soonest first"},
+        "not_judged": _named(),
+    }
+    return head | _record({"schema": {"const": render_forecast.SCHEMA}, **_again({"const": True}, more)})
 
 
 def run_schema() -> Schema:

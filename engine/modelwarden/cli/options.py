@@ -121,7 +121,7 @@ def stage_of(text: str) -> Stage:
     raise UserError(f"unknown stage `{text}`", help_)
 
 
-def time_of(text: str | None) -> str | None:
+def time_of(text: str | None, option: str = "--as-of") -> str | None:
     """`2026-11-22` or `2026-11-22T02:10:00Z` as the latter; raises UserError for anything else."""
     if text is None:
         return None
@@ -132,7 +132,7 @@ def time_of(text: str | None) -> str | None:
         datetime.strptime(full, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise UserError(
-            f"--as-of: `{text}` is not a UTC time", "write it as 2026-11-22 or 2026-11-22T02:10:00Z"
+            f"{option}: `{text}` is not a UTC time", "write it as 2026-11-22 or 2026-11-22T02:10:00Z"
         ) from error
     return full
 

@@ -5,7 +5,8 @@
     difference  where two decisions differ
     performing  every decision of a record again, in as many processes as are asked for
     tally       what came of it
-    forecast    what of a record turns worse by nothing but time
+    outlook     what of one decision turns worse by nothing but time
+    forecast    the same for a whole record, by cause
 
 Nothing here is recorded, and nothing of it counts for a later decision.
 """

@@ -193,7 +193,7 @@ def check_apart(output: Path, place: Path) -> None:
         raise UserError(f"{output}: lies where records are", "write what is no record elsewhere")
 
 
-def document_of(path: Path) -> dict[str, Any]:
+def manifest_of(path: Path) -> dict[str, Any]:
     """The manifest of a scan.
 
     Raises:
