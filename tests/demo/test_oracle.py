@@ -10,6 +10,10 @@ import pytest
 
 from modelwarden import gate
 from modelwarden.render import FORMATS, render
+from modelwarden.replay.difference import differences
+from modelwarden.replay.house import Rules
+from modelwarden.replay.performing import Performer, Spec, decide_again
+from modelwarden.replay.recorded import case_of
 from modelwarden.run import Run
 from tests.organization import PACKAGES, arn_of
 
@@ -56,6 +60,14 @@ def test_every_recorded_document_fits_its_published_schema(runs: dict[str, Run])
 def test_a_run_reads_back_unchanged(runs: dict[str, Run]) -> None:
     for run in runs.values():
         assert Run.from_json(json.loads(json.dumps(run.to_json()))) == run
+
+
+def test_every_run_is_judged_again_and_agrees(runs: dict[str, Run]) -> None:
+    performer = Performer(Spec())
+    for run in runs.values():
+        case = case_of(Run.from_json(json.loads(json.dumps(run.to_json()))))
+        house = performer.house(Rules(run.bundle, run.settings, run.versions), run.id)
+        assert differences(case.decision, decide_again(house, case), whole=True) == [], case.decision.package
 
 
 @pytest.mark.parametrize("format_", FORMATS)
