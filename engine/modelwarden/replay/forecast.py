@@ -124,7 +124,7 @@ def _of_part(start: datetime | None, days: int, spec: Spec, part: Part) -> Forec
         found.decisions += 1
         window = window_of(case, start, days)
         if case.why or window is None:
-            found.refused(case, case.why or f"`{case.decision.request.as_of}` is no time")
+            found.refused(case, case.why or f"no {days} days can be counted from `{case.decision.request.as_of}`")
             continue
         try:
             house = performer.house(rules, f"run {case.run}")

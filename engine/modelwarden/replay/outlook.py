@@ -84,14 +84,17 @@ class Course(Struct, frozen=True):
 
 
 def window_of(case: Case, start: datetime | None, days: int) -> Window | None:
-    """From the start, else from when the case was judged; None where nobody can read when that was."""
+    """From the start, else from when the case was judged; None where that is no time, or there are not so many days after it."""
     begin = start or instant(case.decision.request.as_of)
-    return None if begin is None else Window(_whole(begin), _whole(begin) + timedelta(days=days))
+    try:
+        return None if begin is None else Window(_whole(begin), _whole(begin) + timedelta(days=days))
+    except OverflowError:
+        return None
 
 
 def course_of(house: House, case: Case, window: Window) -> Course:
     """What becomes of a decision by time alone."""
-    moments = sorted({window.start, window.end, *_fixed(house.settings, case, window), *_weekly(house.bundle, window)})
+    moments = sorted({window.start, *_fixed(house.settings, case, window), *_weekly(house.bundle, window)})
     at, before = moments[0], _decided(house, case, moments[0])
     first, turns = before.verdict, list[Turn]()
     for moment in moments[1:]:
@@ -127,6 +130,7 @@ def _weekly(bundle: Bundle, window: Window) -> Iterator[datetime]:
     if clock_readers(bundle):
         steps = range(1, (window.end - window.start) // _STEP + 1)
         yield from (window.start + number * _STEP for number in steps)
+        yield window.end
 
 
 def _steps(
