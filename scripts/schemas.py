@@ -19,7 +19,7 @@ from modelwarden.precedent import State
 from modelwarden.render import forecast as render_forecast
 from modelwarden.render import json as decision_json
 from modelwarden.render import replay as render_replay
-from modelwarden.replay.outlook import Kind
+from modelwarden.replay import outlook
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.record import Role
@@ -601,7 +601,7 @@ def forecast_schema() -> Schema:
         "because": {**_TEXT, "description": "what a control that reads the clock says by then"},
     }
     cause = {
-        "kind": {"enum": list(get_args(Kind))},
+        "kind": {"enum": list(get_args(outlook.Kind))},
         **dict.fromkeys(("id", "why"), _TEXT),
         "first": _TIME,
         "decisions": number,

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from modelwarden.catalog import load_bundle
 from modelwarden.evidence import Evidence, Present
 from modelwarden.finding import Decision
 from modelwarden.gate import House
@@ -44,8 +45,12 @@ STALE = python(
     'return Pass() if (now - made).days < 100 else Fail("a package of less than 100 days", ["/package/created_at"])',
     reads='"/package/created_at", "/request/as_of"',
 )
-RULES = """profile = "observe"
+OTHERS = "".join(f'{id_} = "off"\n' for id_ in load_bundle().controls if id_ != "APR-01")
+"""Of what ships one control is enough here."""
+RULES = f"""profile = "observe"
 [enforcement]
+{OTHERS}"""
+RULES += """
 ACME-02 = "block"
 ACME-03 = "block"
 ACME-04 = "block"
@@ -188,6 +193,21 @@ def test_nothing_of_the_demo_fails_by_age_and_that_is_said(demo: Demo, run: Run)
     ]
 
 
+def test_a_framework_that_comes_into_force_names_what_is_open(tmp_path: Path, run: Run) -> None:
+    rules = house(tmp_path / "house", 'profile = "observe"')
+    path = write(
+        run_of(rules, Evidence(PACKAGE, {**FACTS, "/approval/status": Present("Rejected")})), tmp_path / "runs"
+    )
+    document = told(run("forecast", path, "--from", "2027-12-01", "--days", "2", "--format", "json"))
+    (cause,) = document["causes"]
+    assert (cause["kind"], cause["id"], cause["first"]) == ("framework", "eu-ai-act", "2027-12-02T00:00:00Z")
+    assert "comes into force on 2027-12-02, a date that nobody has verified" in cause["why"]
+    found = {turn["control"]: (turn["before"], turn["after"], turn["because"]) for turn in cause["turns"]}
+    assert found["ENC-02"] == ("flags", "flags", "A15")
+    assert found["CARD-01"] == ("flags", "flags", "A11, A13")
+    assert "HYG-01" not in found
+
+
 def days(low: int, high: int) -> st.SearchStrategy[str]:
     return st.integers(low, high).map(lambda day: (START + timedelta(days=day)).date().isoformat())
 
@@ -195,7 +215,7 @@ def days(low: int, high: int) -> st.SearchStrategy[str]:
 @st.composite
 def rules_in_time(draw: st.DrawFn) -> str:
     """Settings in which things end and begin, one after the other or on the same day."""
-    text = 'profile = "observe"\n[enforcement]\nACME-02 = "block"\n'
+    text = f'profile = "observe"\n[enforcement]\n{OTHERS}ACME-02 = "block"\n'
     for control in ("ACME-03", "ACME-04", "APR-01"):
         level = draw(st.sampled_from(["flag", "block", "from"]))
         text += f"{control} = " + (
@@ -238,15 +258,20 @@ def worse(case: Case, rules: House, end: datetime, hours: int) -> Iterator[tuple
         moment = later
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(text=rules_in_time(), age=st.integers(75, 92), second=st.integers(0, 86_399))
+@settings(
+    max_examples=10, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+@given(text=rules_in_time(), age=st.none() | st.integers(75, 92), second=st.integers(0, 86_399))
 def test_it_finds_what_decisions_from_hour_to_hour_find(
-    tmp_path_factory: pytest.TempPathFactory, text: str, age: int, second: int
+    tmp_path_factory: pytest.TempPathFactory, text: str, age: int | None, second: int
 ) -> None:
-    modified = utc(START - timedelta(days=age, seconds=second))
+    """With a control that reads the clock, and without: then nothing but the settings tells when to look."""
+    modified = utc(START - timedelta(days=age or 0, seconds=second))
+    fourth = AGED if age else STRICT.replace("ACME-03", "ACME-04")
     rules = house(
-        tmp_path_factory.mktemp("any") / "house", text, strict_cedar=STRICT, owned_cedar=OWNED, aged_cedar=AGED
+        tmp_path_factory.mktemp("any") / "house", text, strict_cedar=STRICT, owned_cedar=OWNED, fourth_cedar=fourth
     )
+    assert clock_readers(rules.bundle) == (["ACME-04"] if age else [])
     facts = {**FACTS, "/approval/status": Present("Rejected"), "/package/modified_at": Present(modified)}
     case = case_of(run_of(rules, Evidence(PACKAGE, facts)))
     window = Window(START, START + timedelta(days=16))

@@ -66,7 +66,8 @@ def _turn(turn: Turn) -> str:
     verdict = " -> ".join(dict.fromkeys((turn.verdict_before, turn.verdict_after)))
     place = f"{short(turn.package)} -> {turn.stage} ({turn.moment})"
     because = f": {turn.because}" if turn.because else ""
-    return f"{turn.when}  {place}  {turn.control} {turn.before} -> {turn.after}, verdict {verdict}{because}"
+    effect = " -> ".join(dict.fromkeys((turn.before, turn.after)))
+    return f"{turn.when}  {place}  {turn.control} {effect}, verdict {verdict}{because}"
 
 
 def _count(days: int, found: Forecast) -> str:

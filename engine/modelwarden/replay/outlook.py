@@ -8,11 +8,13 @@ it is asked once a week, and where its answer is another one, between which seco
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from modelwarden.audit.framework import Framework, framework, names
 from modelwarden.catalog import Bundle
 from modelwarden.finding import Decision, Effect, Ruling, Verdict
 from modelwarden.gate import House
@@ -31,7 +33,7 @@ _FACTS: Final = 3
 _SECOND: Final = timedelta(seconds=1)
 _RANK: Final[dict[Effect, int]] = {"none": 0, "flags": 1, "undecides": 2, "blocks": 3}
 
-Kind = Literal["waiver", "block_from", "clock", "gap"]
+Kind = Literal["waiver", "block_from", "clock", "framework", "gap"]
 
 
 class Cause(Struct, frozen=True):
@@ -39,14 +41,15 @@ class Cause(Struct, frozen=True):
 
     kind: Kind
     """`waiver`: one ends. `block_from`: a control begins to block. `clock`: a control that reads the clock says otherwise.
-    `gap`: what an organization accepts not to be read is accepted no longer."""
+    `framework`: one comes into force whose obligations the control gives evidence for. `gap`: what an organization accepts
+    not to be read is accepted no longer."""
     id: str
-    """Of the waiver, or the control (with the day from which it blocks); of a gap its account, region and API."""
+    """Of the waiver, the framework, or the control (with the day from which it blocks); of a gap its account, region and API."""
     why: str
 
 
 class Turn(Struct, frozen=True):
-    """One control of one package acts worse from a moment on."""
+    """One control of one package acts worse from a moment on; or it acts as before, and a framework comes into force."""
 
     when: str
     """UTC, to the second."""
@@ -60,7 +63,7 @@ class Turn(Struct, frozen=True):
     verdict_after: Verdict
     cause: Cause
     because: str = ""
-    """What the control that reads the clock says by then."""
+    """What the control that reads the clock says by then; of a framework the obligations."""
 
 
 class Window(Struct, frozen=True):
@@ -94,13 +97,19 @@ def window_of(case: Case, start: datetime | None, days: int) -> Window | None:
 
 def course_of(house: House, case: Case, window: Window) -> Course:
     """What becomes of a decision by time alone."""
-    moments = sorted({window.start, *_fixed(house.settings, case, window), *_weekly(house.bundle, window)})
+    begins = {
+        moment: one for one in _frameworks() if window.holds(moment := _day(date.fromisoformat(one.effective_from)))
+    }
+    fixed = {window.start, *begins, *_fixed(house.settings, case, window)}
+    moments = sorted({*fixed, *_weekly(house.bundle, window)})
     at, before = moments[0], _decided(house, case, moments[0])
     first, turns = before.verdict, list[Turn]()
     for moment in moments[1:]:
         after = _decided(house, case, moment)
         for when, old, new in _steps(house, case, (at, before), (moment, after)):
             turns += _turned(case, utc(when), old, new)
+        if moment in begins:
+            turns += _in_force(case, utc(moment), after, begins[moment])
         at, before = moment, after
     return Course(tuple(turns), first, before.verdict)
 
@@ -122,8 +131,7 @@ def _fixed(settings: Settings, case: Case, window: Window) -> Iterator[datetime]
     for layer in settings.layers:
         holders: list[Holder] = [layer, *layer.scopes]
         days = {entry.block_from for holder in holders for entry in holder.enforcement.values() if entry.block_from}
-        begins = (datetime.combine(day, time(), UTC) for day in days)
-        yield from (moment for moment in begins if window.holds(moment))
+        yield from (moment for moment in map(_day, days) if window.holds(moment))
 
 
 def _weekly(bundle: Bundle, window: Window) -> Iterator[datetime]:
@@ -186,6 +194,29 @@ def _turned(case: Case, when: str, before: Decision, after: Decision) -> Iterato
             )
 
 
+def _in_force(case: Case, when: str, decision: Decision, framework: Framework) -> Iterator[Turn]:
+    """The open findings of controls that give evidence for a framework that comes into force."""
+    request, doubt = case.decision.request, "" if framework.verified else ", a date that nobody has verified"
+    why = f"{framework.title} comes into force on {framework.effective_from}{doubt}"
+    for ruling in decision.rulings:
+        control, effect = ruling.finding.control, ruling.effect
+        refs = [one.ref for one in framework.mappings if one.control == control]
+        if refs and effect != "none":
+            yield Turn(
+                when,
+                case.decision.package,
+                request.stage,
+                request.moment,
+                control,
+                effect,
+                effect,
+                decision.verdict,
+                decision.verdict,
+                Cause("framework", framework.framework, why),
+                ", ".join(refs),
+            )
+
+
 def _cause(when: str, was: Ruling | None, now: Ruling) -> tuple[Cause, str]:
     """Why, and what the control says by then where it is the control that says otherwise."""
     control, finding = now.finding.control, now.finding
@@ -199,6 +230,16 @@ def _cause(when: str, was: Ruling | None, now: Ruling) -> tuple[Cause, str]:
         ), ""
     day = f"{control} from {when[:10]}"
     return Cause("block_from", day, f"{control} is at {now.level} from {when[:10]} on: {now.why_level}"), ""
+
+
+@cache
+def _frameworks() -> tuple[Framework, ...]:
+    return tuple(map(framework, names()))
+
+
+def _day(day: date) -> datetime:
+    """Its first moment."""
+    return datetime.combine(day, time(), UTC)
 
 
 def _whole(moment: datetime) -> datetime:
