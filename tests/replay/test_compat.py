@@ -43,6 +43,11 @@ def test_a_forecast_reads_them_too(release: Path, run: Callable[..., Done]) -> N
     assert done.code == 0
     assert [cause["id"] for cause in told["causes"]] == ["w-1"]
     assert told["causes"][0]["first"] == "2027-02-01T00:00:00Z"
+    for start, causes in {"2027-01-31": ["w-1"], "2027-02-01": []}.items():
+        done = run(
+            "forecast", release / "scan", "--run-recorded-code", "--from", start, "--days", "1", "--format", "json"
+        )
+        assert [cause["id"] for cause in json.loads(done.out)["causes"]] == causes
 
 
 def test_who_could_not_be_told_is_recorded_with_its_call(tmp_path: Path) -> None:

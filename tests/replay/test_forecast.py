@@ -24,7 +24,6 @@ from tests.command import Done
 from tests.demo.test_oracle import validator
 from tests.user_bundle.conftest import HONEST, cedar, python
 
-from .conftest import Demo
 from .records import NOW, forged, house, run_of, scan_of
 from .test_replay import FACTS, PACKAGE
 from .test_supposed import OWNED, STRICT, WAIVER
@@ -181,16 +180,6 @@ def test_runs_of_the_gate_each_have_their_own_beginning(tmp_path: Path, run: Run
     document = told(run("forecast", tmp_path / "runs", "--days", "2", "--run-recorded-code", "--format", "json"))
     assert [cause["id"] for cause in document["causes"]] == ["w-1"]
     assert (document["from"], document["to"]) == ("2026-11-01T00:00:00Z", "2027-01-01T00:00:00Z")
-
-
-def test_nothing_of_the_demo_fails_by_age_and_that_is_said(demo: Demo, run: Run) -> None:
-    done = run("forecast", demo.scan)
-    count = len(demo.runs)
-    assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-2:] == [
-        "note: no control of these rules reads the clock, so nothing fails by age alone",
-        f"{count} decisions: 0 turn worse within 90 days, {count} do not, 0 could not be judged",
-    ]
 
 
 def test_a_framework_that_comes_into_force_names_what_is_open(tmp_path: Path, run: Run) -> None:

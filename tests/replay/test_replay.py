@@ -68,6 +68,16 @@ def test_a_scan_agrees(demo: Demo, run: Replay) -> None:
     assert len(judged) == len(demo.runs) > 10
 
 
+def test_nothing_of_the_demo_fails_by_age_and_that_is_said(demo: Demo, run: Replay) -> None:
+    done = run("forecast", demo.scan)
+    count = len(demo.runs)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-2:] == [
+        "note: no control of these rules reads the clock, so nothing fails by age alone",
+        f"{count} decisions: 0 turn worse within 90 days, {count} do not, 0 could not be judged",
+    ]
+
+
 def perturbed(runs: list[Run], count: int) -> Iterator[Evidence]:
     """The evidence of the demo over and over, an ARN for each; of every eighth some facts are lost, absent or unknown."""
     for number in range(count):

@@ -15,7 +15,6 @@ from tests.command import Done
 from tests.demo.test_oracle import validator
 from tests.user_bundle.conftest import HONEST, cedar, python
 
-from .conftest import Demo
 from .records import bundle, house, run_of, scan_of
 from .test_replay import EVIDENCE, FACTS, PACKAGE
 
@@ -138,15 +137,15 @@ def test_what_is_supposed_never_lies_among_records(recorded: Path, tmp_path: Pat
     assert [one.name for one in (tmp_path / "runs").iterdir()] == [path.name]
 
 
-def test_mistakes_are_one_line(demo: Demo, run: Replay) -> None:
+def test_mistakes_are_one_line(recorded: Path, run: Replay) -> None:
     for options, says in {
         ("--as-of", "tomorrow"): "--as-of: `tomorrow` is not a UTC time",
         ("--organization-digest", "sha256:0"): "--organization-digest pins nothing",
         ("--bundle", "/missing"): "no such folder",
     }.items():
-        done = run("replay", demo.scan, *options)
+        done = run("replay", recorded, *options)
         assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 2), options
         assert says in done.err
-    done = run("forecast", demo.scan, "--from", "tomorrow")
+    done = run("forecast", recorded, "--from", "tomorrow")
     assert (done.code, done.out) == (2, "")
     assert "--from: `tomorrow` is not a UTC time" in done.err
