@@ -127,12 +127,12 @@ def test_other_settings_bring_their_own_controls(recorded: Path, tmp_path: Path,
 
 def test_what_is_supposed_never_lies_among_records(recorded: Path, tmp_path: Path, run: Replay) -> None:
     for arguments in (("replay", recorded, "--as-of", "2027-01-01"), ("forecast", recorded)):
-        done = run(*arguments, "-o", recorded / "out.json")
+        done = run(*arguments, "-o", f"json={recorded}/out.json")
         assert (done.code, done.out) == (2, "")
         assert "lies where records are" in done.err
     path = write(run_of(house(tmp_path / "house"), EVIDENCE), tmp_path / "runs")
-    assert run("replay", path, "--as-of", "2027-01-01", "-o", tmp_path / "runs/out.txt").code == 2
-    done = run("replay", path, "--as-of", "2027-01-01", "-o", tmp_path / "out.txt")
+    assert run("replay", path, "--as-of", "2027-01-01", "-o", f"text={tmp_path}/runs/out.txt").code == 2
+    done = run("replay", path, "--as-of", "2027-01-01", "-o", f"text={tmp_path}/out.txt")
     assert (tmp_path / "out.txt").read_text() == done.out
     assert [one.name for one in (tmp_path / "runs").iterdir()] == [path.name]
 

@@ -9,8 +9,8 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.options import time_of
-from modelwarden.cli.output import write_text
-from modelwarden.cli.replay import judges_option, recorded_code_option
+from modelwarden.cli.output import format_files, write_text
+from modelwarden.cli.replay import FORMATS, judges_option, outputs_option, recorded_code_option
 
 
 @click.command()
@@ -20,8 +20,8 @@ from modelwarden.cli.replay import judges_option, recorded_code_option
 @recorded_code_option
 @judges_option
 @click.option("--exit-code", is_flag=True, help="Exit code 1 where something turns worse.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it to a file too.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True)
+@outputs_option
 @click.pass_context
 def forecast(context: click.Context, /, run: Path, **options: Any) -> None:
     """List what of RUN turns worse by nothing but time: when, which package and control, and why.
@@ -37,18 +37,18 @@ def forecast(context: click.Context, /, run: Path, **options: Any) -> None:
     from modelwarden.settings.effective import instant
 
     start = time_of(options["start"], "--from")
-    recorded = recorded_at(run)
-    if options["output"]:
-        check_apart(options["output"], recorded.place)
+    recorded, files = recorded_at(run), format_files(options["outputs"], FORMATS)
+    for _, file in files:
+        check_apart(file, recorded.place)
     days = options["days"]
     found = look_ahead(recorded, Spec(options["run_code"]), instant(start) if start else None, days, options["judges"])
-    if options["format_"] == "json":
-        shown = dump(rendering.to_json(recorded.kind, recorded.id, days, gating.versions(), found))
-    else:
-        shown = rendering.text(recorded.kind, recorded.id, days, found)
-    click.echo(shown, nl=False)
-    if options["output"]:
-        write_text(options["output"], shown)
+    say = {
+        "json": lambda: dump(rendering.to_json(recorded.kind, recorded.id, days, gating.versions(), found)),
+        "text": lambda: rendering.text(recorded.kind, recorded.id, days, found),
+    }
+    click.echo(say[options["format_"]](), nl=False)
+    for format_, file in files:
+        write_text(file, say[format_]())
     if found.causes and options["exit_code"]:
         context.exit(1)
     context.exit(3 if found.not_judged or not found.decisions else 0)

@@ -11,7 +11,7 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import time_of
-from modelwarden.cli.output import write_text
+from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +31,16 @@ judges_option: Final = click.option(
     help="Processes that judge; 0: none but this one (default: CPUs, where that is of use).",
 )
 
+FORMATS: Final = ("text", "json")
+outputs_option: Final = click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write a further format to a file; repeatable.",
+)
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -48,8 +58,8 @@ judges_option: Final = click.option(
 @recorded_code_option
 @judges_option
 @click.option("--exit-code", is_flag=True, help="Exit code 1 where something would differ, also where it is supposed.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it to a file too.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True)
+@outputs_option
 @click.pass_context
 def replay(context: click.Context, /, run: Path, **options: Any) -> None:
     """Judge RUN again: the recorded evidence, by the recorded controls and settings.
@@ -66,16 +76,16 @@ def replay(context: click.Context, /, run: Path, **options: Any) -> None:
     from modelwarden.replay.recorded import check_apart, recorded_at
 
     hypothesis = _hypothesis(options)
-    recorded = recorded_at(run)
-    if options["output"]:
-        check_apart(options["output"], recorded.place)
+    recorded, files = recorded_at(run), format_files(options["outputs"], FORMATS)
+    for _, file in files:
+        check_apart(file, recorded.place)
     tally = perform(recorded, Spec(options["run_code"], hypothesis), options["judges"])
     supposed = _supposed(options) if hypothesis else None
     heading = rendering.Heading(recorded.kind, recorded.id, gating.versions(), supposed)
-    shown = dump(rendering.to_json(heading, tally)) if options["format_"] == "json" else rendering.text(heading, tally)
-    click.echo(shown, nl=False)
-    if options["output"]:
-        write_text(options["output"], shown)
+    say = {"json": lambda: dump(rendering.to_json(heading, tally)), "text": lambda: rendering.text(heading, tally)}
+    click.echo(say[options["format_"]](), nl=False)
+    for format_, file in files:
+        write_text(file, say[format_]())
     context.exit(_code(tally, forgiving=hypothesis is not None and not options["exit_code"]))
 
 
