@@ -22,6 +22,7 @@ from modelwarden.identity import who
 from modelwarden.render.replay import to_json
 from modelwarden.replay.performing import Spec, perform
 from modelwarden.replay.recorded import recorded_at
+from modelwarden.request import STAGES
 from modelwarden.run import Run, write
 from modelwarden.run import read as read_run
 from tests.command import Done
@@ -258,11 +259,15 @@ def test_the_profile_counts_as_it_was_then(tmp_path: Path, run: Replay, monkeypa
     from modelwarden import enforcement
     from modelwarden.settings import effective
 
-    earlier = {**enforcement.recommended(), "ENC-02": dict.fromkeys(gate.Stage.__args__, enforcement.Setting("block"))}
+    today = enforcement.recommended()
+    earlier = {**today, "ENC-02": dict.fromkeys(STAGES, enforcement.Setting("flag"))}
+    assert today["ENC-02"]["Production"].level == "block"
     with monkeypatch.context() as patch:
         patch.setattr(enforcement, "recommended", lambda: earlier)
         patch.setattr(effective, "recommended", lambda: earlier)
         recorded = run_of(house(tmp_path / "house", 'profile = "recommended"'), EVIDENCE)
+    (ruling,) = [one for one in recorded.decision.rulings if one.finding.control == "ENC-02"]
+    assert (ruling.level, ruling.why_level) == ("flag", "profile recommended")
     path = write(recorded, tmp_path / "runs")
     assert run("replay", path).code == 0
     # A record of before the profile was kept can be told apart, and is not guessed at.
