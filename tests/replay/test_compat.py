@@ -59,9 +59,3 @@ def test_who_could_not_be_told_is_recorded_with_its_call(tmp_path: Path) -> None
     assert decision_from_json(document) == decision
     del document["request"]["principal"]["source"], document["request"]["principal"]["detail"]
     assert decision_from_json(document).request.principal == Unknown("AccessDenied")
-
-
-def test_reports_of_gate_and_scan_read_them(tmp_path: Path, run: Callable[..., Done]) -> None:
-    for release in RELEASES:
-        for record in ("gate", "scan"):
-            assert run("report", release / record, "-o", f"html={tmp_path}/{record}.html").code == 0
