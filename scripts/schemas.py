@@ -288,7 +288,11 @@ def scan_schema() -> Schema:
                 "description": "the scan whose evidence counts where nothing changed; empty: all was read",
             },
             "full_at": {**_TIME, "description": "when everything was read last"},
-            "tables": {"type": "object", "additionalProperties": _TEXT, "description": "SHA-256 of each file"},
+            "tables": {
+                "type": "object",
+                "additionalProperties": _TEXT,
+                "description": "SHA-256 of each file of the tables and references",
+            },
             "packages": _counts(ROLES),
             "carried": {"type": "integer", "minimum": 0, "description": "packages whose evidence an earlier scan read"},
             "verdicts": _counts(verdicts),

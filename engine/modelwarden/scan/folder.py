@@ -204,9 +204,9 @@ class Folder(Struct, frozen=True):
         return (self.path / _CELLS).exists()
 
     def seal(self, cells: Sequence[tuple[str, str]], sight: Visibility | None = None) -> dict[str, str]:
-        """Write the tables of the whole scan from those of the cells that were judged; name -> SHA-256 of each file.
+        """Write the tables of the whole scan from those of the cells that were judged.
 
-        `sight` tells who sees a package; None where nobody asked.
+        Returns name -> SHA-256 of each file that the decisions can be made from again. `sight` tells who sees a package; None where nobody asked.
 
         Raises:
             ScanError: the disk refuses, or a file was changed.
@@ -217,7 +217,11 @@ class Folder(Struct, frozen=True):
         with told(self.path):
             data = b"".join(msgspec.json.encode(end.to_json()) + b"\n" for end in ends)
             write_new(self.path / _CELLS, data)
-        return {**files, _CELLS: hashlib.sha256(data).hexdigest()}
+            references = {
+                f"references/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted((self.path / "references").glob("*.json"))
+            }
+        return {**files, **references, _CELLS: hashlib.sha256(data).hexdigest()}
 
     def check(self, files: Mapping[str, str]) -> None:
         """Whether the tables are those that were written; `files` as `seal` told them.
