@@ -206,7 +206,8 @@ class Folder(Struct, frozen=True):
     def seal(self, cells: Sequence[tuple[str, str]], sight: Visibility | None = None) -> dict[str, str]:
         """Write the tables of the whole scan from those of the cells that were judged.
 
-        Returns name -> SHA-256 of each file that the decisions can be made from again. `sight` tells who sees a package; None where nobody asked.
+        Returns name -> SHA-256 of each file from which the decisions can be made again. `sight` tells who sees a
+        package; None where nobody asked.
 
         Raises:
             ScanError: the disk refuses, or a file was changed.
