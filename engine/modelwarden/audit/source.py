@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.scope import KINDS, Scope
-from modelwarden.evidence import EvidenceError
+from modelwarden.evidence import EvidenceError, digest
 from modelwarden.finding import ControlInfo, Ruling
 from modelwarden.render.breakdown import units_of
 from modelwarden.render.scan_shape import Manifest, Plan
@@ -72,6 +72,11 @@ class Found(Struct, frozen=True):
     moment: str
     ruling: Ruling
     info: ControlInfo
+
+    @property
+    def identity(self) -> str:
+        """64 hex digits that stay the same from scan to scan, whatever becomes of the finding."""
+        return digest([self.ruling.finding.control, self.package]).removeprefix("sha256:")
 
     @property
     def is_open(self) -> bool:
@@ -137,11 +142,9 @@ class Source:
 
     def packages(self) -> Iterator[Package]:
         """By account, region and package."""
-        names = Package.__struct_fields__
-        columns = ", ".join(f'"{name}"' for name in names)
+        columns = ", ".join(f'"{name}"' for name in Package.__struct_fields__)
         for row in self.rows(f"SELECT {columns} FROM packages ORDER BY account, region, package"):  # noqa: S608
-            told = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-            yield msgspec.convert(told, Package)
+            yield _package(row)
 
     def findings(self, *outcomes: str) -> Iterator[Found]:
         """Of these outcomes, or all, by account, region, package and control."""
@@ -150,6 +153,22 @@ class Source:
         question = f"SELECT {columns} FROM findings {wanted} ORDER BY account, region, package, control"  # noqa: S608
         for row in self.rows(question, *outcomes):
             yield self._found(dict(zip(_FINDING, row, strict=True)))
+
+    def unsaid(self) -> Iterator[tuple[Package, str]]:
+        """Packages that were not decided while no finding says so, and why; a format of findings would lose them."""
+        columns = ", ".join(f'"{name}"' for name in Package.__struct_fields__)
+        question = f"""
+            SELECT {columns} FROM packages WHERE role = 'unmapped' OR (verdict = 'undecided'
+              AND package NOT IN (SELECT package FROM findings WHERE effect = 'undecides'))
+            ORDER BY account, region, package
+            """  # noqa: S608 - columns are ours
+        for row in self.rows(question):
+            one = _package(row)
+            why = one.why or "nobody said why"
+            if one.role == "unmapped":
+                yield one, f"not judged, nobody can tell its stage: {why}"
+            else:
+                yield one, f"undecided, and no finding among these says why; judged as {why}"
 
     def info(self, control: str) -> ControlInfo:
         """Raises ScanError where the plan does not know it."""
@@ -198,6 +217,12 @@ class Source:
         connection.execute(_view("findings", paths, values, ("account", "group", "stage", "control")) + by_package)
         connection.execute("CREATE VIEW judged AS SELECT * FROM packages WHERE verdict IS NOT NULL")
         return connection
+
+
+def _package(row: tuple[Any, ...]) -> Package:
+    """Of columns in the order of the members."""
+    told = {name: value for name, value in zip(Package.__struct_fields__, row, strict=True) if value is not None}
+    return msgspec.convert(told, Package)
 
 
 def quoted(path: Path) -> str:
