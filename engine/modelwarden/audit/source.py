@@ -120,6 +120,11 @@ class Source:
     def close(self) -> None:
         self._connection.close()
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether it is less than the whole scan."""
+        return self.scope != _EVERYTHING or self._controls is not None
+
     def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a question about `packages`, `findings` and `judged`, all of the scope.
 

@@ -34,7 +34,8 @@ def line(document: Any) -> str:
 
 
 def _inert(text: str) -> str:
-    text = LOG_COMMAND.sub(r"\\u0023#", text)
+    if "##" in text:
+        text = LOG_COMMAND.sub(r"\\u0023#", text)
     if not text.isascii() or "\x7f" in text:
         text = "".join(_escape(c) if c != "\n" and is_active(c) else c for c in text)
     return text

@@ -40,7 +40,8 @@ def printable(text: str) -> str:
 
     The law: no character of the result is of a Unicode category that begins with C, or a line or paragraph separator.
     """
-    text = LOG_COMMAND.sub(r"\\u{23}#", text)
+    if "##" in text:
+        text = LOG_COMMAND.sub(r"\\u{23}#", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(f"\\u{{{ord(c):x}}}" if is_active(c) else c for c in text)

@@ -19,7 +19,7 @@ from modelwarden.evidence import digest
 from modelwarden.finding import Ruling
 from modelwarden.render.cause import cause_of, help_for
 from modelwarden.render.json import line
-from modelwarden.render.text import cut, printable, single, title_of
+from modelwarden.render.text import MAX_FACTS, MAX_VALUE, cut, expected_of, printable, short, title_of
 
 SCHEMA_VERSION: Final = "2018-10-08"
 MAX_TITLE: Final = 256
@@ -89,14 +89,14 @@ class _Maker:
 
     def finding(self, found: Found) -> dict[str, Any]:
         ruling, info = found.ruling, found.info
-        lines = [one.strip() for one in single(ruling, info, found.package, found.stage, found.moment)[1:]]
         requirements = [cut(one, MAX_ID) for one in self._serves.get(info.id, [])[:MAX_LIST]]
         return self._document(
             identity=found.identity,
             control=info.id,
+            package=found.package,
             place=(found.account, found.region),
             title=title_of(ruling, info),
-            description="; ".join(lines),
+            description=_description(found),
             severity=info.severity.upper() if found.is_open else "INFORMATIONAL",
             compliance={
                 "Status": status_of(ruling),
@@ -126,6 +126,7 @@ class _Maker:
         return self._document(
             identity=digest(["decision", one.package]).removeprefix("sha256:"),
             control="decision",
+            package=one.package,
             place=(one.account, one.region),
             title="package is not decided",
             description=why,
@@ -145,6 +146,7 @@ class _Maker:
         severity: str,
         compliance: dict[str, Any],
         resource: dict[str, Any],
+        package: str = "",
         workflow: str = "NEW",
         remedy: str = "",
     ) -> dict[str, Any]:
@@ -165,12 +167,29 @@ class _Maker:
             "Title": cut(printable(title), MAX_TITLE),
             "Description": cut(printable(description), MAX_DESCRIPTION),
             **({"Remediation": {"Recommendation": {"Text": cut(printable(remedy), MAX_REMEDY)}}} if remedy else {}),
-            "ProductFields": {**self._fields, "modelwarden/account": account or "organization"},
+            "ProductFields": self._fields
+            | {
+                "modelwarden/control": control,
+                "modelwarden/account": account,
+                **({"modelwarden/region": region} if region else {}),
+                **({"modelwarden/package": cut(printable(package), MAX_DESCRIPTION)} if package else {}),
+            },
             "Resources": [resource],
             "Compliance": compliance,
             "Workflow": {"Status": workflow},
             "RecordState": "ACTIVE",
         }
+
+
+def _description(found: Found) -> str:
+    """Without times: it is the same from scan to scan where nothing changed."""
+    finding = found.ruling.finding
+    parts = [f"{short(found.package)} -> {found.stage} ({found.moment})"]
+    parts += [cut(printable(str(one)), MAX_VALUE) for one in finding.observed[:MAX_FACTS]]
+    parts += [f"because {finding.reason}"] if finding.reason else []
+    if found.is_open and (expected := expected_of(found.ruling, found.info)):
+        parts.append(f"expected {expected}")
+    return "; ".join(parts)
 
 
 def _package(package: str, region: str, details: dict[str, str]) -> dict[str, Any]:

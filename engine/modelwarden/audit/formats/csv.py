@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import BinaryIO, Final
 
 from modelwarden.audit.report import Report, serves
@@ -46,6 +47,7 @@ def write(source: Source, report: Report, out: BinaryIO) -> tuple[str, ...]:
     return ()
 
 
+@lru_cache(maxsize=4_096)  # most cells are one of few texts
 def cell(text: str) -> str:
     """Text that no spreadsheet runs, and on which no terminal acts."""
     text = printable(text)
