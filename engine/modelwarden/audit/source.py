@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +25,8 @@ from modelwarden.tables.schema import TablesError, opened
 
 VERDICTS: Final = ("block", "undecided", "flag", "allow")
 """The worst first."""
-_MEMORY: Final = "256MB"
-"""For questions; what does not fit goes to disk."""
+_MEMORY: Final = "200MB"
+"""For questions; what does not fit goes to a folder of its own among the temporary ones."""
 _AT_ONCE: Final = 1_000
 _FINDING: Final = (
     *("package", "account", "region", "group", "stage", "moment", "control", "outcome", "level", "effect"),
@@ -104,6 +105,7 @@ class Source:
         self.accounts = scope.accounts(self.units)
         """None: not narrowed to accounts."""
         self._controls = controls
+        self._spill = TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True)
         self._connection = self._connect()
 
     @property
@@ -119,6 +121,7 @@ class Source:
 
     def close(self) -> None:
         self._connection.close()
+        self._spill.cleanup()
 
     @property
     def narrowed(self) -> bool:
@@ -203,7 +206,8 @@ class Source:
             raise TablesError(
                 "a report needs duckdb, which is not installed", "pip install 'modelwarden[scan]'"
             ) from error
-        connection = duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1})
+        config = {"memory_limit": _MEMORY, "threads": 1, "temp_directory": self._spill.name}
+        connection = duckdb.connect(config=config)
         connection.execute("CREATE TABLE wanted(kind VARCHAR, value VARCHAR)")
         values = {kind: getattr(self.scope, kind) for kind in KINDS} | {
             "account": () if self.accounts is None else self.accounts or ("none",),

@@ -134,10 +134,10 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
             _say([*notices, f"scan {found.run} as {name}: {file}"])
         if format_ is not None:
             _say(writer(format_)(source, found, sys.stdout.buffer))
+        if not found.coverage.whole:
+            _say([f"the scan is NOT COMPLETE: {found.coverage.words()}"])
         if options["send"] is not None:
             _send(source, found, options["retries"])
-    if not found.coverage.whole:
-        _say([f"the scan is NOT COMPLETE: {found.coverage.words()}"])
 
 
 def _send(source: Source, found: Report, retries: int | None) -> None:
@@ -152,7 +152,8 @@ def _send(source: Source, found: Report, retries: int | None) -> None:
     with Register(source.folder.path.absolute().parent / f"securityhub-{hub.account}-{hub.region}.sqlite") as register:
         delivery.enter(source, found, hub, register)
         done = delivery.deliver(register, SecurityHub(aws, hub).send)
-    _say([f"{done.sent} findings sent to Security Hub of {hub.account} in {hub.region}"])
+    many = "1 finding" if done.sent == 1 else f"{done.sent} findings"
+    _say([f"{many} sent to Security Hub of {hub.account} in {hub.region}"])
     if done.refused:
         first, why = next(iter(done.refused.items()))
         raise NotSent(f"Security Hub refused {len(done.refused)} findings, the first is {first}: {printable(why)}")

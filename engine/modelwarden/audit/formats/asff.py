@@ -83,7 +83,7 @@ class _Maker:
         self._fields = {
             "modelwarden/run": report.run,
             "modelwarden/run_complete": str(coverage.whole).lower(),
-            "modelwarden/run_coverage": coverage.words(),
+            "modelwarden/run_coverage": coverage.headline(),
             "modelwarden/as_of": report.as_of,
         }
 

@@ -62,7 +62,7 @@ class _Head:
         self._scan = {
             "run": report.run,
             "run_complete": coverage.whole,
-            "run_coverage": coverage.words(),
+            "run_coverage": coverage.headline(),
             "scope": printable(report.scope),
             "as_of_asserted": report.as_of_asserted,
             "advisory": report.advisory,
