@@ -206,7 +206,7 @@ class Source:
             raise TablesError(
                 "a report needs duckdb, which is not installed", "pip install 'modelwarden[scan]'"
             ) from error
-        config = {"memory_limit": _MEMORY, "threads": 1, "temp_directory": self._spill.name}
+        config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": 1, "temp_directory": self._spill.name}
         connection = duckdb.connect(config=config)
         connection.execute("CREATE TABLE wanted(kind VARCHAR, value VARCHAR)")
         values = {kind: getattr(self.scope, kind) for kind in KINDS} | {
