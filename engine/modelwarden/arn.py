@@ -25,6 +25,12 @@ class ArnError(UserError):
     help = "it looks like arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7"
 
 
+def partition(arn: str) -> str:
+    """`aws`, `aws-cn`, ... of any ARN; `aws` where it says none."""
+    parts = arn.split(":", 2)
+    return parts[1] if len(parts) == 3 and parts[0] == "arn" and re.fullmatch(r"aws[a-z-]*", parts[1]) else "aws"
+
+
 class PackageArn(Struct, frozen=True):
     """A model package's ARN in parts."""
 

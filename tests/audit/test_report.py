@@ -211,7 +211,7 @@ def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> 
     ("arguments", "error", "help_"),
     [
         ((), "nothing is to be written", "add -o html=report.html, or --format json"),
-        (("-o", "xml=a"), "-o: `xml=a` is not FORMAT=FILE", "formats are html, json"),
+        (("-o", "xml=a"), "-o: `xml=a` is not FORMAT=FILE", "formats are html, json, markdown, csv,"),
         (("-o", "json=no/such/a"), "no/such/a: cannot be written", "choose a folder that exists"),
         (("--format", "json", "--scope", "team=a"), "--scope: `team=a` is no scope", "write it as KIND=VALUE"),
         (("--format", "json", "--scope", "account=1"), "--scope: `1` is not an account id", "write its 12 digits"),

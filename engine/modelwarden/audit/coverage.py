@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final, Literal
+
 from msgspec import Struct
 
 from modelwarden.audit.source import Source
 from modelwarden.render.scan_shape import Accepted, Hole
 from modelwarden.snapshot import LedgerRow
+
+Kind = Literal["not read", "partly read", "accepted", "skipped"]
+ALARMS: Final[tuple[Kind, ...]] = ("not read", "partly read")
+"""Holes that nobody accepted."""
+
+
+class Missing(Struct, frozen=True):
+    """One thing that the scan did not read."""
+
+    kind: Kind
+    account: str
+    region: str
+    api: str
+    """Empty where it is the whole account-region, or account."""
+    why: str
+    """Not escaped."""
+
+    def words(self) -> str:
+        """`111122223333/eu-west-1 partly read: kms:DescribeKey: denied: no grant`; not escaped."""
+        place = "/".join(part for part in (self.account, self.region) if part) or "organization"
+        return f"{place} {self.kind}: {f'{self.api}: ' if self.api else ''}{self.why or 'nobody said why'}"
 
 
 class Coverage(Struct, frozen=True):
@@ -35,9 +59,29 @@ class Coverage(Struct, frozen=True):
         """Rounded down: 100 is all of it."""
         return 100 * self.read // self.cells if self.cells else 0
 
+    def headline(self) -> str:
+        """`words`, after `NOT COMPLETE: ` where it is not the whole."""
+        return self.words() if self.whole else f"NOT COMPLETE: {self.words()}"
+
+    def missing(self) -> Iterator[Missing]:
+        """What was not read, the worst kind first."""
+        for hole in self.unread:
+            yield Missing("not read", hole.account, hole.region, "", hole.why)
+        for row in self.failed:
+            yield Missing("partly read", row.account, row.region, row.api, _failure(row))
+        for one in self.accepted:
+            terms = f"accepted until {one.expires} by {one.owner}: {one.reason}"
+            yield Missing("accepted", one.account, one.region, one.api, f"{_failure(one)}; {terms}")
+        for row in self.skipped:
+            yield Missing("skipped", row.account, row.region, row.api, row.error)
+
     def words(self) -> str:
         """`12 of 13 account-regions were read whole (92 %)`."""
         return f"{self.read} of {self.cells} account-regions were read whole ({self.percent} %)"
+
+
+def _failure(row: LedgerRow) -> str:
+    return f"{row.state}: {row.error}" if row.error else row.state
 
 
 def coverage_of(source: Source) -> Coverage:

@@ -174,6 +174,17 @@ def report_of(
     )
 
 
+def serves(report: Report) -> dict[str, list[str]]:
+    """Control -> obligations for which it gives evidence: `eu-ai-act Art. 12 (unverified)`."""
+    found: dict[str, list[str]] = {}
+    for one in report.frameworks:
+        for obligation in one.obligations:
+            mark = "" if obligation.verified else " (unverified)"
+            for control in obligation.controls:
+                found.setdefault(control, []).append(f"{one.framework} {obligation.ref}{mark}")
+    return found
+
+
 def _population(source: Source) -> Population:
     roles = _counted(source.ask("SELECT role, count(*) FROM packages GROUP BY ALL"))
     live = source.ask("SELECT verdict, count(*) FROM judged WHERE moment = 'serve' GROUP BY ALL")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.scope import KINDS, Scope
-from modelwarden.evidence import EvidenceError
+from modelwarden.evidence import EvidenceError, digest
 from modelwarden.finding import ControlInfo, Ruling
 from modelwarden.render.breakdown import units_of
 from modelwarden.render.scan_shape import Manifest, Plan
@@ -24,8 +25,8 @@ from modelwarden.tables.schema import TablesError, opened
 
 VERDICTS: Final = ("block", "undecided", "flag", "allow")
 """The worst first."""
-_MEMORY: Final = "256MB"
-"""For questions; what does not fit goes to disk."""
+_MEMORY: Final = "200MB"
+"""For questions; what does not fit goes to a folder of its own among the temporary ones."""
 _AT_ONCE: Final = 1_000
 _FINDING: Final = (
     *("package", "account", "region", "group", "stage", "moment", "control", "outcome", "level", "effect"),
@@ -74,6 +75,11 @@ class Found(Struct, frozen=True):
     info: ControlInfo
 
     @property
+    def identity(self) -> str:
+        """64 hex digits that stay the same from scan to scan, whatever becomes of the finding."""
+        return digest([self.ruling.finding.control, self.package]).removeprefix("sha256:")
+
+    @property
     def is_open(self) -> bool:
         """Whether it failed or could not be told, waived or not."""
         return self.ruling.finding.outcome in ("fail", "unknown")
@@ -99,6 +105,7 @@ class Source:
         self.accounts = scope.accounts(self.units)
         """None: not narrowed to accounts."""
         self._controls = controls
+        self._spill = TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True)
         self._connection = self._connect()
 
     @property
@@ -114,6 +121,12 @@ class Source:
 
     def close(self) -> None:
         self._connection.close()
+        self._spill.cleanup()
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether it is less than the whole scan."""
+        return self.scope != _EVERYTHING or self._controls is not None
 
     def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a question about `packages`, `findings` and `judged`, all of the scope.
@@ -137,11 +150,9 @@ class Source:
 
     def packages(self) -> Iterator[Package]:
         """By account, region and package."""
-        names = Package.__struct_fields__
-        columns = ", ".join(f'"{name}"' for name in names)
+        columns = ", ".join(f'"{name}"' for name in Package.__struct_fields__)
         for row in self.rows(f"SELECT {columns} FROM packages ORDER BY account, region, package"):  # noqa: S608
-            told = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-            yield msgspec.convert(told, Package)
+            yield _package(row)
 
     def findings(self, *outcomes: str) -> Iterator[Found]:
         """Of these outcomes, or all, by account, region, package and control."""
@@ -150,6 +161,22 @@ class Source:
         question = f"SELECT {columns} FROM findings {wanted} ORDER BY account, region, package, control"  # noqa: S608
         for row in self.rows(question, *outcomes):
             yield self._found(dict(zip(_FINDING, row, strict=True)))
+
+    def unsaid(self) -> Iterator[tuple[Package, str]]:
+        """Packages that were not decided while no finding says so, and why; a format of findings would lose them."""
+        columns = ", ".join(f'"{name}"' for name in Package.__struct_fields__)
+        question = f"""
+            SELECT {columns} FROM packages WHERE role = 'unmapped' OR (verdict = 'undecided'
+              AND package NOT IN (SELECT package FROM findings WHERE effect = 'undecides'))
+            ORDER BY account, region, package
+            """  # noqa: S608 - columns are ours
+        for row in self.rows(question):
+            one = _package(row)
+            why = one.why or "nobody said why"
+            if one.role == "unmapped":
+                yield one, f"not judged, nobody can tell its stage: {why}"
+            else:
+                yield one, f"undecided, and no finding among these says why; judged as {why}"
 
     def info(self, control: str) -> ControlInfo:
         """Raises ScanError where the plan does not know it."""
@@ -179,7 +206,8 @@ class Source:
             raise TablesError(
                 "a report needs duckdb, which is not installed", "pip install 'modelwarden[scan]'"
             ) from error
-        connection = duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1})
+        config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": 1, "temp_directory": self._spill.name}
+        connection = duckdb.connect(config=config)
         connection.execute("CREATE TABLE wanted(kind VARCHAR, value VARCHAR)")
         values = {kind: getattr(self.scope, kind) for kind in KINDS} | {
             "account": () if self.accounts is None else self.accounts or ("none",),
@@ -198,6 +226,12 @@ class Source:
         connection.execute(_view("findings", paths, values, ("account", "group", "stage", "control")) + by_package)
         connection.execute("CREATE VIEW judged AS SELECT * FROM packages WHERE verdict IS NOT NULL")
         return connection
+
+
+def _package(row: tuple[Any, ...]) -> Package:
+    """Of columns in the order of the members."""
+    told = {name: value for name, value in zip(Package.__struct_fields__, row, strict=True) if value is not None}
+    return msgspec.convert(told, Package)
 
 
 def quoted(path: Path) -> str:

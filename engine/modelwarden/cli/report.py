@@ -6,16 +6,21 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
 from modelwarden.audit.formats import FORMATS
 from modelwarden.audit.framework import names as framework_names
-from modelwarden.cli.options import day_of, now
+from modelwarden.cli.options import day_of, now, retries_option
 from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
+from modelwarden.render.text import printable
 from modelwarden.run import read
+
+if TYPE_CHECKING:
+    from modelwarden.audit.report import Report
+    from modelwarden.audit.source import Source
 
 _OF_A_SCAN: Final = ("plan.json", "manifest.json")
 
@@ -43,6 +48,12 @@ _OF_A_SCAN: Final = ("plan.json", "manifest.json")
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="FORMAT=FILE", help="Write a format to a file; repeatable."
 )
+@click.option(
+    "--send",
+    type=click.Choice(["securityhub"]),
+    help="Send what changed to AWS Security Hub, in the account and region of the credentials.",
+)
+@retries_option
 def report(runs: tuple[Path, ...], format_: str | None, outputs: tuple[str, ...], **options: Any) -> None:
     """Write what RUNS say: the folder of one scan, a folder of scans, or files and folders of gate runs.
 
@@ -50,8 +61,10 @@ def report(runs: tuple[Path, ...], format_: str | None, outputs: tuple[str, ...]
     as an HTML page.
     """
     files = format_files(outputs, FORMATS)
-    if not files and format_ is None:
+    if not files and format_ is None and options["send"] is None:
         raise UserError("nothing is to be written", "add -o html=report.html, or --format json")
+    if options["retries"] is not None and options["send"] is None:
+        raise UserError("--retries has no effect without --send", "leave it out")
     scan = _scan_of(runs, options["from_"], options["to"])
     if scan is None:
         _gates(runs, format_, files, options)
@@ -121,15 +134,44 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
             _say([*notices, f"scan {found.run} as {name}: {file}"])
         if format_ is not None:
             _say(writer(format_)(source, found, sys.stdout.buffer))
-    if not found.coverage.whole:
-        _say([f"the scan is NOT COMPLETE: {found.coverage.words()}"])
+        if not found.coverage.whole:
+            _say([f"the scan is NOT COMPLETE: {found.coverage.words()}"])
+        if options["send"] is not None:
+            _send(source, found, options["retries"])
+
+
+def _send(source: Source, found: Report, retries: int | None) -> None:
+    """Raises UserError where not everything was taken; what was not is kept beside the runs."""
+    from modelwarden.audit import delivery
+    from modelwarden.audit.register import Register
+    from modelwarden.collect.aws import ATTEMPTS, Access, Aws, Tape
+    from modelwarden.store.security_hub import NotSent, SecurityHub, hub_of
+
+    aws = Aws(Access(attempts=ATTEMPTS if retries is None else retries + 1), Tape())
+    hub = hub_of(aws)
+    with Register(source.folder.path.absolute().parent / f"securityhub-{hub.account}-{hub.region}.sqlite") as register:
+        delivery.enter(source, found, hub, register)
+        done = delivery.deliver(register, SecurityHub(aws, hub).send)
+    many = "1 finding" if done.sent == 1 else f"{done.sent} findings"
+    _say([f"{many} sent to Security Hub of {hub.account} in {hub.region}"])
+    if done.refused:
+        first, why = next(iter(done.refused.items()))
+        raise NotSent(f"Security Hub refused {len(done.refused)} findings, the first is {first}: {printable(why)}")
 
 
 def _gates(
     runs: tuple[Path, ...], format_: str | None, files: Sequence[tuple[str, Path]], options: dict[str, Any]
 ) -> None:
     """Raises UserError for anything but a page over all that is there."""
-    given = [name for name, value in (("--scope", options["scopes"]), ("--framework", options["frameworks"])) if value]
+    given = [
+        name
+        for name, value in (
+            ("--scope", options["scopes"]),
+            ("--framework", options["frameworks"]),
+            ("--send", options["send"]),
+        )
+        if value
+    ]
     if given or format_ not in (None, "html") or {name for name, _ in files} - {"html"}:
         asked = given[0] if given else "another format than html"
         raise UserError(

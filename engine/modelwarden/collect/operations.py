@@ -44,6 +44,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "organizations:ListAccountsForParent": ("Accounts",),
     "organizations:ListTagsForResource": ("Tags",),
     "ec2:DescribeRegions": ("Regions",),
+    "securityhub:BatchImportFindings": ("SuccessCount", "FailedCount"),
     "dynamodb:GetItem": (),
     "dynamodb:BatchGetItem": (),
     "dynamodb:Query": (),

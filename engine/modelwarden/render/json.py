@@ -25,11 +25,20 @@ def dump(document: Any) -> str:
 
     The law: no character of the result is one that `printable` would change, newlines apart.
     """
-    text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
-    text = LOG_COMMAND.sub(r"\\u0023#", text)
+    return _inert(msgspec.json.format(msgspec.json.encode(document), indent=2).decode()) + "\n"
+
+
+def line(document: Any) -> str:
+    """The same on one line, without its end."""
+    return _inert(msgspec.json.encode(document).decode())
+
+
+def _inert(text: str) -> str:
+    if "##" in text:
+        text = LOG_COMMAND.sub(r"\\u0023#", text)
     if not text.isascii() or "\x7f" in text:
         text = "".join(_escape(c) if c != "\n" and is_active(c) else c for c in text)
-    return text + "\n"
+    return text
 
 
 def _escape(char: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from msgspec.structs import asdict
 
-from modelwarden.finding import Ruling
-from modelwarden.render.text import block, count, coverage, headline, notes, printable, short, title_of, unread, waived
+from modelwarden.finding import ControlInfo, Ruling
+from modelwarden.render.text import count, coverage, headline, notes, printable, short, single, title_of, unread, waived
 from modelwarden.run import Run
 
 _DECISION: Final = "decision"
@@ -47,8 +47,13 @@ def render(run: Run) -> str:
 
 
 def _case(run: Run, ruling: Ruling) -> ET.Element:
-    info = run.controls[ruling.finding.control]
+    info, request = run.controls[ruling.finding.control], run.decision.request
     name = f"{info.id} {printable(info.title)}"
+    return case_of(name, ruling, info, single(ruling, info, run.decision.package, request.stage, request.moment)[1:])
+
+
+def case_of(name: str, ruling: Ruling, info: ControlInfo, lines: Sequence[str]) -> ET.Element:
+    """The test case of one finding, of a gate or of a scan; `lines` say why it did not pass."""
     case = ET.Element("testcase", {"name": name, "classname": f"modelwarden.{info.id.partition('-')[0]}"})
     type_: str = ruling.finding.outcome
     said, element = title_of(ruling, info), ""
@@ -62,7 +67,7 @@ def _case(run: Run, ruling: Ruling) -> ET.Element:
         element, said = "skipped", f"not applicable: {said}"
     if element:
         node = ET.SubElement(case, element, {"type": type_, "message": said})
-        node.text = "\n".join([said, *block(run, None, [ruling])[1:]])
+        node.text = "\n".join([said, *lines])
     return case
 
 

@@ -13,13 +13,13 @@ from modelwarden.render.cause import fingerprint
 from modelwarden.render.json import dump
 from modelwarden.render.markdown import inline
 from modelwarden.render.text import (
-    block,
     count,
     coverage,
     headline,
     notes,
     printable,
     short,
+    single,
     title_of,
     unread,
     waived,
@@ -28,7 +28,7 @@ from modelwarden.run import Run
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
-_KINDS: Final = {"fail": "fail", "unknown": "open", "pass": "pass", "not-applicable": "notApplicable"}
+KINDS: Final = {"fail": "fail", "unknown": "open", "pass": "pass", "not-applicable": "notApplicable"}
 _SCORES: Final = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0"}
 """Severity -> the middle of the range that GitHub shows under that name."""
 
@@ -39,7 +39,7 @@ def render(run: Run) -> str:
     driver = {
         "name": "modelwarden",
         "version": run.versions.get("modelwarden", ""),
-        "rules": [_rule(run.controls[id_]) for id_ in rules],
+        "rules": [rule(run.controls[id_]) for id_ in rules],
     }
     log = {
         "tool": {"driver": driver},
@@ -51,7 +51,7 @@ def render(run: Run) -> str:
     return dump({"$schema": SCHEMA, "version": "2.1.0", "runs": [log]})
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """A message in which nothing is a placeholder or a link: SARIF gives meaning to `{0}` and to `[text](target)`."""
     return text.replace("{", "{{").replace("}", "}}").replace("](", "\\](")
 
@@ -62,7 +62,8 @@ def _category(run: Run) -> str:
     return f"modelwarden/{run.decision.request.stage}/{series}/{run.id}"
 
 
-def _rule(info: ControlInfo) -> dict[str, Any]:
+def rule(info: ControlInfo) -> dict[str, Any]:
+    """The rule of a control."""
     title, why, remedy = printable(info.title), printable(info.rationale), printable(info.remediation)
     reads = ", ".join(map(printable, info.reads))
     return {
@@ -83,22 +84,44 @@ def _rule(info: ControlInfo) -> dict[str, Any]:
 
 
 def _result(run: Run, ruling: Ruling, rules: dict[str, int]) -> dict[str, Any]:
-    finding, info = ruling.finding, run.controls[ruling.finding.control]
-    identity = fingerprint(run.decision.package, run.decision.request.stage, ruling)
-    result: dict[str, Any] = {
-        "ruleId": finding.control,
-        "ruleIndex": rules[finding.control],
-        "kind": _KINDS[finding.outcome],
+    request, info = run.decision.request, run.controls[ruling.finding.control]
+    return result(ruling, info, run.decision.package, request.stage, request.moment, rules[info.id])
+
+
+def result(ruling: Ruling, info: ControlInfo, package: str, stage: str, moment: str, index: int) -> dict[str, Any]:
+    """One finding, of a gate or of a scan; `index`: of its rule."""
+    return outcome(
+        ruling,
+        info,
+        index,
+        message=_message(ruling, info, package, stage, moment),
+        place={"name": short(package), "fullyQualifiedName": printable(package), "kind": "resource"},
+        identity=fingerprint(package, stage, ruling),
+    )
+
+
+def outcome(
+    ruling: Ruling, info: ControlInfo, index: int, *, message: str, place: dict[str, str], identity: str
+) -> dict[str, Any]:
+    """A result whose words, place and identity somebody else says; `identity`: 64 hex digits."""
+    told: dict[str, Any] = {
+        "ruleId": info.id,
+        "ruleIndex": index,
+        "kind": KINDS[ruling.finding.outcome],
         "level": _level(ruling),
-        "message": {"text": _text(_message(run, ruling))},
-        "locations": [_location(run, info)],
+        "message": {"text": escaped(message)},
+        "locations": [_location(info, place)],
         # GitHub tells results of one line apart by the second name only.
         "partialFingerprints": {"modelwarden/v1": identity, "primaryLocationLineHash": f"{identity}:1"},
-        "properties": {"outcome": finding.outcome, "effect": ruling.effect, "enforcement": printable(ruling.why_level)},
+        "properties": {
+            "outcome": ruling.finding.outcome,
+            "effect": ruling.effect,
+            "enforcement": printable(ruling.why_level),
+        },
     }
     if ruling.waiver is not None:
-        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": waived(ruling)}]
-    return result
+        told["suppressions"] = [{"kind": "external", "status": "accepted", "justification": waived(ruling)}]
+    return told
 
 
 def _level(ruling: Ruling) -> str:
@@ -108,37 +131,34 @@ def _level(ruling: Ruling) -> str:
     return "error" if ruling.effect == "blocks" else "warning"
 
 
-def _message(run: Run, ruling: Ruling) -> str:
-    info = run.controls[ruling.finding.control]
-    where = f"{short(run.decision.package)} for {run.decision.request.stage} ({run.decision.request.moment})"
-    said = title_of(ruling, info)
+def _message(ruling: Ruling, info: ControlInfo, package: str, stage: str, moment: str) -> str:
+    where = f"{short(package)} for {stage} ({moment})"
+    lines = single(ruling, info, package, stage, moment)[2:]
+    return "\n".join([f"{said(ruling, info)}. {where}", *(line.strip() for line in lines)])
+
+
+def said(ruling: Ruling, info: ControlInfo) -> str:
+    """What a result says of its control; a pass does not assert the problem."""
+    title = title_of(ruling, info)
     if ruling.finding.outcome == "pass":
-        said = f"passed; looked for: {said}"
-    elif ruling.finding.outcome == "not-applicable":
-        said = f"not applicable: {said}"
-    return "\n".join([f"{said}. {where}", *(line.strip() for line in block(run, None, [ruling])[2:])])
+        return f"passed; looked for: {title}"
+    return f"not applicable: {title}" if ruling.finding.outcome == "not-applicable" else title
 
 
-def _location(run: Run, info: ControlInfo) -> dict[str, Any]:
+def _location(info: ControlInfo, place: dict[str, str]) -> dict[str, Any]:
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(info.path)},
             "region": {"startLine": max(info.line, 1)},
         },
-        "logicalLocations": [
-            {
-                "name": short(run.decision.package),
-                "fullyQualifiedName": printable(run.decision.package),
-                "kind": "resource",
-            }
-        ],
+        "logicalLocations": [place],
     }
 
 
 def _invocation(run: Run, rules: dict[str, int]) -> dict[str, Any]:
     decision = run.decision
     told = {"allow": "note", "flag": "warning", "block": "error", "undecided": "error"}[decision.verdict]
-    said = [_notification(told, f"{headline(decision)}; {count(run)}")]
+    summary = [notification(told, f"{headline(decision)}; {count(run)}")]
     return {
         "executionSuccessful": True,
         "exitCode": EXIT_CODES[decision.verdict],
@@ -150,13 +170,14 @@ def _invocation(run: Run, rules: dict[str, int]) -> dict[str, Any]:
             for id_ in decision.off
             if id_ in rules
         ],
-        "toolConfigurationNotifications": [_notification("note", note) for note in notes(decision)],
-        "toolExecutionNotifications": said + [_notification("warning", f"not read: {line}") for line in unread(run)],
+        "toolConfigurationNotifications": [notification("note", note) for note in notes(decision)],
+        "toolExecutionNotifications": summary + [notification("warning", f"not read: {line}") for line in unread(run)],
     }
 
 
-def _notification(level: str, text: str) -> dict[str, Any]:
-    return {"level": level, "message": {"text": _text(text)}}
+def notification(level: str, text: str) -> dict[str, Any]:
+    """What is said of the run as a whole; `level`: note, warning or error."""
+    return {"level": level, "message": {"text": escaped(text)}}
 
 
 def _about(run: Run) -> dict[str, Any]:

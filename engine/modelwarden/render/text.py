@@ -40,7 +40,8 @@ def printable(text: str) -> str:
 
     The law: no character of the result is of a Unicode category that begins with C, or a line or paragraph separator.
     """
-    text = LOG_COMMAND.sub(r"\\u{23}#", text)
+    if "##" in text:
+        text = LOG_COMMAND.sub(r"\\u{23}#", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(f"\\u{{{ord(c):x}}}" if is_active(c) else c for c in text)
@@ -121,16 +122,25 @@ def block(run: Run, cause: Cause | None, rulings: Sequence[Ruling]) -> list[str]
     """The lines of one finding, or of several of one cause; the first is the head, the second says which package."""
     first, request = rulings[0], run.decision.request
     info = run.controls[first.finding.control]
-    where = f"  --> {short(run.decision.package)}  ->  {request.stage} ({request.moment})"
-    if cause is not None:
-        ids = ", ".join(ruling.finding.control for ruling in rulings)
-        said = f"cannot tell, {len(rulings)} controls for one reason: {printable(cause.text)}"
-        unread = [seen for ruling in rulings for seen in ruling.finding.observed if isinstance(seen.fact, Unknown)]
-        seen = list({seen.pointer: seen for seen in unread}.values())
-        help_ = printable(help_for(first, info))
-        return [f"{kind_of(first)}[{ids}] {said}", where, *_observed(seen), f"  help      {help_}"]
-    head = f"{kind_of(first)}[{info.id}] {title_of(first, info)}"
-    return [head, where, *_observed(first.finding.observed), *_why(first, info)]
+    if cause is None:
+        return single(first, info, run.decision.package, request.stage, request.moment)
+    ids = ", ".join(ruling.finding.control for ruling in rulings)
+    said = f"cannot tell, {len(rulings)} controls for one reason: {printable(cause.text)}"
+    unread = [seen for ruling in rulings for seen in ruling.finding.observed if isinstance(seen.fact, Unknown)]
+    seen = list({seen.pointer: seen for seen in unread}.values())
+    help_ = printable(help_for(first, info))
+    where = _where(run.decision.package, request.stage, request.moment)
+    return [f"{kind_of(first)}[{ids}] {said}", where, *_observed(seen), f"  help      {help_}"]
+
+
+def single(ruling: Ruling, info: ControlInfo, package: str, stage: str, moment: str) -> list[str]:
+    """The lines of one finding, of a gate or of a scan, as `block` has them."""
+    head = f"{kind_of(ruling)}[{info.id}] {title_of(ruling, info)}"
+    return [head, _where(package, stage, moment), *_observed(ruling.finding.observed), *_why(ruling, info)]
+
+
+def _where(package: str, stage: str, moment: str) -> str:
+    return f"  --> {short(package)}  ->  {stage} ({moment})"
 
 
 def _why(ruling: Ruling, info: ControlInfo) -> Iterator[str]:

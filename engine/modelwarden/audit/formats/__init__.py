@@ -12,7 +12,10 @@ from typing import BinaryIO, Final, Protocol
 from modelwarden.audit.report import Report
 from modelwarden.audit.source import Source
 
-FORMATS: Final = ("html", "json")
+FORMATS: Final = (
+    *("html", "json", "markdown", "csv", "sarif", "junit", "ocsf", "asff"),
+    *("oscal", "oscal-components"),
+)
 
 
 class Write(Protocol):
@@ -23,5 +26,5 @@ class Write(Protocol):
 
 def writer(format_: str) -> Write:
     """Of one of `FORMATS`."""
-    found: Write = import_module(f"modelwarden.audit.formats.{format_}").write
+    found: Write = import_module(f"modelwarden.audit.formats.{format_.replace('-', '_')}").write
     return found

@@ -1,0 +1,121 @@
+"""Delivery of findings to a hub: only what changed, and nothing lost.
+
+Open findings are told; what was open and is fixed, or of a package that is gone, is closed. A package that this scan
+did not look at keeps its findings, whatever the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from modelwarden.audit.formats.asff import Hub, findings
+from modelwarden.audit.register import Entry, Register
+from modelwarden.audit.report import Report
+from modelwarden.audit.source import Source
+from modelwarden.errors import UserError
+
+AT_ONCE: Final = 100
+"""Findings of one call."""
+
+
+class Send(Protocol):
+    """Sends some findings. Returns Id -> why, of those that were refused; raises UserError where the call failed."""
+
+    def __call__(self, findings: Sequence[dict[str, Any]]) -> dict[str, str]: ...
+
+
+class Delivered(Struct, frozen=True):
+    sent: int
+    refused: dict[str, str]
+    """Id -> why."""
+
+
+def enter(source: Source, report: Report, hub: Hub, register: Register) -> None:
+    """Enter what a scan found, and close what is no more.
+
+    Raises:
+        UserError: the scan is of a part, of an asserted time, or older than one that was entered.
+    """
+    _check(source, report, register)
+    with register.entering(report.run):
+        for document in findings(source, report, hub, "fail", "unknown"):
+            register.enter(report.run, document)
+        source.ask("CREATE OR REPLACE TABLE stale(id VARCHAR, package VARCHAR, control VARCHAR)")
+        for entries in register.stale(report.run):
+            for entry, passed in list(_closed(source, report, entries)):
+                register.close(entry.id, _closing(report, passed=passed))
+
+
+def deliver(register: Register, send: Send) -> Delivered:
+    """Send what is owed. What was taken before a call failed is settled.
+
+    Raises:
+        UserError: a call failed; the rest is owed still.
+    """
+    sent = 0
+    refused: dict[str, str] = {}
+    for some in register.owed(AT_ONCE):
+        failed = send(some)
+        taken = [one["Id"] for one in some if one["Id"] not in failed]
+        if taken:
+            register.settle(taken)
+        sent += len(taken)
+        refused |= failed
+    return Delivered(sent, refused)
+
+
+def _check(source: Source, report: Report, register: Register) -> None:
+    if report.scope or source.narrowed:
+        raise UserError(
+            "a part of a scan is not sent: what it leaves out would look fixed", "leave out --scope and --framework"
+        )
+    if report.as_of_asserted:
+        raise UserError(
+            f"scan {report.run} was judged as of an asserted time, and is not sent", "send one without --as-of"
+        )
+    if report.run < (latest := register.latest()):
+        raise UserError(f"scan {report.run} is older than {latest}, which was sent", "send the newest scan")
+
+
+def _closing(report: Report, *, passed: bool) -> dict[str, Any]:
+    told = {"RecordState": "ARCHIVED", "UpdatedAt": report.finished_at, "Workflow": {"Status": "RESOLVED"}}
+    return told | ({"Compliance": {"Status": "PASSED"}} if passed else {})
+
+
+def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
+    """(entry, whether it passes now) of those that are no more."""
+    source.ask("DELETE FROM stale")
+    source.ask(
+        "INSERT INTO stale SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])",
+        [one.id for one in entries],
+        [one.package for one in entries],
+        [one.control for one in entries],
+    )
+    found = source.ask(
+        """
+        SELECT s.id, p.role, f.outcome FROM stale s LEFT JOIN packages p ON p.package = s.package
+        LEFT JOIN findings f ON f.package = s.package AND f.control = s.control
+        """
+    )
+    now = {id_: (role, outcome) for id_, role, outcome in found}
+    whole = _whole(source, report)
+    expected = set(source.plan.estate.cells)
+    for one in entries:
+        role, outcome = now[one.id]
+        if not one.package:  # a hole that this scan does not have, unless it did not even expect the account
+            if report.coverage.whole or (one.account, one.region) in expected:
+                yield one, True
+        elif role == "judged":
+            yield one, one.control == "decision" or outcome == "pass"
+        elif role in ("inventory", "gone") or (role is None and (one.account, one.region) in whole):
+            yield one, False
+
+
+def _whole(source: Source, report: Report) -> set[tuple[str, str]]:
+    """Account-regions of which nothing is missing: a package that is not in one of them is gone."""
+    holes = {(one.account, one.region) for one in report.coverage.missing()}
+    lost = {account for account, region in holes if region == "global"}
+    return {cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost}

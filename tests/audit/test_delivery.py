@@ -1,0 +1,242 @@
+"""Security Hub is told what changed and nothing else, over HTTP; what it did not take is owed, and nothing unread is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from msgspec.structs import replace
+
+from modelwarden.audit import delivery
+from modelwarden.audit.coverage import coverage_of
+from modelwarden.audit.delivery import Delivered
+from modelwarden.audit.formats.asff import Hub
+from modelwarden.audit.history import history_of
+from modelwarden.audit.register import Register, RegisterError
+from modelwarden.audit.report import Report, report_of
+from modelwarden.audit.scope import Scope
+from modelwarden.audit.source import Source
+from modelwarden.collect.aws import Access, Aws, Tape
+from modelwarden.errors import UserError
+from modelwarden.sandbox.server import Sandbox
+from modelwarden.scan.folder import Folder
+from modelwarden.store.security_hub import NotSent, SecurityHub, hub_of
+from tests.cli.conftest import clean_environment
+from tests.command import inside
+from tests.render.test_scan_page import ONE, judged, scan
+
+REGION = "eu-west-1"
+HUB = Hub("aws", "111111111111", REGION)
+Finding = dict[str, Any]
+
+
+def night(folder: Path, number: int, *failing: str, dark: bool = False, **changes: Any) -> Folder:
+    """A scan in which package `mine/1` fails these controls, or is not there at all."""
+    more = [judged(ONE, "mine/1", *failing)] if failing else []
+    made = scan(folder / f"made-{number}", dark=dark, more=more)
+    path = folder / f"2026112{number}T021000000000Z-0123abcd"
+    made.path.rename(path)
+    found = Folder(path)
+    told = {name: value for name, value in found.manifest().items() if name != "schema"}
+    found.write_manifest(told | {"id": found.id, "as_of_asserted": False} | changes)
+    return found
+
+
+def without(folder: Folder, account: str) -> Folder:
+    """The same scan as if a region of the account had not been read."""
+    told = {name: value for name, value in folder.manifest().items() if name != "schema"}
+    told["coverage"]["unread"].append({"account": account, "region": REGION, "why": "denied"})
+    folder.write_manifest(told)
+    return folder
+
+
+def enter(folder: Folder, register: Register, scope: Scope | None = None) -> None:
+    """As the command does it; what is counted for other formats is counted once for all tests."""
+    with Source(folder, scope or Scope()) as source:
+        manifest = source.manifest
+        about = {"run": manifest.id, "as_of_asserted": manifest.as_of_asserted, "scope": source.scope.words()}
+        told = replace(counted(folder), coverage=coverage_of(source), **about)
+        delivery.enter(source, told, HUB, register)
+
+
+COUNTED: list[Report] = []
+
+
+def counted(folder: Folder) -> Report:
+    if not COUNTED:
+        with Source(folder) as source:
+            COUNTED.append(report_of(source, [], history_of(source, ()), title="", generated_at="2026-11-22T03:00:00Z"))
+    return COUNTED[0]
+
+
+class Taker:
+    """A hub that keeps what it takes, and refuses some."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[Finding]] = []
+        self.refuses: Callable[[Finding], bool] = lambda _: False
+
+    def __call__(self, findings: Sequence[Finding]) -> dict[str, str]:
+        self.calls.append([*findings])
+        return {one["Id"]: "InvalidInput: no" for one in findings if self.refuses(one)}
+
+    def last(self) -> dict[str, tuple[str, str, str]]:
+        """Control -> (status, workflow, record state) of package `mine/1`, of the last call."""
+        return {
+            one["ProductFields"]["modelwarden/control"]: (
+                one["Compliance"]["Status"],
+                one["Workflow"]["Status"],
+                one["RecordState"],
+            )
+            for one in (self.calls[-1] if self.calls else [])
+            if one["ProductFields"].get("modelwarden/package", "").endswith("mine/1")
+        }
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    with Register(tmp_path / "hub.sqlite") as opened:
+        yield opened
+
+
+def test_a_finding_is_told_once_and_closed_when_it_is_fixed_or_gone(tmp_path: Path, register: Register) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02", "IMG-03"), register)
+    assert delivery.deliver(register, taker).sent == len(taker.calls[0]) > 2
+    assert taker.last() == {"ENC-02": ("FAILED", "NEW", "ACTIVE"), "IMG-03": ("FAILED", "NEW", "ACTIVE")}
+    assert not {one["Compliance"]["Status"] for one in taker.calls[0]} & {"PASSED"}, "what was never open is no change"
+
+    taker.calls.clear()
+    enter(night(tmp_path, 1, "ENC-02", "IMG-03"), register)
+    assert delivery.deliver(register, taker) == Delivered(0, {})
+    assert taker.calls == [], "nothing changed"
+
+    enter(night(tmp_path, 2, "ENC-02"), register)
+    assert delivery.deliver(register, taker).sent == 1
+    assert taker.last() == {"IMG-03": ("FAILED", "RESOLVED", "ARCHIVED")}, "no finding says that it passes"
+
+    enter(night(tmp_path, 3), register)
+    assert delivery.deliver(register, taker).sent == 1
+    assert taker.last() == {"ENC-02": ("FAILED", "RESOLVED", "ARCHIVED")}, "the package is gone"
+
+    enter(night(tmp_path, 4, "ENC-02"), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {"ENC-02": ("FAILED", "NEW", "ACTIVE")}, "it is back"
+
+
+def test_what_passes_now_is_told_as_passed(tmp_path: Path, register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02"), register)
+    delivery.deliver(register, taker)
+    from tests.render import runs
+
+    monkeypatch.setitem(runs.FINDINGS, "ENC-02", type(runs.FAIL)("ENC-02", "pass"))
+    enter(night(tmp_path, 1, "ENC-02"), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {"ENC-02": ("PASSED", "RESOLVED", "ARCHIVED")}
+
+
+def test_a_package_that_was_not_looked_at_is_never_archived(tmp_path: Path, register: Register) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02"), register)
+    delivery.deliver(register, taker)
+    enter(without(night(tmp_path, 1), ONE), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {}
+    assert [one["Title"] for one in taker.calls[-1]] == ["not all of an account was read: not read"]
+    enter(night(tmp_path, 2), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {"ENC-02": ("FAILED", "RESOLVED", "ARCHIVED")}, "two nights later it is known to be gone"
+    coverage = [one for one in taker.calls[-1] if "/coverage/" in one["Id"]]
+    assert [(one["Compliance"]["Status"], one["RecordState"]) for one in coverage] == [("PASSED", "ARCHIVED")]
+
+
+def test_what_was_refused_is_owed_until_it_is_taken(tmp_path: Path, register: Register) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02"), register)
+    taker.refuses = lambda one: one["ProductFields"]["modelwarden/control"] == "ENC-02"
+    done = delivery.deliver(register, taker)
+    assert done.refused
+    assert set(done.refused.values()) == {"InvalidInput: no"}
+    assert done.sent + len(done.refused) == len(taker.calls[0])
+    taker.refuses = lambda _: False
+    enter(night(tmp_path, 1, "ENC-02"), register)
+    assert delivery.deliver(register, taker) == Delivered(len(done.refused), {})
+    assert {one["Id"] for one in taker.calls[-1]} == set(done.refused)
+
+
+def test_a_part_an_asserted_time_and_an_older_scan_are_refused(tmp_path: Path, register: Register) -> None:
+    old, new = night(tmp_path, 0, "ENC-02"), night(tmp_path, 1, "ENC-02")
+    with pytest.raises(UserError, match="a part of a scan is not sent"):
+        enter(new, register, Scope(account=(ONE,)))
+    enter(new, register)
+    with pytest.raises(UserError, match="is older than 20261121T"):
+        enter(old, register)
+    with pytest.raises(UserError, match="as of an asserted time"):
+        enter(night(tmp_path, 2, "ENC-02", as_of_asserted=True), register)
+
+
+def test_a_register_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    with Register(path) as opened:
+        opened._connection.execute("PRAGMA user_version = 9")
+    with pytest.raises(RegisterError, match="of another version"):
+        Register(path)
+    path.write_text("no database at all, but long enough for a header of one hundred bytes" * 3)
+    with pytest.raises(RegisterError, match="not a database"):
+        Register(path)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox("empty") as started:
+        yield started
+
+
+def held(sandbox: Sandbox) -> list[Finding]:
+    """What the hub holds."""
+    client = boto3.client("securityhub", endpoint_url=sandbox.endpoint, region_name=REGION, **keys(sandbox))
+    found: list[Finding] = client.get_findings(MaxResults=100)["Findings"]
+    return found
+
+
+def keys(sandbox: Sandbox) -> dict[str, Any]:
+    told = sandbox.environment()
+    names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+    return {name: told[key] for name, key in names.items()} | {"config": Config(retries={"total_max_attempts": 1})}
+
+
+def test_over_http_the_hub_holds_what_was_sent(sandbox: Sandbox, tmp_path: Path) -> None:
+    environment = clean_environment() | sandbox.environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+    night(tmp_path, 0, "ENC-02")
+    first = inside("report", tmp_path, "--send", "securityhub", folder=tmp_path, environment=environment)
+    assert (first.code, first.out) == (0, ""), first.err
+    own = held(sandbox)[0]["AwsAccountId"]
+    assert first.err == f"{len(held(sandbox))} findings sent to Security Hub of {own} in {REGION}\n"
+    assert {one["ProductArn"] for one in held(sandbox)} == {Hub("aws", own, REGION).product}
+    night(tmp_path, 1)
+    second = inside("report", tmp_path, "--send", "securityhub", folder=tmp_path, environment=environment)
+    assert second.err == f"1 finding sent to Security Hub of {own} in {REGION}\n"
+    archived = [one for one in held(sandbox) if one["RecordState"] == "ARCHIVED"]
+    assert [one["Resources"][0]["Id"].rsplit(":", 1)[1] for one in archived] == ["model-package/mine/1"]
+
+
+def test_a_call_that_fails_is_told_and_loses_nothing(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (sandbox.environment() | {"AWS_REGION": REGION}).items():
+        monkeypatch.setenv(name, value)
+    aws = Aws(Access(attempts=1), Tape())
+    hub = hub_of(aws)
+    with Register(tmp_path / "hub.sqlite") as register:
+        enter(night(tmp_path, 0, "ENC-02"), register)
+        owed = sum(map(len, register.owed(100)))
+        lost = SecurityHub(aws, Hub(hub.partition, hub.account, "nowhere-1"))
+        with pytest.raises(NotSent, match=r"^securityhub:BatchImportFindings: "):
+            delivery.deliver(register, lost.send)
+        assert sum(map(len, register.owed(100))) == owed > 0
+        assert delivery.deliver(register, SecurityHub(aws, hub).send) == Delivered(owed, {})
