@@ -59,11 +59,11 @@ class Manifest(Struct, frozen=True):
     controls: dict[str, dict[str, int]]
     endpoints: dict[str, int]
     strays: tuple[Stray, ...]
-    cards: dict[str, int]
-    loose_cards: tuple[Loose, ...]
-    cards_unread: tuple[Hole, ...]
     digest: str
     tables: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, int] = field(default_factory=dict)
+    loose_cards: tuple[Loose, ...] = ()
+    cards_unread: tuple[Hole, ...] = ()
     new: tuple[str, ...] = ()
     """ARNs of packages that must be looked at and were not there in the run before."""
     previous: str | None = None
