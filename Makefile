@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 dev: $(STAMP) ## create the environment in .venv
 
-demo: $(STAMP) ## gate and scan the simulated organization, and write the pages
+demo: $(STAMP) ## gate and scan the simulated organization, and write the reports
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## everything: format, lint, types, controls, tests

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo: gate every package of the simulated organization as a pipeline would, scan it as every night, write the pages.
+"""The demo: gate every package of the simulated organization as a pipeline would, scan it as every night, and report.
 
 Each package is gated by its own `modelwarden gate` process over HTTP; the exit codes are compared with what the scenario
 planned. The scan reads all accounts, of which one cannot be entered, so its exit code is 3. All lands in `demo-out/`.
@@ -85,12 +85,14 @@ def main() -> int:
     pages = OUT / "decisions.html", OUT / "index.html"
     report(OUT / "runs", pages[0], "--title", "Demo organization")
     (scanned,) = (path.parent for path in (OUT / "scans").glob("*/plan.json"))
-    report(scanned, pages[1], "--title", "Demo organization: scan")
+    report(scanned, pages[1], "--title", "Demo organization: audit report")
     if wrong or code != 3:
         said = f"{wrong} packages were judged otherwise than planned; the scan ended with {code}, planned 3"
         print(f"error: {said}", file=sys.stderr)
         return 1
-    print(f"every exit code is as planned; the page over all gates: {pages[0]}\nthe page of the scan: {pages[1]}")
+    print(
+        f"every exit code is as planned; the page over all gates: {pages[0]}\nthe audit report of the scan: {pages[1]}"
+    )
     return 0
 
 

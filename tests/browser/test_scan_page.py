@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,12 @@ def bare(text: str) -> str:
     return found
 
 
-def probe(path: Path, text: str, width: int, *options: str, axe: bool = False) -> dict[str, Any]:
+def probe(path: Path, text: str, width: int, *options: str, axe: bool = False, script: str = _PROBE) -> dict[str, Any]:
     """What a script finds on the page in a frame of so many pixels."""
     path.mkdir(exist_ok=True)
     library = resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8") if axe else ""
     assert "</script" not in library
-    scripts = f"<script>{library}</script><script>{_PROBE}</script>"
+    scripts = f"<script>{library}</script><script>{script}</script>"
     (path / "inner.html").write_text(bare(text).replace("</body>", f"{scripts}</body>"), encoding="utf-8")
     frame = path / "frame.html"
     frame.write_text(
@@ -117,5 +118,65 @@ def test_a_page_with_hostile_names_runs_nothing_and_asks_nobody(tmp_path: Path) 
     file.write_text(page(told, title=HOSTILE), encoding="utf-8")
     log = tmp_path / "net.json"
     seen = browse(file, "--dump-dom", f"--log-net-log={log}")
-    assert re.findall(r"<(?:script|img|iframe|object|embed|link|form)\b", seen) == []
+    assert re.findall(r"<(?:script|img|iframe|object|embed|link|form)\b", seen) == ["<script"], "our own"
+    assert re.search(r"<output[^>]*>5 of 5 packages<", seen), "its script ran"
     assert "192.0.2.1" not in "".join(re.findall(r'"url":"([^"]+)"', log.read_text(errors="replace")))
+
+
+MANY = 10_000
+_USE = """
+const at = id => document.getElementById(id);
+const shown = () => [...document.querySelectorAll("#list > :not([hidden]) .name")].map(one => one.textContent);
+const set = (id, value) => {
+  const began = performance.now();
+  at(id).value = value;
+  at(id).dispatchEvent(new Event("input", {bubbles: true}));
+  document.body.getBoundingClientRect();
+  return performance.now() - began;
+};
+const told = {client: 1, scroll: 1, opened: 1, all: shown().length, times: {}};
+told.times["first search"] = set("search", "team-77 IMG-03");
+told.searched = shown();
+told.said = at("found").value;
+told.times["next search"] = set("search", "team-7");
+at("clear").click();
+told.times["verdict"] = set("verdict", "undecided");
+told.undecided = shown().length;
+told.kinds = [...new Set([...document.querySelectorAll("#list > :not([hidden])")].map(one => one.classList[1]))];
+told.times["sort"] = set("sort", "name");
+at("clear").click();
+set("sort", "name");
+told.first = shown()[0];
+at("clear").click();
+told.cleared = shown().length;
+const last = document.querySelector("#list").lastElementChild;
+location.hash = last.id;
+setTimeout(() => parent.postMessage(JSON.stringify({...told, linked: last.open}), "*"), 50);
+"""
+
+
+def test_ten_thousand_packages_are_searched_filtered_and_sorted(
+    folder: Folder, tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    """The packages of a page, copied under names of their own."""
+    head, _, rest = page(folder).partition('<div id="list">')
+    block, _, tail = rest.partition("\n</div>\n</section>")
+    ones = re.findall(r"(?s)<details class=\"package.*?</div></details>", block)
+    assert len(ones) > 5
+    kinds = [re.search(r'class="package (\w+)"', one)[1] for one in ones]  # type: ignore[index]
+    copies = []
+    for number in range(MANY):
+        one = re.sub(r'id="p-\w+"', f'id="p-{number}"', ones[number % len(ones)])
+        copies.append(re.sub(r'(class="name">)[^<]*', rf"\g<1>{ONE}/eu-west-1/team-{number:04}/1", one))
+    text = f'{head}<div id="list">{"".join(copies)}\n</div>\n</section>{tail}'
+    found = probe(tmp_path / "probe", text, 1280, script=_USE)
+    assert found["all"] == found["cleared"] == MANY
+    with_control = [number for number in range(7700, 7800) if "IMG-03" in ones[number % len(ones)]]
+    assert found["searched"] == [f"{ONE}/eu-west-1/team-{number}/1" for number in with_control]
+    assert found["said"] == f"{len(with_control)} of {MANY} packages"
+    assert found["undecided"] == sum(kinds[number % len(ones)] == "undecided" for number in range(MANY))
+    assert found["kinds"] == ["undecided"]
+    assert found["first"] == f"{ONE}/eu-west-1/team-0000/1"
+    assert found["linked"], "an address with the name of a package opens it"
+    times = ", ".join(f"{name} {time:.0f} ms" for name, time in found["times"].items())
+    record_property("measured", f"page of {MANY:,} packages, {len(text) / 1e6:.1f} MB: {times}")

@@ -15,7 +15,6 @@ from modelwarden.arn import parse_arn
 from modelwarden.evidence import Present, Unknown
 from modelwarden.precedent import Standing
 from modelwarden.render import scan as scan_text
-from modelwarden.render import scan_page
 from modelwarden.render.text import short
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
@@ -23,6 +22,7 @@ from modelwarden.scan import run as scanning
 from modelwarden.scan.folder import Folder
 from modelwarden.settings.pack import digest_pack, read_pack
 from tests.demo.registry import Registry, restored
+from tests.render.test_scan_page import page as scan_page
 
 from .conftest import records, scan, settings
 from .test_scan import SCHEMA
@@ -100,7 +100,7 @@ def test_what_the_gate_approved_is_recorded_and_what_somebody_flipped_is_out_of_
     head = f"{approvals['out of band']} approved out of band"
     assert f"{head}:\n" in scan_text.text(manifest, plan)
     assert "credit-default/4  no recorded decision is about it\n" in scan_text.text(manifest, plan)
-    page = scan_page.page(outcome.folder, title="Scan", generated_at="2026-11-22T03:00:00Z")
+    page = scan_page(outcome.folder)
     assert f"<h3>{head}</h3>" in page
     assert 'credit-default/4 <span class="soft">no recorded decision is about it</span>' in page
 
@@ -146,7 +146,7 @@ def test_what_is_live_and_blocked_is_apart_from_what_waits_for_an_approval(
         if moment == "serve"
     ]
     assert rest.startswith(f"{outcome.summary.blocked['approve']} newest of their group, and blocked:\n")
-    page = scan_page.page(outcome.folder, title="Scan", generated_at="2026-11-22T03:00:00Z")
+    page = scan_page(outcome.folder)
     assert f"<h3>{live} approved or deployed, and blocked now</h3>" in page
 
 

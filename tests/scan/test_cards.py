@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from modelwarden.render import scan as rendering
-from modelwarden.render.scan_page import page
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
 from tests.organization import ask
+from tests.render.test_scan_page import page
 
 from .conftest import WITHOUT_ROLE, house, scan, work
 from .test_scan import gap
@@ -56,7 +56,7 @@ def test_summary_and_page_show_them_with_status_and_age(whole: scanning.Outcome)
     assert (
         "  card      111122223333/eu-west-1/model-card/churn-2024  Approved, changed 612 days ago  names arn:" in said
     )
-    shown = page(whole.folder, title="Night", generated_at="2026-11-20T06:00:00Z")
+    shown = page(whole.folder, title="Night")
     assert '<th scope="row">666677778888/us-east-1/model-card/campaign-notebook</th><td>Draft</td>' in shown
     assert "1 more name a package of this scan. They are not judged." in shown
 

@@ -18,7 +18,6 @@ from modelwarden.collect.sharing import Shared, shared_groups
 from modelwarden.estate import Estate
 from modelwarden.evidence import Absent
 from modelwarden.render import scan as scan_text
-from modelwarden.render import scan_page
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
 from modelwarden.scan.record import Record, Running
@@ -26,6 +25,7 @@ from modelwarden.scan.visibility import visibility
 from modelwarden.snapshot import LedgerRow
 from tests.demo.registry import Registry
 from tests.organization import ask, demo
+from tests.render.test_scan_page import page as scan_page
 
 from .conftest import house, records, scan, work
 from .test_scan import SCHEMA, gap
@@ -102,7 +102,7 @@ class Seen(Struct, frozen=True):
 def seen(outcome: scanning.Outcome) -> Seen:
     folder = outcome.folder
     rows = pyarrow.parquet.read_table(folder.path / "packages.parquet").to_pylist()
-    page = scan_page.page(folder, title="Scan", generated_at="2026-11-22T03:00:00Z")
+    page = scan_page(folder)
     text = scan_text.text(folder.manifest(), folder.plan())
     found = {row["package"]: row for row in rows}
     assert len(found) == len(rows), "a package is there twice"

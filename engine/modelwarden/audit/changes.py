@@ -50,7 +50,7 @@ def changes_of(source: Source, before: Folder) -> Changes:
     """What changed in the scope of the source. What cannot be compared is told as a problem."""
     as_of = str(before.manifest()["as_of"])
     try:
-        keep = None if source.whole else _in_scope(source, before)
+        keep = None if source.scope.whole else _in_scope(source, before)
         found = compare(recorded(before), recorded(source.folder), MOST, keep)
     except (ScanError, TablesError) as error:
         return Changes(before.id, as_of, str(error))

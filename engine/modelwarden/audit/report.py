@@ -17,6 +17,7 @@ from modelwarden.audit.source import VERDICTS, Source
 from modelwarden.evidence import Unknown
 from modelwarden.finding import AppliedWaiver, Ruling
 from modelwarden.render.cause import cause_of, help_for
+from modelwarden.scan.record import ScanError
 from modelwarden.settings.effective import instant
 
 
@@ -142,6 +143,8 @@ def report_of(
         TablesError, ScanError: it cannot be read.
     """
     manifest, plan, coverage = source.manifest, source.plan, coverage_of(source)
+    population = _population(source)
+    _compare(source, population)
     return Report(
         title=title,
         generated_at=generated_at,
@@ -161,7 +164,7 @@ def report_of(
         },
         scope=source.scope.words(),
         coverage=coverage,
-        population=_population(source),
+        population=population,
         findings=_counted(source.ask("SELECT outcome, count(*) FROM findings GROUP BY ALL")),
         accounts=_accounts(source, coverage),
         stages=_stages(source),
@@ -197,6 +200,15 @@ def _population(source: Source) -> Population:
         verdicts=_ordered(_counted(source.ask("SELECT verdict, count(*) FROM judged GROUP BY ALL"))),
         live=_ordered(_counted(live)),
     )
+
+
+def _compare(source: Source, found: Population) -> None:
+    """Raises ScanError where the tables do not hold what the manifest counts; of a part nobody can tell."""
+    told = source.manifest
+    roles = {role: told.packages.get(role, 0) for role in ("judged", "unmapped", "inventory", "gone")}
+    same = found.verdicts == _ordered(told.verdicts) and roles == {role: getattr(found, role) for role in roles}
+    if source.whole and not same:
+        raise ScanError(f"{source.folder.path}: the records are not those that manifest.json counts", "scan anew")
 
 
 def _accounts(source: Source, coverage: Coverage) -> tuple[Row, ...]:

@@ -104,7 +104,8 @@ class Source:
         self.units = units_of(document["estate"])
         self.accounts = scope.accounts(self.units)
         """None: not narrowed to accounts."""
-        self._controls = controls
+        self.controls = controls
+        """None: not narrowed to controls."""
         self._spill = TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True)
         self._connection = self._connect()
 
@@ -126,7 +127,7 @@ class Source:
     @property
     def narrowed(self) -> bool:
         """Whether it is less than the whole scan."""
-        return self.scope != _EVERYTHING or self._controls is not None
+        return self.scope != _EVERYTHING or self.controls is not None
 
     def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a question about `packages`, `findings` and `judged`, all of the scope.
@@ -156,10 +157,15 @@ class Source:
 
     def findings(self, *outcomes: str) -> Iterator[Found]:
         """Of these outcomes, or all, by account, region, package and control."""
+        yield from self.findings_where(
+            f"outcome IN ({', '.join('?' * len(outcomes))})" if outcomes else "true", *outcomes
+        )
+
+    def findings_where(self, condition: str, *values: object) -> Iterator[Found]:
+        """Those that meet a condition of ours, with its values, in the same order."""
         columns = ", ".join(f'"{name}"' for name in _FINDING)
-        wanted = f"WHERE outcome IN ({', '.join('?' * len(outcomes))})" if outcomes else ""
-        question = f"SELECT {columns} FROM findings {wanted} ORDER BY account, region, package, control"  # noqa: S608
-        for row in self.rows(question, *outcomes):
+        question = f"SELECT {columns} FROM findings WHERE {condition} ORDER BY account, region, package, control"  # noqa: S608
+        for row in self.rows(question, *values):
             yield self._found(dict(zip(_FINDING, row, strict=True)))
 
     def unsaid(self) -> Iterator[tuple[Package, str]]:
@@ -212,7 +218,7 @@ class Source:
         values = {kind: getattr(self.scope, kind) for kind in KINDS} | {
             "account": () if self.accounts is None else self.accounts or ("none",),
             "unit": (),
-            "control": () if self._controls is None else sorted(self._controls) or ("none",),
+            "control": () if self.controls is None else sorted(self.controls) or ("none",),
         }
         rows = [(kind, value) for kind, some in values.items() for value in some]
         if rows:

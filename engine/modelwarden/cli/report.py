@@ -130,7 +130,7 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
         )
         for name, file in files:
             with _opened(file) as out:
-                notices = writer(name)(source, found, out)
+                notices = writer(name, file)(source, found, out)
             _say([*notices, f"scan {found.run} as {name}: {file}"])
         if format_ is not None:
             _say(writer(format_)(source, found, sys.stdout.buffer))

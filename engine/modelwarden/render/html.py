@@ -1,9 +1,11 @@
-"""What the HTML pages share: the frame without script and network, and the rows of one finding. Every value is escaped."""
+"""What the HTML pages share: the frame without network, and the rows of one finding. Every value is escaped."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 from modelwarden import builtin
@@ -14,32 +16,58 @@ from modelwarden.render.text import cut, kind_of, printable, waived
 ORDER: Final = ("block", "undecided", "flag", "allow")
 MAX_VALUE: Final = 300
 _STYLE: Final = "page.css"
+_AT_ONCE: Final = 500
+"""Pieces of a template that are joined."""
 
 
 def fill(name: str, **values: Any) -> str:
     """The template of this name with its values, the style sheet, and the hash that lets a browser apply it."""
+    return "".join(parts(name, **values))
+
+
+def parts(name: str, *, script: str = "", paper: str = "", **values: Any) -> Iterator[str]:
+    """The same, piece by piece. Files of the templates: `script`, which the page may run, and nothing else; `paper`, a
+    style sheet for a page that no browser shows.
+
+    Every text is made printable, whatever it is about: nothing of it acts, in a browser or in a terminal.
+    """
+    files = {"style": _STYLE, "script": script, "paper": paper}
+    own = {kind: _Own(file) for kind, file in files.items() if file}
+    stream = _environment().get_template(name).stream(**own, **values)
+    stream.enable_buffering(_AT_ONCE)
+    return iter(stream)
+
+
+@cache
+def _environment() -> Any:
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         loader=jinja2.FunctionLoader(lambda file: builtin.read("reports.templates", file).decode()),
     )
-    # A browser compares the hash with the very text between the tags.
-    style = f"\n{builtin.read('reports.templates', _STYLE).decode()}"
-    style_hash = "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template(name).render(style=_Raw(style), style_hash=style_hash, **values)
 
 
-class _Raw(str):
-    """Our own style sheet, which must reach the page unchanged."""
+class _Own(str):
+    """A file of ours, which must reach the page unchanged."""
 
     __slots__ = ()
 
+    def __new__(cls, file: str) -> _Own:
+        # A browser compares the hash with the very text between the tags.
+        return super().__new__(cls, f"\n{builtin.read('reports.templates', file).decode()}")
+
     def __html__(self) -> str:
         return str(self)
+
+    @property
+    def sha256(self) -> str:
+        """As a policy of contents names it."""
+        return "sha256-" + base64.b64encode(hashlib.sha256(self.encode()).digest()).decode()
 
 
 def severity(ruling: Ruling) -> tuple[int, str]:

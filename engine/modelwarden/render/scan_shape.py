@@ -61,6 +61,8 @@ class Manifest(Struct, frozen=True):
     strays: tuple[Stray, ...]
     digest: str
     tables: dict[str, str] = field(default_factory=dict)
+    without_waivers: dict[str, int] = field(default_factory=dict)
+    """Verdict without its waivers -> packages on which a waiver acts."""
     cards: dict[str, int] = field(default_factory=dict)
     loose_cards: tuple[Loose, ...] = ()
     cards_unread: tuple[Hole, ...] = ()

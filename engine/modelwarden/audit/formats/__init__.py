@@ -6,16 +6,21 @@ A format is imported when it is asked for: no library is loaded that nobody need
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from modelwarden.audit.report import Report
 from modelwarden.audit.source import Source
 
 FORMATS: Final = (
-    *("html", "json", "markdown", "csv", "sarif", "junit", "ocsf", "asff"),
+    *("html", "pdf", "json", "markdown", "csv", "sarif", "junit", "ocsf", "asff"),
     *("oscal", "oscal-components"),
 )
+
+_BESIDE: Final = ("html",)
+"""Those that write further files where a report is too large for one."""
 
 
 class Write(Protocol):
@@ -24,7 +29,8 @@ class Write(Protocol):
     def __call__(self, source: Source, report: Report, out: BinaryIO) -> Sequence[str]: ...
 
 
-def writer(format_: str) -> Write:
-    """Of one of `FORMATS`."""
-    found: Write = import_module(f"modelwarden.audit.formats.{format_.replace('-', '_')}").write
-    return found
+def writer(format_: str, file: Path | None = None) -> Write:
+    """Of one of `FORMATS`. `file`: where the report will lie, for formats that put more beside it."""
+    found = import_module(f"modelwarden.audit.formats.{format_.replace('-', '_')}").write
+    write: Write = partial(found, file=file) if format_ in _BESIDE else found
+    return write
