@@ -110,7 +110,7 @@ def verify_scan(path: Path) -> None:
         folder.check(files)
     except ScanError as error:
         raise Refused(str(error)) from error
-    click.echo(f"intact  {path}: scan {folder.id}, its manifest and {len(files)} tables")
+    click.echo(f"intact  {path}: scan {folder.id}, its manifest and {len(files)} files")
     click.echo(_CHECKSUM, err=True)
 
 
