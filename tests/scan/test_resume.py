@@ -39,7 +39,8 @@ def start(folder: Path, sandbox: Sandbox, *options: str) -> subprocess.Popen[str
     return subprocess.Popen(
         [str(SCRIPT), "scan", "--config", str(settings(folder, SCANNED)), "--retries", "1", *options],
         cwd=folder,
-        env=kept | sandbox.environment() | {"AWS_CONFIG_FILE": "/nonexistent"},
+        # A process that ends by a signal of its own says where it was.
+        env=kept | sandbox.environment() | {"AWS_CONFIG_FILE": "/nonexistent", "PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
