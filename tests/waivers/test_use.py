@@ -180,6 +180,6 @@ def test_the_scan_says_what_waived_packages_would_be(whole: Path) -> None:
     assert folder.manifest()["without_waivers"] == {"block": 1}
     seen = plain(page(folder))
     assert "would be block without waivers W-1, W-2" in seen
-    assert "Without waivers 1 more would be block." in seen
+    assert "Waivers act on 1 packages, which would be without them: 1 blocked." in seen
     text = scan_text.text(folder.manifest(), folder.plan())
     assert "waivers act on 1 packages, which would be without them: 1 block" in text.splitlines()

@@ -178,12 +178,16 @@ def waived(ruling: Ruling) -> str:
 
 def shadow(decision: Decision) -> str:
     """`would be block without waiver W-1`; empty where no waiver acts."""
-    ids = sorted({one.waiver.id for one in decision.rulings if one.waiver})
-    if not ids or decision.without_waivers is None:
+    return shadow_of(decision.rulings, decision.verdict, decision.without_waivers)
+
+
+def shadow_of(rulings: Sequence[Ruling], verdict: str, without: str | None) -> str:
+    """The same for rulings, their verdict, and the verdict without their waivers, which an old record may not tell."""
+    ids = sorted({one.waiver.id for one in rulings if one.waiver})
+    if not ids or without is None:
         return ""
-    verdict = decision.without_waivers
-    still = "still " if verdict == decision.verdict else ""
-    return printable(f"would {still}be {verdict} without waiver{'s' if len(ids) > 1 else ''} {', '.join(ids)}")
+    still = "still " if without == verdict else ""
+    return printable(f"would {still}be {without} without waiver{'s' if len(ids) > 1 else ''} {', '.join(ids)}")
 
 
 def _observed(observed: Sequence[Observation]) -> list[str]:

@@ -10,8 +10,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from modelwarden.audit.source import Source
+from modelwarden.decide import without_waivers
+from modelwarden.finding import Finding, Ruling
 from modelwarden.render.html import finding, severity
-from modelwarden.render.text import short
+from modelwarden.render.text import shadow_of, short
 
 KINDS: Final = ("block", "undecided", "unmapped", "flag", "allow")
 """Verdicts of packages that are listed, the worst first; `unmapped` ones should have been judged. What is only
@@ -125,6 +127,8 @@ def _one(package: dict[str, Any], found: list[Any], outcomes: dict[str, tuple[st
         "not_applicable": len(outcomes.get("not-applicable", ())),
     }
     lists = {name: package[name] or () for name in ("endpoints", "notices", "asserted")}
+    shadow = shadow_of(rulings, kind, _without_waivers(rulings, outcomes))
+    lists["notices"] = (*filter(None, [shadow]), *lists["notices"])
     return Shown(
         kind=kind,
         name=short(package["package"]),
@@ -139,3 +143,13 @@ def _one(package: dict[str, Any], found: list[Any], outcomes: dict[str, tuple[st
         outcomes=outcomes,
         counts=counts if package["stage"] and kind != "unmapped" else {},
     )
+
+
+def _without_waivers(rulings: list[Ruling], outcomes: Mapping[str, tuple[str, ...]]) -> str:
+    """The verdict if no waiver counted: of what passed, and of what did not apply, the outcome is all that matters."""
+    others = [
+        Ruling(Finding(control, outcome), "off", "none")
+        for outcome in ("pass", "not-applicable")
+        for control in outcomes.get(outcome, ())
+    ]
+    return without_waivers([*rulings, *others])
