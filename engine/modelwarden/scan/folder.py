@@ -310,11 +310,12 @@ class Folder(Struct, frozen=True):
 
 def _decoded(path: Path, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind, dec_hook=_counter)
+        found: T = _DECODERS[kind].decode(path.read_bytes())
     except OSError as error:
         raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise ScanError(f"{path}: not a file of this version: {error}") from error
+    return found
 
 
 def _counter(kind: type, value: Any) -> Any:
@@ -322,6 +323,13 @@ def _counter(kind: type, value: Any) -> Any:
     if getattr(kind, "__origin__", kind) is not Counter or not isinstance(value, dict):
         raise NotImplementedError
     return Counter(value)
+
+
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    kind: msgspec.json.Decoder(kind, dec_hook=_counter) for kind in (Cards, Reference, Running, Tally)
+}
+"""Made before any thread reads: msgspec describes a type when it meets it first, and where two threads do at once, the
+process ends by SIGSEGV (msgspec 0.22)."""
 
 
 @lru_cache(maxsize=2)
