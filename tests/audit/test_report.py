@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,8 @@ from modelwarden.errors import UserError
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record, ScanError
 from tests.cli.conftest import clean_environment
-from tests.command import Done, inside
-from tests.render.test_scan_page import DARK, HOSTILE, ONE, TWO, scan
+from tests.command import SCRIPT, Done, inside
+from tests.render.test_scan_page import DARK, HOSTILE, ONE, TWO, judged, scan
 
 from .conftest import AS_OF, report
 
@@ -213,6 +214,18 @@ def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> 
         ((), "nothing is to be written", "add -o html=report.html, or --format json"),
         (("-o", "xml=a"), "-o: `xml=a` is not FORMAT=FILE", "formats are html, pdf, json, markdown, csv,"),
         (("-o", "json=no/such/a"), "no/such/a: cannot be written", "choose a folder that exists"),
+        (("-o", "json=a", "-o", "html=a"), "-o: two formats go to `a`, and the last one", "name a file for each"),
+        (("--format", "json", "--scope", "stage=production"), "--scope: unknown stage `production`", "use one of Dev"),
+        (
+            ("--format", "json", "--scope", "group=nothing-*"),
+            "nothing that was read is in the scope group=nothing-*",
+            "correct --scope, or leave it out",
+        ),
+        (
+            ("--format", "json", "--scope", "account=000000000000"),
+            "nothing that was read is in the scope account=000000000000",
+            "correct --scope, or leave it out",
+        ),
         (("--format", "json", "--scope", "team=a"), "--scope: `team=a` is no scope", "write it as KIND=VALUE"),
         (("--format", "json", "--scope", "account=1"), "--scope: `1` is not an account id", "write its 12 digits"),
         (("--format", "json", "--from", "yesterday"), "--from: `yesterday` is not a day", "write it as 2026-11-22"),
@@ -225,6 +238,38 @@ def test_a_wrong_question_is_exit_2(tmp_path: Path, arguments: tuple[str, ...], 
     assert done.code == 2
     assert first.startswith(f"error: {error}")
     assert second.startswith(f"  help: {help_}")
+
+
+def test_an_account_that_nobody_could_read_is_a_report_of_its_hole(tmp_path: Path) -> None:
+    done = call(tmp_path, scan(tmp_path).path, "-o", "markdown=report.md", "--scope", f"account={DARK}")
+    assert done.code == 0
+    assert done.err.splitlines()[1:] == ["the scan is NOT COMPLETE: 0 of 1 account-regions were read whole (0 %)"]
+    assert "NOT COMPLETE" in (tmp_path / "report.md").read_text()
+
+
+def test_what_is_not_there_is_said_so(tmp_path: Path) -> None:
+    done = call(tmp_path, "nowhere", "--format", "json")
+    assert done.code == 2
+    assert "'nowhere' does not exist" in done.err
+
+
+@pytest.mark.parametrize("format_", ["csv", "json"])
+def test_an_output_that_nobody_reads_to_its_end_is_exit_4(format_: str, tmp_path: Path) -> None:
+    """More than a pipe holds, so that it is closed while it is written."""
+    more = [judged(ONE, f"long-{number}/1", "ENC-02") for number in range(150)]
+    folder = scan(tmp_path, more=more)
+    command = f'set -o pipefail; "{SCRIPT}" report "$1" --format {format_} | head -c 1 >/dev/null'
+    done = subprocess.run(
+        ["bash", "-c", command, "bash", folder.path],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    assert done.stderr == (
+        "error: the output could not be written: it was closed\n  help: write it to a file with `-o FORMAT=FILE`\n"
+    )
 
 
 def test_gates_are_a_page_and_nothing_else(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from modelwarden.errors import UserError
 from modelwarden.estate import ACCOUNT
+from modelwarden.request import STAGES
 
 Kind = Literal["account", "unit", "group", "owner", "stage"]
 KINDS: Final[tuple[Kind, ...]] = ("account", "unit", "group", "owner", "stage")
@@ -50,7 +51,7 @@ def scope_of(parts: Iterable[str]) -> Scope:
     """From `kind=value` texts.
 
     Raises:
-        UserError: another kind, a text without a value, or no account id.
+        UserError: another kind, a text without a value, no account id, or no stage.
     """
     found: dict[str, list[str]] = {}
     for part in parts:
@@ -59,6 +60,8 @@ def scope_of(parts: Iterable[str]) -> Scope:
             raise UserError(f"--scope: `{part}` is no scope", f"write it as KIND=VALUE, with one of {', '.join(KINDS)}")
         if match["kind"] == "account" and not ACCOUNT.fullmatch(match["value"]):
             raise UserError(f"--scope: `{match['value']}` is not an account id", "write its 12 digits")
+        if match["kind"] == "stage" and match["value"] not in STAGES:
+            raise UserError(f"--scope: unknown stage `{match['value']}`", f"use one of {', '.join(STAGES)}")
         found.setdefault(match["kind"], []).append(
             match["value"].strip("/") if match["kind"] == "unit" else match["value"]
         )

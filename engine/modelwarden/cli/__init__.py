@@ -6,6 +6,7 @@ Exit codes, the same for every command and format: 0 may be promoted, 1 blocked,
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -120,7 +121,8 @@ def _check_text(argument: str) -> None:
 
 def _unwritten(why: str) -> int:
     """The interpreter would try to write the rest once more when it ends, and end with a code of its own."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(ValueError):  # of a stream that was closed or is none of the system's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return _say(f"the output could not be written: {why}", "write it to a file with `-o FORMAT=FILE`", INTERNAL)
 
 

@@ -12,13 +12,15 @@ def format_files(texts: Iterable[str], formats: Sequence[str]) -> list[tuple[str
     """(format, file) of each `FORMAT=FILE`.
 
     Raises:
-        UserError: another form, or a format that is none of these.
+        UserError: another form, a format that is none of these, or a file that is named twice.
     """
-    found = []
+    found: list[tuple[str, Path]] = []
     for text in texts:
         format_, separator, file = text.partition("=")
         if not separator or not file or format_ not in formats:
             raise UserError(f"-o: `{text}` is not FORMAT=FILE", f"formats are {', '.join(formats)}")
+        if any(Path(file) == other for _, other in found):
+            raise UserError(f"-o: two formats go to `{file}`, and the last one would be left", "name a file for each")
         found.append((format_, Path(file)))
     return found
 

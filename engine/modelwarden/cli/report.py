@@ -26,7 +26,7 @@ _OF_A_SCAN: Final = ("plan.json", "manifest.json")
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--title", help="Title of the report.")
 @click.option(
     "--scope",
@@ -128,6 +128,7 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
             title=options["title"] or "Scan of model packages",
             generated_at=now(),
         )
+        _refuse_nothing(source, found)
         for name, file in files:
             with _opened(file) as out:
                 notices = writer(name, file)(source, found, out)
@@ -138,6 +139,14 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
             _say([f"the scan is NOT COMPLETE: {found.coverage.words()}"])
         if options["send"] is not None:
             _send(source, found, options["retries"])
+
+
+def _refuse_nothing(source: Source, found: Report) -> None:
+    """Raises UserError for a scope that matches nothing: a report over it would look like good news."""
+    scope = source.scope
+    named = not found.coverage.cells or scope.group or scope.owner or scope.stage
+    if not scope.whole and not found.population.total and named:
+        raise UserError(f"nothing that was read is in the scope {scope.words()}", "correct --scope, or leave it out")
 
 
 def _send(source: Source, found: Report, retries: int | None) -> None:

@@ -7,7 +7,6 @@ spreadsheet, and none holds a control character.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import BinaryIO, Final
@@ -30,8 +29,9 @@ _SEPARATOR: Final = " | "
 
 def write(source: Source, report: Report, out: BinaryIO) -> tuple[str, ...]:
     """Every finding, also those that passed."""
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
-    rows = csv.writer(text, quoting=csv.QUOTE_ALL)  # a cell that is not quoted ends at a semicolon in half of Europe
+    rows = csv.writer(
+        _Encoded(out), quoting=csv.QUOTE_ALL
+    )  # a cell that is not quoted ends at a semicolon in half of Europe
     rows.writerow(COLUMNS)
     coverage = report.coverage
     same = {
@@ -42,9 +42,17 @@ def write(source: Source, report: Report, out: BinaryIO) -> tuple[str, ...]:
     }
     for row in _rows(source, report):
         rows.writerow([cell(same.get(name) or row.get(name, "")) for name in COLUMNS])
-    text.flush()
-    text.detach()
     return ()
+
+
+class _Encoded:
+    """What `csv` writes to. A text file of `io` would close the output with itself, also where that is stdout."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        self._out.write(text.encode())
 
 
 @lru_cache(maxsize=4_096)  # most cells are one of few texts
