@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from scripts import schemas
 
 from modelwarden.evidence import Evidence
 from tests.organization import DEMO, PACKAGES
@@ -41,14 +41,7 @@ class Done:
 
 def generated_schema() -> dict[str, Any]:
     """As `make docs` generates it."""
-    file = Path(__file__).parents[2] / "scripts/schemas.py"
-    spec = importlib.util.spec_from_file_location("schemas", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: dict[str, Any] = module.evidence_schema()
-    return found
+    return schemas.evidence_schema()
 
 
 def run(folder: Path, environment: Mapping[str, str], *arguments: str | Path) -> Done:

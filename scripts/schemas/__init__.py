@@ -1,0 +1,26 @@
+"""The published JSON Schemas of our own documents."""
+
+from scripts.schemas.audit import attestation_schema, log_entry_schema, pack_schema, report_schema
+from scripts.schemas.comparison import comparison_schema
+from scripts.schemas.document import decision_schema, evidence_schema, run_schema
+from scripts.schemas.replay import forecast_schema, replay_schema
+from scripts.schemas.scan import history_schema, runs_schema, scan_schema
+from scripts.schemas.waiver import waiver_schema, waivers_schema
+
+__all__ = [
+    "attestation_schema",
+    "comparison_schema",
+    "decision_schema",
+    "evidence_schema",
+    "forecast_schema",
+    "history_schema",
+    "log_entry_schema",
+    "pack_schema",
+    "replay_schema",
+    "report_schema",
+    "run_schema",
+    "runs_schema",
+    "scan_schema",
+    "waiver_schema",
+    "waivers_schema",
+]
