@@ -29,7 +29,6 @@ COMMANDS = [
     "forecast",
     "report",
     "evidence-pack",
-    "verify",
     "waiver request",
     "waiver approve",
     "waiver renew",

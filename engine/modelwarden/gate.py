@@ -19,7 +19,7 @@ from modelwarden.decide import decide, digests_of
 from modelwarden.document import read_document
 from modelwarden.errors import UserError
 from modelwarden.evaluate import evaluate, subject
-from modelwarden.evidence import Evidence, Fact, Present, Unknown
+from modelwarden.evidence import Evidence, Fact, Unknown
 from modelwarden.finding import EXIT_CODES, ControlInfo, Decision, Finding, Rollback, Verdict
 from modelwarden.identity import who
 from modelwarden.material import PATTERNS as MATERIAL
@@ -408,9 +408,3 @@ def versions() -> dict[str, str]:
 def exit_code(verdict: Verdict) -> int:
     """0 allow or flag, 1 block, 3 undecided; anything else is a defect."""
     return EXIT_CODES[verdict]
-
-
-def account_of(evidence: Evidence) -> str:
-    """The owner of the package, empty where it was not read."""
-    fact = evidence.get("/package/account")
-    return str(fact.value) if isinstance(fact, Present) else ""

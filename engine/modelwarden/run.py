@@ -21,6 +21,9 @@ from modelwarden.request import Principal, Request
 from modelwarden.snapshot import LedgerRow
 
 SCHEMA_VERSION: Final = "modelwarden.run/1"
+RUNS: Final = Path(".modelwarden/runs")
+"""The folder for runs where nobody names one."""
+
 MAX_BYTES: Final = 64_000_000
 
 _ID: Final = re.compile(r"[0-9A-Za-z-]{1,80}")

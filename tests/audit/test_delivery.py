@@ -15,7 +15,7 @@ from modelwarden.audit import delivery
 from modelwarden.audit.coverage import coverage_of
 from modelwarden.audit.delivery import Delivered
 from modelwarden.audit.formats.asff import Hub
-from modelwarden.audit.history import history_of
+from modelwarden.audit.history import Before, history_of
 from modelwarden.audit.register import Register, RegisterError
 from modelwarden.audit.report import Report, report_of
 from modelwarden.audit.scope import Scope
@@ -69,7 +69,9 @@ COUNTED: list[Report] = []
 def counted(folder: Folder) -> Report:
     if not COUNTED:
         with Source(folder) as source:
-            COUNTED.append(report_of(source, [], history_of(source, ()), title="", generated_at="2026-11-22T03:00:00Z"))
+            COUNTED.append(
+                report_of(source, [], history_of(source, Before()), title="", generated_at="2026-11-22T03:00:00Z")
+            )
     return COUNTED[0]
 
 

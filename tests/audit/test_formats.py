@@ -27,7 +27,7 @@ from modelwarden.audit.formats import oscal, sarif, writer
 from modelwarden.audit.formats.csv import cell
 from modelwarden.audit.formats.oscal_parts import token
 from modelwarden.audit.framework import framework
-from modelwarden.audit.history import history_of
+from modelwarden.audit.history import Before, history_of
 from modelwarden.audit.report import Report, report_of
 from modelwarden.audit.scope import Scope
 from modelwarden.audit.source import Source
@@ -69,7 +69,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Made]]
 def made(folder: Folder, stack: ExitStack, scope: Scope | None = None) -> Made:
     source = stack.enter_context(Source(folder, scope or Scope()))
     known = [framework("nist-800-53"), framework("nist-ai-rmf")]
-    told = report_of(source, known, history_of(source, ()), title="Report", generated_at="2026-11-22T03:00:00Z")
+    told = report_of(source, known, history_of(source, Before()), title="Report", generated_at="2026-11-22T03:00:00Z")
     return Made(folder, source, told)
 
 

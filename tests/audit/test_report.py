@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 
 from modelwarden.audit.formats import FORMATS, writer
 from modelwarden.audit.framework import Framework, FrameworkError, Mapping, framework, frameworks, names
-from modelwarden.audit.history import history_of, newest
+from modelwarden.audit.history import Before, history_of, newest
 from modelwarden.audit.report import report_of
 from modelwarden.audit.scope import Scope, scope_of
 from modelwarden.audit.source import Source
@@ -125,6 +128,40 @@ def test_the_newest_scan_of_a_period_is_chosen(nights: list[Folder]) -> None:
         newest(runs, "2027-01-01", "9999")
 
 
+def copied(nights: list[Folder], into: Path) -> list[Folder]:
+    return [Folder(Path(shutil.copytree(one.path, into / one.id))) for one in nights]
+
+
+def test_an_old_scan_that_was_changed_is_told_and_costs_the_others_nothing(
+    nights: list[Folder], tmp_path: Path
+) -> None:
+    first, second, third = copied(nights, tmp_path)
+    (first.path / "manifest.json").write_text("{")
+    table = second.path / "findings.parquet"
+    table.write_bytes(table.read_bytes()[:-1])
+    found = report(third).history
+    assert [point.run for point in found.points] == [third.id]
+    assert [one.split(":")[0] for one in found.skipped] == [first.id, second.id]
+    assert newest(tmp_path, "", "9999").id == third.id
+
+
+def test_a_scan_that_may_be_the_newest_is_never_passed_over(nights: list[Folder], tmp_path: Path) -> None:
+    *_, third = copied(nights, tmp_path)
+    (third.path / "manifest.json").write_text("{")
+    with pytest.raises(ScanError, match="it may be the newest"):
+        newest(tmp_path, "", "9999")
+
+
+def test_a_format_that_tells_nothing_of_time_opens_no_other_scan(nights: list[Folder], tmp_path: Path) -> None:
+    *_, third = copied(nights, tmp_path)
+    (tmp_path / nights[0].id / "plan.json").unlink()
+    assert call(tmp_path, third.path, "-o", "sarif=a.sarif").code == 0
+    done = call(tmp_path, third.path, "-o", "json=a.json")
+    assert done.code == 0
+    told = json.loads((tmp_path / "a.json").read_text())["report"]["history"]
+    assert nights[0].id in told["skipped"][0]
+
+
 def test_every_mapping_names_a_control_that_ships_and_every_file_is_checked() -> None:
     ships = set(load_bundle().controls)
     for name in names():
@@ -154,7 +191,11 @@ def test_an_obligation_counts_each_package_once_by_its_worst(tmp_path: Path) -> 
     one = Framework("mine", "Mine", "2026-01-01", "2026-01-01", "us", verified=False, mappings=mappings)
     folder = scan(tmp_path)
     with Source(folder) as source:
-        told = report_of(source, [one], history_of(source, ()), title="", generated_at="").frameworks[0].obligations[0]
+        told = (
+            report_of(source, [one], history_of(source, Before()), title="", generated_at="")
+            .frameworks[0]
+            .obligations[0]
+        )
     worst: Counter[str] = Counter()
     for record in records(folder):
         outcomes = {
@@ -245,6 +286,22 @@ def test_an_account_that_nobody_could_read_is_a_report_of_its_hole(tmp_path: Pat
     assert done.code == 0
     assert done.err.splitlines()[1:] == ["the scan is NOT COMPLETE: 0 of 1 account-regions were read whole (0 %)"]
     assert "NOT COMPLETE" in (tmp_path / "report.md").read_text()
+
+
+def test_a_link_stays_and_a_pipe_is_written_to(tmp_path: Path) -> None:
+    folder = scan(tmp_path).path
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.json").write_text("old")
+    (tmp_path / "a.json").symlink_to("real/a.json")
+    assert call(tmp_path, folder, "-o", "json=a.json").code == 0
+    assert (tmp_path / "a.json").is_symlink()
+    assert json.loads((tmp_path / "real/a.json").read_text())["report"]
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        assert call(tmp_path, folder, "-o", "json=pipe").code == 0
+        assert json.loads(read.result(timeout=30))["report"]
+    assert {one.name for one in tmp_path.iterdir()} == {folder.name, "real", "a.json", "pipe"}
 
 
 def test_what_is_not_there_is_said_so(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import asdict, replace
 
 from modelwarden.audit.formats import html as html_format
 from modelwarden.audit.formats import writer
-from modelwarden.audit.history import history_of
+from modelwarden.audit.history import Before, history_of
 from modelwarden.audit.page.attention import MAX
 from modelwarden.audit.page.coverage import MAX_UNITS
 from modelwarden.audit.report import report_of
@@ -127,10 +127,10 @@ def _hostile(record: Record, decision: Decision, text: str) -> Record:
     return replace(record, package=record.package + text, decision=mine, **words)
 
 
-def page(folder: Folder, title: str = "Scan", scope: Scope | None = None, before: Sequence[Folder] = ()) -> str:
+def page(folder: Folder, title: str = "Scan", scope: Scope | None = None, before: Before | None = None) -> str:
     """The HTML report of a scan, without frameworks."""
     with Source(folder, scope or Scope()) as source:
-        told = history_of(source, before)
+        told = history_of(source, before or Before())
         out = io.BytesIO()
         writer("html")(source, report_of(source, (), told, title=title, generated_at="2026-11-22T03:00:00Z"), out)
     return out.getvalue().decode()
@@ -266,7 +266,7 @@ def test_memory_does_not_grow_with_packages_that_are_not_spelled_out(
 def _peak_of_page(folder: Folder) -> int:
     """Bytes that making the page takes, beside what is counted before."""
     with Source(folder) as source:
-        found = report_of(source, (), history_of(source, ()), title="", generated_at="")
+        found = report_of(source, (), history_of(source, Before()), title="", generated_at="")
         return _peak(lambda: writer("html")(source, found, io.BytesIO()))
 
 

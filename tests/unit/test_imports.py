@@ -151,6 +151,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert _loaded("--help") & (HEAVY | {"cedarpy"}) == set()
 
 
+@pytest.mark.parametrize("command", ["scan", "report", "compare", "verify", "replay", "forecast", "evidence-pack"])
+def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
+    assert _loaded(command, "--help") & HEAVY == set()
+
+
 def test_gating_an_evidence_file_loads_nothing_heavy(tmp_path: Path) -> None:
     package = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/1"
     file = tmp_path / "evidence.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 from modelwarden.audit.changes import Changes, changes_of
 from modelwarden.audit.coverage import coverage_of
 from modelwarden.audit.source import VERDICTS, Source, quoted
+from modelwarden.scan.find import Ended, all_ended
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
 from modelwarden.settings.effective import instant
@@ -65,60 +65,73 @@ class History(Struct, frozen=True):
     """Since the last scan before the period, else since the one before; None where there is none."""
 
 
-def earlier(folder: Folder) -> list[Folder]:
-    """Scans beside it that came to their end before, the newest first."""
+class Before(Struct, frozen=True):
+    """Scans beside one that came to their end before it."""
+
+    scans: tuple[Ended, ...] = ()
+    """The newest first."""
+    broken: tuple[str, ...] = ()
+    """Why one that may be among them cannot be read."""
+
+
+def earlier(folder: Folder) -> Before:
+    """What lies beside a scan."""
     own = folder.manifest()
-    found = []
-    for path in folder.path.parent.glob("*/manifest.json"):
-        one = Folder(path.parent)
-        if one.id == folder.id or not one.sealed:
-            continue
-        told = one.manifest()
+    scans, broken = all_ended(folder.path.parent)
+    found = [
+        one
+        for one in scans
         # What was judged as of an asserted time is no part of what happened, and the other way round.
-        same = told.get("as_of_asserted") == own["as_of_asserted"]
-        if same and (told["as_of"], one.id) < (own["as_of"], own["id"]):
-            found.append((told["as_of"], one.id, one))
-    return [one for _, _, one in sorted(found, reverse=True, key=lambda some: some[:2])][:MOST]
+        if one.manifest.get("as_of_asserted") == own["as_of_asserted"] and _order(one) < (own["as_of"], own["id"])
+    ]
+    told = tuple(f"{id_}: {why}" for id_, why in broken if id_ != folder.id)
+    return Before(tuple(sorted(found, key=_order, reverse=True)[:MOST]), told)
 
 
 def newest(runs: Path, first: str, last: str) -> Folder:
     """The newest scan below a folder that came to its end, as of these days or between them.
 
     Raises:
-        ScanError: there is none.
+        ScanError: there is none, or one that began after it and may be the newest cannot be read.
     """
-    found = []
-    for path in runs.glob("*/manifest.json"):
-        folder = Folder(path.parent)
-        if folder.sealed and first <= (as_of := str(folder.manifest()["as_of"])[:10]) <= last:
-            found.append((as_of, folder.id, folder))
+    scans, broken = all_ended(runs)
+    found = [one for one in scans if first <= str(one.manifest["as_of"])[:10] <= last]
     if not found:
-        raise ScanError(f"{runs}: holds no scan of that period that came to its end", "widen it by --from and --to")
-    return max(found, key=lambda one: one[:2])[2]
+        why = f": {broken[-1][1]}" if broken else ""
+        said = f"{runs}: holds no scan of that period that came to its end{why}"
+        raise ScanError(said, "widen it by --from and --to")
+    chosen = max(found, key=_order).folder
+    later = [why for id_, why in broken if id_ > chosen.id]
+    if later:
+        raise ScanError(f"{later[-1]}; it may be the newest", f"restore it, or name a scan: {chosen.path}")
+    return chosen
 
 
-def history_of(source: Source, before: Sequence[Folder], since: str = "", oldest: int = 20) -> History:
-    """`before`: earlier scans, the newest first; `since`: the first day of the period, before which only changes look.
+def _order(one: Ended) -> tuple[str, str]:
+    """As of when, then its id."""
+    return str(one.manifest["as_of"]), one.folder.id
+
+
+def history_of(source: Source, before: Before, since: str = "", oldest: int = 20) -> History:
+    """`since`: the first day of the period, before which only changes look.
 
     Raises:
         TablesError: the tables of the source cannot be read.
     """
-    points, skipped = [_point(source)], []
+    points, skipped = [_point(source)], list(before.broken)
     open_since = _Open(source)
-    for folder in before:
-        if folder.manifest()["as_of"] < since:
+    for one in before.scans:
+        if one.manifest["as_of"] < since:
             break
         try:
-            other = Source(folder, source.scope)
+            with Source(one.folder, source.scope) as other:
+                points.append(_point(other))
+                open_since.look_at(other)
         except (ScanError, TablesError) as error:
-            skipped.append(f"{folder.id}: {error}")
-            continue
-        points.append(_point(other))
-        open_since.look_at(other)
-        other.close()
+            skipped.append(f"{one.folder.id}: {error}")
     points.reverse()
-    then = next((one for one in before if one.manifest()["as_of"] < since), None) if since else next(iter(before), None)
-    changes = changes_of(source, then) if then else None
+    then = next((one for one in before.scans if not since or one.manifest["as_of"] < since), None)
+    changes = changes_of(source, then.folder) if then else None
     return History(
         tuple(points), open_since.ages(), open_since.oldest(oldest), points[0].as_of, tuple(skipped), changes
     )

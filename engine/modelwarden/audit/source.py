@@ -6,8 +6,8 @@ Nothing from the data or from a caller is put into the text of a question but th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -20,13 +20,12 @@ from modelwarden.render.breakdown import units_of
 from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
+from modelwarden.tables.query import connected, literal, unreadable
 from modelwarden.tables.read import ruling_of
 from modelwarden.tables.schema import TablesError, opened
 
 VERDICTS: Final = ("block", "undecided", "flag", "allow")
 """The worst first."""
-_MEMORY: Final = "200MB"
-"""For questions; what does not fit goes to a folder of its own among the temporary ones."""
 _AT_ONCE: Final = 1_000
 _FINDING: Final = (
     *("package", "account", "region", "group", "stage", "moment", "control", "outcome", "level", "effect"),
@@ -106,8 +105,11 @@ class Source:
         """None: not narrowed to accounts."""
         self.controls = controls
         """None: not narrowed to controls."""
-        self._spill = TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True)
-        self._connection = self._connect()
+        self._open = ExitStack()
+        self._connection = self._open.enter_context(connected(str(folder.path)))
+        with self._open.pop_all() as opening:
+            self._narrow()
+            self._open = opening.pop_all()
 
     @property
     def whole(self) -> bool:
@@ -121,8 +123,7 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
-        self._spill.cleanup()
+        self._open.close()
 
     @property
     def narrowed(self) -> bool:
@@ -147,7 +148,7 @@ class Source:
                 while some := cursor.fetchmany(_AT_ONCE):
                     yield from some
         except duckdb.Error as error:
-            raise TablesError(f"{self.folder.path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+            raise unreadable(self.folder.path, error) from error
 
     def packages(self) -> Iterator[Package]:
         """By account, region and package."""
@@ -200,20 +201,13 @@ class Source:
         place = {name: row[name] or "" for name in ("package", "account", "region", "group", "stage", "moment")}
         return Found(**place, ruling=ruling, info=self.info(ruling.finding.control))
 
-    def _connect(self) -> Any:
-        """A database that holds nothing but the scope, and reads the tables where they lie.
+    def _narrow(self) -> None:
+        """Views of the tables that hold nothing but the scope, and read them where they lie.
 
         Raises:
-            TablesError: a table is of another version, or duckdb is not installed.
+            TablesError: a table is of another version, or cannot be read.
         """
-        try:
-            import duckdb
-        except ImportError as error:
-            raise TablesError(
-                "a report needs duckdb, which is not installed", "pip install 'modelwarden[scan]'"
-            ) from error
-        config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": 1, "temp_directory": self._spill.name}
-        connection = duckdb.connect(config=config)
+        connection = self._connection
         connection.execute("CREATE TABLE wanted(kind VARCHAR, value VARCHAR)")
         values = {kind: getattr(self.scope, kind) for kind in KINDS} | {
             "account": () if self.accounts is None else self.accounts or ("none",),
@@ -231,7 +225,6 @@ class Source:
         by_package = " AND package IN (SELECT package FROM packages)" if self.scope.owner else ""
         connection.execute(_view("findings", paths, values, ("account", "group", "stage", "control")) + by_package)
         connection.execute("CREATE VIEW judged AS SELECT * FROM packages WHERE verdict IS NOT NULL")
-        return connection
 
 
 def _package(row: tuple[Any, ...]) -> Package:
@@ -241,9 +234,8 @@ def _package(row: tuple[Any, ...]) -> Package:
 
 
 def quoted(path: Path) -> str:
-    """A path in the text of a question. DuckDB takes a path for a pattern: a folder named `a[1]` must stay one."""
-    plain = "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
-    return "'" + plain.replace("'", "''") + "'"
+    """A path in the text of a question."""
+    return "'" + literal(path).replace("'", "''") + "'"
 
 
 def _view(table: str, paths: Mapping[str, str], values: Mapping[str, Any], kinds: tuple[str, ...]) -> str:

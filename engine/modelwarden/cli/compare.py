@@ -10,6 +10,7 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.output import format_files, write_text
+from modelwarden.run import RUNS
 from modelwarden.settings import read_sources
 
 if TYPE_CHECKING:
@@ -101,4 +102,4 @@ def _runs(config: Path | None, runs: Path | None) -> Path:
         flags={},
         fetch=gating.fetch_pack,
     )
-    return read.runs or Path(".modelwarden/runs")
+    return read.runs or RUNS

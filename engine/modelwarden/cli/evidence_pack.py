@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +13,11 @@ from modelwarden import gate as gating
 from modelwarden.arn import parse_arn
 from modelwarden.cli.gate import sources_from
 from modelwarden.errors import UserError
+from modelwarden.run import RUNS
 
 if TYPE_CHECKING:
     from modelwarden.audit.pack.build import Built
     from modelwarden.audit.pack.subject import Dossier
-
-_RUNS: Final = Path(".modelwarden/runs")
 
 
 @click.command("evidence-pack")
@@ -43,7 +42,7 @@ _RUNS: Final = Path(".modelwarden/runs")
     "--runs",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Where the runs of an ARN lie (default: .modelwarden/runs).",
+    help="Where the runs of an ARN lie (default: those of the settings, else .modelwarden/runs).",
 )
 @click.option(
     "--raw",
@@ -68,15 +67,14 @@ def evidence_pack(target: str, purpose: str, output: Path, patterns: tuple[str, 
     """
     from modelwarden.audit.pack.build import build
 
-    dossier = _dossier(target, options)
-    redact = gating.load_house(sources_from(options), os.environ).settings.redact
-    built = build(dossier, purpose, (*redact, *patterns), options["raw"])
+    settings = gating.load_house(sources_from(options), os.environ).settings
+    built = build(_dossier(target, options, settings.runs), purpose, (*settings.redact, *patterns), options["raw"])
     _write(output, built.data)
     _tell(built, output)
 
 
-def _dossier(target: str, options: dict[str, Any]) -> Dossier:
-    """Raises UserError for an option that would be believed to have an effect, and for what is no record."""
+def _dossier(target: str, options: dict[str, Any], runs: Path | None) -> Dossier:
+    """`runs` of the settings. Raises UserError for an option that would be believed to have an effect, and for what is no record."""
     from modelwarden.audit.pack import subject
     from modelwarden.audit.scope import scope_of
     from modelwarden.scan.folder import Folder
@@ -85,7 +83,7 @@ def _dossier(target: str, options: dict[str, Any]) -> Dossier:
     if gating.is_arn(target):
         parse_arn(target)
         _refuse(options, "an ARN", "packages", "scopes")
-        return subject.of_package(target, options["runs"] or _RUNS)
+        return subject.of_package(target, runs or RUNS)
     _refuse(options, "a run", "runs")
     if path.is_dir():
         if not (path / "plan.json").exists():

@@ -17,7 +17,7 @@ from modelwarden.cli.signing import asserted_in, attested, desk_of
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
-from modelwarden.run import Run, write
+from modelwarden.run import RUNS, Run, write
 
 
 @click.command()
@@ -72,7 +72,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
     started = now()
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
-    runs = house.settings.runs or Path(".modelwarden/runs")
+    runs = house.settings.runs or RUNS
     path = write(run, runs)
     attestation, unsigned = None, None
     try:

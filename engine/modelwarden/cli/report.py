@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
-from modelwarden.audit.formats import FORMATS
+from modelwarden.audit.formats import FORMATS, WITH_HISTORY
 from modelwarden.audit.framework import names as framework_names
 from modelwarden.cli.options import day_of, now, retries_option
 from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
 from modelwarden.run import read
+from modelwarden.whole_file import whole
 
 if TYPE_CHECKING:
     from modelwarden.audit.report import Report
@@ -120,7 +121,10 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
     chosen = [framework.framework(name) for name in options["frameworks"]]
     controls = frozenset(one.control for some in chosen for one in some.mappings) if chosen else None
     with Source(Folder(path), scope_of(options["scopes"]), controls) as source:
-        told = history.history_of(source, history.earlier(source.folder), day_of(options["from_"], "--from") or "")
+        asked = {format_, *(name for name, _ in files)}
+        # What nobody shows costs as many openings of tables as there are scans.
+        before = history.earlier(source.folder) if asked & set(WITH_HISTORY) else history.Before()
+        told = history.history_of(source, before, day_of(options["from_"], "--from") or "")
         found = report_of(
             source,
             chosen or framework.frameworks(source.manifest.as_of),
@@ -211,18 +215,14 @@ def _files(runs: tuple[Path, ...]) -> list[Path]:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[BinaryIO]:
-    """Written aside and renamed: nobody reads half a report. Raises UserError where it cannot be written."""
-    aside = file.with_name(f"{file.name}.part")
+    """Raises UserError where it cannot be written."""
     try:
-        with aside.open("wb") as out:
+        with whole(file) as out:
             yield out
-        aside.replace(file)
     except OSError as error:
         raise UserError(
             f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from modelwarden.cli.scan_output import dry, say
 from modelwarden.cli.signing import signer_of
 from modelwarden.errors import UserError
 from modelwarden.render.log import Event
+from modelwarden.run import RUNS
 
 if TYPE_CHECKING:
     from modelwarden.scan.executor import Pools
@@ -55,7 +55,7 @@ def scan(context: click.Context, /, **options: Any) -> None:
     log = log_for(options["log"], house.settings)
     signer = signer_of(house, house.settings.sign) if log and house.settings.sign else None
     collector = gating.collector_of(house)
-    runs = house.settings.runs or Path(".modelwarden/runs")
+    runs = house.settings.runs or RUNS
     since = Since()
     if options["resume"]:
         folder, plan = scanning.resumed(options["resume"], house)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from msgspec import Struct
 
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
+
+
+class Ended(Struct, frozen=True):
+    """A scan that came to its end, and its manifest."""
+
+    folder: Folder
+    manifest: Mapping[str, Any]
+
 
 LAST: Final = "last"
 PREVIOUS: Final = "previous"
@@ -16,6 +27,20 @@ def latest(runs: Path, back: int = 0) -> Folder | None:
     """The newest scan that came to its end, or the one so many before it; ids sort by time."""
     found = sorted(path.parent for path in runs.glob("*/manifest.json") if Folder(path.parent).sealed)
     return Folder(found[-1 - back]) if len(found) > back else None
+
+
+def all_ended(runs: Path) -> tuple[list[Ended], list[tuple[str, str]]]:
+    """Scans below a folder that came to their end, and (id, why) of those whose manifest cannot be read; both by id."""
+    found, broken = [], []
+    for path in sorted(runs.glob("*/manifest.json")):
+        folder = Folder(path.parent)
+        if not folder.sealed:
+            continue
+        try:
+            found.append(Ended(folder, folder.manifest()))
+        except ScanError as error:
+            broken.append((folder.id, str(error)))
+    return found, broken
 
 
 def ended(text: str, runs: Path) -> Folder:

@@ -233,8 +233,8 @@ class Folder(Struct, frozen=True):
         for name, sha256 in files.items():
             path = self.path / name
             try:
-                with path.open("rb") as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                told = path.stat()
+                found = _sha256(path, told.st_mtime_ns, told.st_size, told.st_ino)
             except OSError as error:
                 raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
             if found != sha256:
@@ -306,6 +306,13 @@ class Folder(Struct, frozen=True):
         if stated != digest(document):
             raise ScanError(f"{path}: the checksum does not fit: it was changed after it was written")
         return document
+
+
+@lru_cache(maxsize=1_024)
+def _sha256(path: Path, _written: int, _size: int, _file: int) -> str:
+    """One command asks for the same tables several times, and they may have gigabytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _decoded(path: Path, kind: type[T]) -> T:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from modelwarden.run import RUNS
 from modelwarden.settings.store import Table, store_of
 from modelwarden.store.state import State
 
 if TYPE_CHECKING:
     from modelwarden.collect.aws import Aws
-
-RUNS: Final = Path(".modelwarden/runs")
-"""The folder for runs where nobody names one."""
 
 
 def location_of(store: str | None, runs: Path | None) -> str:

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 from modelwarden.tables.schema import TablesError, opened
 
 Rows = list[tuple[Any, ...]]
+
+MEMORY: Final = "200MB"
+"""For one connection; what does not fit goes to disk."""
 
 
 def outcomes(folder: Path) -> Rows:
@@ -130,11 +134,19 @@ def connected(where: str) -> Iterator[Any]:
         raise TablesError(
             "questions about a scan need duckdb, which is not installed", "pip install 'modelwarden[scan]'"
         ) from error
-    try:
-        with duckdb.connect() as connection:
-            yield connection
-    except duckdb.Error as error:
-        raise TablesError(f"{where}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+    # What does not fit in memory goes into a folder of its own, and never into the one where somebody stands.
+    with TemporaryDirectory(prefix="modelwarden-", ignore_cleanup_errors=True) as spill:
+        try:
+            config: dict[str, Any] = {"memory_limit": MEMORY, "threads": 1, "temp_directory": spill}
+            with duckdb.connect(config=config) as connection:
+                yield connection
+        except duckdb.Error as error:
+            raise unreadable(where, error) from error
+
+
+def unreadable(where: object, error: Exception) -> TablesError:
+    """What is told of a table that duckdb cannot read."""
+    return TablesError(f"{where}: cannot be read: {' '.join(str(error).split())[:200]}")
 
 
 def literal(path: Path) -> str:

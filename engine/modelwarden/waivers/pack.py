@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ from modelwarden.settings import Effective
 from modelwarden.settings.sources import SETTINGS
 from modelwarden.toml import SettingsError, quoted
 from modelwarden.waiver import Waiver, parse_waivers
+from modelwarden.whole_file import whole
 
 FOLDER: Final = "waivers"
 STAGE: Final = "Production"
@@ -79,16 +79,13 @@ class Pack(Struct, frozen=True):
             raise UserError(
                 f"{path}: waiver {quoted(waiver.id)} has no file of its own", f"move it to {FOLDER}/{waiver.id}.toml"
             )
-        whole = before if before.endswith("\n") else before + "\n"
-        self._check(path, whole + text, replaced=waiver)
-        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        ended = before if before.endswith("\n") else before + "\n"
+        self._check(path, ended + text, replaced=waiver)
         try:
-            part.write_text(whole + text, encoding="utf-8")
-            part.replace(path)
+            with whole(path) as out:
+                out.write((ended + text).encode())
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}", "make the folder writable") from error
-        finally:
-            part.unlink(missing_ok=True)
         return path
 
     def _check(self, path: Path, text: str, replaced: Waiver | None) -> None:

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from modelwarden.audit.report import Report
-from modelwarden.audit.source import Source
+if TYPE_CHECKING:
+    from modelwarden.audit.report import Report
+    from modelwarden.audit.source import Source
 
 FORMATS: Final = (
     *("html", "pdf", "json", "markdown", "csv", "sarif", "junit", "ocsf", "asff"),
     *("oscal", "oscal-components"),
 )
+
+WITH_HISTORY: Final = ("html", "pdf", "markdown", "json")
+"""Those that tell of earlier scans, too."""
 
 _BESIDE: Final = ("html",)
 """Those that write further files where a report is too large for one."""

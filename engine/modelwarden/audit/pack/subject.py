@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden import run as gates
@@ -18,6 +17,7 @@ from modelwarden.audit.source import Source
 from modelwarden.evidence import Evidence
 from modelwarden.finding import ControlInfo, Decision
 from modelwarden.run import Run, RunError
+from modelwarden.scan.find import all_ended
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record, ScanError
 from modelwarden.snapshot import LedgerRow
@@ -86,6 +86,7 @@ class Scanned(Struct, frozen=True):
     advisory: bool
     scope: str
     """In words; empty for everything."""
+    controls: dict[str, ControlInfo]
 
 
 class Gated(Struct, frozen=True):
@@ -134,7 +135,7 @@ def of_scan(folder: Folder, scope: Scope, packages: Collection[str] = ()) -> Dos
     """
     scanned, wanted = _scanned(folder, scope, packages)
     past, skipped = _past_of(folder, wanted)
-    found = [_subject(record.package, record, [], past.get(record.package, ()), folder) for record in wanted.values()]
+    found = [_subject(record.package, record, [], past.get(record.package, ()), scanned) for record in wanted.values()]
     return Dossier(tuple(sorted(found, key=lambda one: one.package)), (), scanned, skipped)
 
 
@@ -155,7 +156,7 @@ def of_package(package: str, runs: Path) -> Dossier:
         return Dossier((_subject(package, None, gated, ()),), kept, None, tuple(skipped))
     told = of_scan(folder, Scope(), [package])
     only = told.subjects[0]
-    subject = _subject(package, only.record, gated, only.past, folder)
+    subject = _subject(package, only.record, gated, only.past, told.scan)
     return Dossier((subject,), _latest(gated), told.scan, (*skipped, *told.skipped))
 
 
@@ -193,15 +194,11 @@ def _time(one: Gated) -> tuple[bool, str, str]:
 
 def _newest_first(runs: Path, skipped: list[str]) -> list[Folder]:
     """Scans that came to their end; those as of an asserted time come last."""
-    found = []
-    for path in runs.glob("*/manifest.json"):
-        folder = Folder(path.parent)
-        try:
-            if folder.sealed:
-                told = folder.manifest()
-                found.append((not told["as_of_asserted"], str(told["as_of"]), folder.id, folder))
-        except ScanError as error:
-            skipped.append(str(error))
+    scans, broken = all_ended(runs)
+    skipped += [why for _, why in broken]
+    found = [
+        (not one.manifest["as_of_asserted"], str(one.manifest["as_of"]), one.folder.id, one.folder) for one in scans
+    ]
     return [one[-1] for one in sorted(found, key=lambda one: one[:3], reverse=True)]
 
 
@@ -229,7 +226,7 @@ def _scanned(folder: Folder, scope: Scope, packages: Collection[str]) -> tuple[S
     with Source(folder) as whole:
         coverage = coverage_of(whole)
         population = dict(sorted(whole.ask("SELECT role, count(*) FROM packages GROUP BY ALL")))
-        manifest = whole.manifest
+        manifest, controls = whole.manifest, whole.plan.controls
     with Source(folder, scope) as source:
         within = [one.package for one in source.packages() if not packages or one.package in packages]
     missing = sorted(set(packages) - set(within))
@@ -241,7 +238,14 @@ def _scanned(folder: Folder, scope: Scope, packages: Collection[str]) -> tuple[S
             f"{len(within)} packages are more than the {MOST} of one pack", "narrow it by --package or --scope"
         )
     scanned = Scanned(
-        folder, coverage, population, manifest.as_of, manifest.as_of_asserted, manifest.advisory, scope.words()
+        folder,
+        coverage,
+        population,
+        manifest.as_of,
+        manifest.as_of_asserted,
+        manifest.advisory,
+        scope.words(),
+        controls,
     )
     return scanned, _records(folder, within)
 
@@ -254,9 +258,10 @@ def _records(folder: Folder, packages: Sequence[str]) -> dict[str, Record]:
 
 def _past_of(folder: Folder, wanted: Mapping[str, Record]) -> tuple[dict[str, list[Past]], tuple[str, ...]]:
     """Package -> what this scan and earlier ones said of it."""
+    before = earlier(folder)
     found: dict[str, list[Past]] = {}
-    skipped = []
-    for one in [folder, *earlier(folder)]:
+    skipped = list(before.broken)
+    for one in [folder, *(scan.folder for scan in before.scans)]:
         try:
             told = one.manifest()
             one.check(told["tables"])
@@ -278,12 +283,11 @@ def _said(folder: Folder, as_of: str, wanted: Mapping[str, Record]) -> Iterator[
 
 
 def _subject(
-    package: str, record: Record | None, gated: Sequence[Gated], past: Iterable[Past], folder: Folder | None = None
+    package: str, record: Record | None, gated: Sequence[Gated], past: Iterable[Past], scan: Scanned | None = None
 ) -> Subject:
     judgements = [_judged(one) for one in _latest(gated)]
-    if folder is not None and record is not None and record.decision is not None:
-        controls = msgspec.convert(folder.plan()["controls"], dict[str, ControlInfo])
-        judgements.append(Judgement(folder.id, "scan", record.decision, controls, record.evidence))
+    if scan is not None and record is not None and record.decision is not None:
+        judgements.append(Judgement(scan.folder.id, "scan", record.decision, scan.controls, record.evidence))
     return Subject(
         package,
         tuple(sorted(judgements, key=lambda one: (one.decision.request.as_of, one.run), reverse=True)),

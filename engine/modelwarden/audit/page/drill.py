@@ -17,6 +17,7 @@ from modelwarden.audit.report import Report
 from modelwarden.audit.source import Source
 from modelwarden.errors import UserError
 from modelwarden.render.html import parts
+from modelwarden.whole_file import whole
 
 PACKAGES: Final = 2_000
 """Of one file."""
@@ -91,11 +92,5 @@ def _write(source: Source, report: Report, page: Path, account: str, names: list
 
 
 def _file(path: Path, values: Mapping[str, Any], packages: islice[Shown]) -> None:
-    """Written aside and renamed: nobody reads half of it."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("w", encoding="utf-8", newline="") as out:
-            out.writelines(parts("drill.html.j2", script="page.js", packages=packages, **values))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole(path) as out:
+        out.writelines(part.encode() for part in parts("drill.html.j2", script="page.js", packages=packages, **values))
