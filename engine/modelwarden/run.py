@@ -17,6 +17,7 @@ from modelwarden.decide import without_waivers
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Source, Unknown, digest, facts_from_json, facts_to_json
 from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Rollback, Ruling
+from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.request import Principal, Request
 from modelwarden.snapshot import LedgerRow
 
@@ -183,11 +184,12 @@ def _appear(part: Path, path: Path) -> None:
     """
     try:
         os.link(part, path)
-    except OSError as error:
-        # Some file systems (network shares, FAT) have no links; the id ends in random digits, so nobody else takes it.
-        if isinstance(error, FileExistsError) or path.exists():
-            raise
-        part.rename(path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems (network shares, FAT) have no links: the name is claimed by an empty file, and then filled.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.replace(path)
 
 
 def read(path: Path) -> Run:
@@ -213,11 +215,17 @@ def parse(data: bytes, where: str) -> Run:
     if len(data) > MAX_BYTES:
         raise RunError(f"{where}: larger than {MAX_BYTES} bytes")
     try:
-        return Run.from_json(msgspec.json.decode(data))
-    except (msgspec.DecodeError, RecursionError) as error:
+        document = decoded(data)
+        run = Run.from_json(document)
+    except NotJson as error:
         raise RunError(f"{where}: not JSON: {error}") from error
     except RunError as error:
         raise RunError(f"{where}: {error}") from error
+    # The checksum is over what the document says. A key that stands twice, or a text that is spelled otherwise, says it in
+    # other bytes, and another reader may understand them otherwise.
+    if msgspec.json.encode(document) != data.rstrip(b"\n"):
+        raise RunError(f"{where}: its bytes are not those that were written")
+    return run
 
 
 def decision_to_json(decision: Decision) -> dict[str, Any]:

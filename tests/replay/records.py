@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from modelwarden import gate
@@ -110,7 +111,7 @@ def forged(path: Path, change: Any) -> Path:
     document = json.loads(path.read_bytes())
     del document["checksum"]
     change(document)
-    path.write_text(json.dumps({**document, "checksum": digest(document)}), encoding="utf-8")
+    path.write_bytes(msgspec.json.encode({**document, "checksum": digest(document)}))
     return path
 
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from modelwarden.evidence import EvidenceError
+from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.scan.record import CellEnd, Record, ScanError
 from modelwarden.snapshot import LedgerRow
 
@@ -111,8 +112,8 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _decoded(path: Path, line: bytes) -> dict[str, Any]:
     try:
-        raw = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+        raw = decoded(line)
+    except NotJson as error:
         raise ScanError(f"{path}: not JSON: {error}") from error
     if not isinstance(raw, dict):
         raise ScanError(f"{path}: holds a line that is no record")

@@ -29,6 +29,7 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.evidence import Fact, digest, facts_from_json
+from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.run import write_new
 from modelwarden.scan.cell_file import CellWriter, read_end, read_records, told
 from modelwarden.scan.record import Cards, CellEnd, Record, Reference, Running, ScanError
@@ -271,7 +272,7 @@ class Folder(Struct, frozen=True):
             return _ends(path, path.stat().st_mtime_ns)
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        except (OSError, NotJson, KeyError, TypeError) as error:
             raise ScanError(f"{path}: does not say how the reading of each cell ended") from error
 
     def _replace(self, kind: str, account: str, region: str, told_of_it: Running | Cards) -> None:
@@ -295,10 +296,10 @@ class Folder(Struct, frozen=True):
     def _read(self, name: str, schema: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            document = msgspec.json.decode(path.read_bytes())
+            document = decoded(path.read_bytes())
         except OSError as error:
             raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except NotJson as error:
             raise ScanError(f"{path}: not JSON: {error}") from error
         if not isinstance(document, dict) or document.get("schema") != schema:
             raise ScanError(f"{path}: `schema` is not `{schema}`")
@@ -317,10 +318,10 @@ def _sha256(path: Path, _written: int, _size: int, _file: int) -> str:
 
 def _decoded(path: Path, kind: type[T]) -> T:
     try:
-        found: T = _DECODERS[kind].decode(path.read_bytes())
+        found: T = decoded(path.read_bytes(), _DECODERS[kind])
     except OSError as error:
         raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except NotJson as error:
         raise ScanError(f"{path}: not a file of this version: {error}") from error
     return found
 
@@ -342,5 +343,5 @@ process ends by SIGSEGV (msgspec 0.22)."""
 @lru_cache(maxsize=2)
 def _ends(path: Path, _written: int) -> dict[tuple[str, str], CellEnd]:
     """(account, region) -> how the reading ended; read once as long as nobody writes it anew."""
-    ends = [CellEnd.from_json(msgspec.json.decode(line)) for line in path.read_bytes().splitlines()]
+    ends = [CellEnd.from_json(decoded(line)) for line in path.read_bytes().splitlines()]
     return {(end.account, end.region): end for end in ends}
