@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -183,6 +184,58 @@ def test_what_belongs_to_no_log_is_named(shelf: Folder, key: LocalKey, name: str
     (shelf.path / name).parent.mkdir(exist_ok=True)
     (shelf.path / name).write_text("x")
     assert refusal(shelf, key) == f"`{name}` belongs to no log"
+
+
+@pytest.mark.parametrize("name", ["entries", "checkpoints", "entries/000000", "entries/000000/000000009.json"])
+def test_a_log_behind_a_link_is_none(shelf: Folder, key: LocalKey, tmp_path: Path, name: str) -> None:
+    """What a link leads to may be another thing tomorrow; and what was passed over was not verified."""
+    (shelf.path / name).rename(tmp_path / "elsewhere")
+    (shelf.path / name).symlink_to(tmp_path / "elsewhere")
+    assert refusal(shelf, key) == f"{name}: is a link"
+    with pytest.raises((ShelfProblem, Refused), match=r"is a link|belongs to no log"):
+        _ = log.sign(shelf, key, lambda: NOW) if name == "checkpoints" else log.append(shelf, word(10))
+
+
+def test_what_a_link_adds_to_a_log_is_found(shelf: Folder, key: LocalKey, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (shelf.path / "entries/000001").symlink_to(tmp_path / "more")
+    assert refusal(shelf, key) == "entries/000001: is a link"
+    with pytest.raises(ShelfProblem, match="`entries/000001` belongs to no log"):
+        log.append(shelf, word(10))
+
+
+def test_what_is_no_regular_file_keeps_nobody_waiting(shelf: Folder, key: LocalKey) -> None:
+    file(shelf, 9).unlink()
+    os.mkfifo(file(shelf, 9))
+    assert refusal(shelf, key) == "entries/000000/000000009.json: is no regular file"
+
+
+@pytest.mark.parametrize("name", ["", "entries", "checkpoints", "checkpoints/000000"])
+def test_a_part_that_cannot_be_read_is_never_passed_over(
+    shelf: Folder, key: LocalKey, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    scandir = os.scandir
+
+    def denied(path: Any) -> Any:
+        if Path(path) == shelf.path / name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    for one in (key, None):
+        with pytest.raises(ShelfProblem, match=f"{shelf.path / name}: Permission denied"):
+            audit(shelf, one.public_key if one else None)
+    if name:
+        with pytest.raises(ShelfProblem, match="Permission denied"):
+            shelf.last("entries" if name == "entries" else "checkpoints")
+
+
+@pytest.mark.parametrize("name", ["entries/zzz/x", "entries/000000/zzz", "entries/000000/000000010.json.bak"])
+def test_nobody_goes_on_behind_what_belongs_to_no_log(shelf: Folder, name: str) -> None:
+    (shelf.path / name).parent.mkdir(exist_ok=True)
+    (shelf.path / name).write_text("x")
+    with pytest.raises(ShelfProblem, match=f"`{name}` belongs to no log"):
+        log.append(shelf, word(10))
 
 
 def test_entries_that_nobody_signed_are_told(shelf: Folder, key: LocalKey) -> None:

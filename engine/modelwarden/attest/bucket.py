@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from modelwarden.attest.shelf import MAX_BYTES, Kind, ShelfProblem, Stored, Taken, name_of, number_in
+from modelwarden.attest.shelf import MAX_BYTES, Kind, ShelfProblem, Stored, Taken, highest, name_of
 from modelwarden.collect.aws import OWN, Answer, Aws, Failure
 from modelwarden.collect.pools import THREADS
 from modelwarden.settings.log import LockedBucket
@@ -39,8 +39,7 @@ class LockedShelf(Struct, frozen=True):
         folders = self._listed("CommonPrefixes", "Prefix", f"{kind}/", Delimiter="/")
         if not folders:
             return 0
-        names = self._listed("Contents", "Key", folders[-1])
-        return number_in(names[-1]) if names else 0
+        return highest(kind, self._listed("Contents", "Key", folders[-1]), self.where)
 
     def read(self, kind: Kind, number: int) -> Stored:
         name = name_of(kind, number)
