@@ -11,13 +11,12 @@ at 2026-11-22T02:10:00Z
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Final
 
 from msgspec import Struct
 
+from modelwarden.attest.base64_text import bytes_of, text_of
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused
 from modelwarden.attest.signer import Signer
@@ -54,9 +53,9 @@ def write(origin: str, edge: Edge, at: str, signer: Signer) -> bytes:
     Raises:
         UserError: the signer cannot sign it.
     """
-    peaks = " ".join(_base64(one) for one in edge.peaks)
-    text = f"{origin}\n{edge.size}\n{_base64(edge.root)}\npeaks {peaks}\nat {at}\n".encode()
-    return text + f"\n— modelwarden {_base64(_hint(signer.public_key) + signer.sign(text))}\n".encode()
+    peaks = " ".join(text_of(one) for one in edge.peaks)
+    text = f"{origin}\n{edge.size}\n{text_of(edge.root)}\npeaks {peaks}\nat {at}\n".encode()
+    return text + f"\n— modelwarden {text_of(_hint(signer.public_key) + signer.sign(text))}\n".encode()
 
 
 def read(data: bytes, where: str, key: PublicKey | None) -> Checkpoint:
@@ -69,9 +68,9 @@ def read(data: bytes, where: str, key: PublicKey | None) -> Checkpoint:
         found = _NOTE.fullmatch(data.decode()) if len(data) <= MAX_BYTES else None
         if found is None:
             raise Refused(f"{where}: not a checkpoint of a log")
-        peaks = tuple(_bytes(one) for one in found["peaks"].split())
-        root, signature = _bytes(found["root"]), _bytes(found["signature"])
-    except (UnicodeDecodeError, binascii.Error) as error:
+        peaks = tuple(bytes_of(one) for one in found["peaks"].split())
+        root, signature = bytes_of(found["root"]), bytes_of(found["signature"])
+    except ValueError as error:
         raise Refused(f"{where}: not a checkpoint of a log") from error
     edge = Edge(int(found["size"]), peaks)
     if len(peaks) != edge.size.bit_count() or edge.root != root:
@@ -86,15 +85,3 @@ def read(data: bytes, where: str, key: PublicKey | None) -> Checkpoint:
 
 def _hint(key: PublicKey) -> bytes:
     return bytes.fromhex(key.id.removeprefix("sha256:")[:8])
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
-def _bytes(text: str) -> bytes:
-    """Raises binascii.Error for anything but the one canonical spelling."""
-    raw = base64.b64decode(text, validate=True)
-    if _base64(raw) != text:
-        raise binascii.Error
-    return raw

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, Final
 
 import msgspec
 
+from modelwarden.attest.base64_text import bytes_of, text_of
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused, strict
 from modelwarden.attest.signer import Signer
@@ -75,16 +74,14 @@ def _parts(document: Any, where: str) -> tuple[bytes, str, bytes]:
 
 
 def _base64(text: Any, where: str) -> bytes:
-    """Raises Refused for anything but the one canonical spelling of some bytes."""
+    if not isinstance(text, str):
+        raise Refused(f"{where}: not base64")
     try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
-    except (AttributeError, UnicodeEncodeError, binascii.Error) as error:
-        raise Refused(f"{where}: not base64") from error
-    if base64.b64encode(raw).decode() != text:
-        raise Refused(f"{where}: not the canonical base64 of its bytes")
-    return raw
+        return bytes_of(text)
+    except ValueError as error:
+        raise Refused(f"{where}: {error}") from error
 
 
 def _written(payload: bytes, keyid: str, signature: bytes) -> bytes:
-    text = {"payloadType": PAYLOAD_TYPE, "payload": base64.b64encode(payload).decode()}
-    return msgspec.json.encode({**text, "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}]})
+    text = {"payloadType": PAYLOAD_TYPE, "payload": text_of(payload)}
+    return msgspec.json.encode({**text, "signatures": [{"keyid": keyid, "sig": text_of(signature)}]})
