@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from modelwarden.attest.key import KeyProblem, new_pair, read_private, read_public
 
@@ -30,6 +31,23 @@ def test_a_pair_signs_and_verifies(tmp_path: Path) -> None:
         "k": "0o600",
         "k.pub": "0o644",
     }
+
+
+def test_nobody_makes_a_second_signature_of_one(tmp_path: Path) -> None:
+    new_pair(tmp_path / "k", None)
+    private = read_private(tmp_path / "k", no_passphrase)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    for number in range(20):
+        message = b"%d" % number
+        signature = private.sign(message)
+        r, s = decode_dss_signature(signature)
+        assert s <= order // 2
+        second = encode_dss_signature(r, order - s)
+        private.private.public_key().verify(second, message, ec.ECDSA(hashes.SHA256()))  # the standard knows both
+        assert private.public_key.verifies(signature, message)
+        assert not private.public_key.verifies(second, message)
+    for none in (b"", b"x" * 70, encode_dss_signature(0, 0), encode_dss_signature(1, order + 7)):
+        assert not private.public_key.verifies(none, b"message")
 
 
 def test_a_passphrase_opens_what_it_closed(tmp_path: Path) -> None:

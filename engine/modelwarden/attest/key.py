@@ -15,6 +15,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from msgspec import Struct
 
 from modelwarden.errors import UserError
@@ -22,6 +23,8 @@ from modelwarden.run import write_new
 
 MAX_BYTES: Final = 20_000
 """Of a key file."""
+_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of P-256: with (r, s) everybody can write (r, order - s), which verifies as well."""
 _SHA256: Final = ec.ECDSA(hashes.SHA256())
 
 Passphrase = Callable[[], bytes]
@@ -50,12 +53,12 @@ class PublicKey(Struct, frozen=True):
         )
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether the signature (DER) is this key's over the message."""
+        """Whether the signature (DER, the low one of the two) is this key's over the message."""
         try:
             _public(self.spki).verify(signature, message, _SHA256)
-        except InvalidSignature:
+            return low(signature) == signature
+        except (InvalidSignature, ValueError):
             return False
-        return True
 
 
 class LocalKey(Struct, frozen=True):
@@ -66,7 +69,17 @@ class LocalKey(Struct, frozen=True):
 
     def sign(self, message: bytes) -> bytes:
         """The signature in DER."""
-        return self.private.sign(message, _SHA256)
+        return low(self.private.sign(message, _SHA256))
+
+
+def low(signature: bytes) -> bytes:
+    """The one spelling of a signature (DER) that verifies here: nobody makes another one of it without the key.
+
+    Raises:
+        ValueError: it is none.
+    """
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, min(s, _ORDER - s))
 
 
 def of_der(spki: bytes, where: str) -> PublicKey:

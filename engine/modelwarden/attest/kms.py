@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from modelwarden.attest.key import KeyProblem, PublicKey, of_der
+from modelwarden.attest.key import KeyProblem, PublicKey, low, of_der
 from modelwarden.attest.refusal import NotSigned
 from modelwarden.collect.aws import OWN, Answer, Aws, Failure
 
@@ -32,7 +32,10 @@ class KmsKey(Struct, frozen=True):
         answer = _call(self.aws, self.arn, "Sign", Message=message, MessageType="RAW", SigningAlgorithm=_ALGORITHM)
         if isinstance(answer, Failure):
             raise NotSigned(f"{self.arn}: cannot sign: {_said(answer)}", "grant kms:Sign on the key")
-        signature = bytes(answer.data["Signature"])
+        try:
+            signature = low(bytes(answer.data["Signature"]))
+        except ValueError:
+            signature = b""
         if not self.public_key.verifies(signature, message):
             raise NotSigned(f"{self.arn}: what KMS answered is no signature of this key")
         return signature
