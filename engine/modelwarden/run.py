@@ -140,8 +140,13 @@ class Run(Struct, frozen=True):
             raise RunError(f"not a run of this version: {' '.join(str(error).split())}") from error
 
 
-def write(run: Run, folder: Path) -> Path:
-    """Write `<folder>/<id>.json`, whole or not at all, and never over another run.
+def encoded(run: Run) -> bytes:
+    """The bytes that are written of a run; the law: `parse(encoded(run), where) == run`."""
+    return msgspec.json.encode(run.to_json())
+
+
+def write(run: Run, folder: Path, data: bytes | None = None) -> Path:
+    """Write `<folder>/<id>.json`, whole or not at all, and never over another run; `data`: its bytes, where they are at hand.
 
     Raises:
         RunError: the folder cannot be written to, or holds a run of this id.
@@ -151,7 +156,7 @@ def write(run: Run, folder: Path) -> Path:
     path = folder / f"{run.id}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_new(path, msgspec.json.encode(run.to_json()))
+        write_new(path, encoded(run) if data is None else data)
     except OSError as error:
         raise RunError(
             f"{path}: the run cannot be recorded: {error.strerror}", "name a writable folder with --runs"

@@ -79,6 +79,7 @@ def log_entry_schema() -> Schema:
             "subject": {**TEXT, "description": "ARN of the package; empty for a scan"},
             "verdict": {"enum": ["", *get_args(Verdict)]},
             "sha256": {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
+            "signature": {**TEXT, "description": "base64, over the rest of the word; empty where nobody signed it"},
         }
     )
     head = {"$schema": DRAFT, "title": "modelwarden log entry"}

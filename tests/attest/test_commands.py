@@ -83,6 +83,7 @@ def test_the_log_is_verified_and_gives_a_receipt(gated: tuple[Registry, dict[str
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[0] == "whole     log: 2 entries, 2 of them under 2 checkpoints"
     assert done.out.splitlines()[2].startswith(f"run       {run.stem} is entry 2, entered at ")
+    assert done.out.splitlines()[3].startswith("signed    2 entries and 2 checkpoints by sha256:")
     assert registry.run("verify", "r.json", "--key", "k.pub", "--run", run).code == 0
     assert registry.run("verify", "r.json", "--key", "k.pub", "--run", kept).code == 1
     spoilt = registry.folder / "spoilt"
@@ -157,12 +158,16 @@ def test_a_scan_enters_the_log_by_its_manifest_and_tables(gated: tuple[Registry,
         f'{head}[scan]\naccounts = ["444455556666"]\nregions = ["eu-west-1"]\n\n{rest.partition(chr(10) * 2)[2]}'
     )
     pack[3] = registry.run("config", "digest", registry.folder / "pack").out.strip()
-    done = registry.run("scan", *pack, "--judges", "0", "--runs", "scan-runs", "--log", str(log), "--quiet")
-    assert done.code in (0, 1, 3), done.err
+    done = registry.run(
+        "scan", *pack, "--judges", "0", "--runs", "scan-runs", "--log", str(log), "--quiet", "-o", "none/s"
+    )
+    assert (done.code, "none/s: cannot be written" in done.err) == (2, True)
+    # What nobody could be told is logged all the same.
     word = json.loads((log / "entries/000000/000000001.json").read_text())["word"]
     (folder,) = (path.parent for path in (registry.folder / "scan-runs").glob("*/manifest.json"))
     assert (word["kind"], word["run"]) == ("scan", folder.name)
     assert {"manifest.json", "findings.parquet", "cells.jsonl"} <= word["sha256"].keys()
+    assert word["signature"]
     verified = registry.run("verify", str(log), "--key", "k.pub", "--run", folder / "findings.parquet")
     assert verified.code == 0, verified.err
     done = registry.run("verify", folder)
@@ -193,7 +198,8 @@ def test_no_decision_is_lost_where_the_log_is_away(evidence: Path) -> None:
     assert "is entry 2 of the log log" in second.err
     done = inside("verify", "log", folder=folder, environment=clean_environment())
     assert (done.code, done.out.splitlines()[0]) == (0, "whole     log: 2 entries, 0 of them under 0 checkpoints")
-    assert "warning: no --key" in done.err
+    assert done.out.splitlines()[-1] == "signed    signatures not verified"
+    assert "warning: no --key: signatures not verified" in done.err
 
 
 def test_what_nobody_was_told_is_logged_all_the_same(evidence: Path) -> None:

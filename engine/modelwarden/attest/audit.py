@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from modelwarden.attest import checkpoint
 from modelwarden.attest.checkpoint import ORIGIN, Checkpoint
-from modelwarden.attest.entry import Entry, read
+from modelwarden.attest.entry import Entry, is_signed, read
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused
 from modelwarden.attest.shelf import Shelf, Stored, name_of, number_in
@@ -27,6 +27,8 @@ class Audited(Struct, frozen=True):
     notes: tuple[bytes, ...]
     """Their bytes."""
     tree: Tree
+    unsigned: tuple[int, ...]
+    """Numbers of entries that the key's owner did not sign; of none where no key was given."""
 
     @property
     def covered(self) -> int:
@@ -34,10 +36,13 @@ class Audited(Struct, frozen=True):
         return self.checkpoints[-1].size if self.checkpoints else 0
 
 
-def audit(shelf: Shelf, key: PublicKey | None, kept: Checkpoint | None = None) -> Audited:
+def audit(
+    shelf: Shelf, key: PublicKey | None, kept: Checkpoint | None = None, *, allow_unsigned: bool = False
+) -> Audited:
     """Read the whole log and compare everything with everything.
 
-    `key`: whose checkpoints count; None: their signatures are not verified. `kept`: a checkpoint from elsewhere.
+    `key`: whose entries and checkpoints count; None: no signature is verified. `kept`: a checkpoint from elsewhere.
+    `allow_unsigned`: whether entries may stand there that nobody signed, as those of asserted decisions do.
 
     Raises:
         Refused: something was changed, replaced, moved, cut off or added; the message names the first place.
@@ -57,13 +62,24 @@ def audit(shelf: Shelf, key: PublicKey | None, kept: Checkpoint | None = None) -
     _check(checkpoints, tree, len(lines), origin, where)
     if kept is not None:
         _check_kept(kept, tree, len(lines), origin, where)
-    audited = Audited(found, lines, checkpoints, tuple(one.data for one in notes), tree)
+    unsigned = _unsigned(found, key, where) if key is not None else ()
+    audited = Audited(found, lines, checkpoints, tuple(one.data for one in notes), tree, unsigned)
     if key is not None and audited.covered < len(lines):
         raise Refused(
             f"{where}: no signed checkpoint covers entries {audited.covered + 1} to {len(lines)}",
             "the next gate that signs writes one; if that was long ago, somebody else wrote them",
         )
+    if unsigned and not allow_unsigned:
+        raise Refused(
+            f"{where}: {len(unsigned)} entries are signed by nobody, the first is entry {unsigned[0]}: whoever can write there"
+            " could have written them",
+            "if they are those of asserted decisions, which nobody signs, say --allow-unsigned",
+        )
     return audited
+
+
+def _unsigned(entries: Sequence[Entry], key: PublicKey, where: str) -> tuple[int, ...]:
+    return tuple(one.number for one in entries if not is_signed(one.word, key, f"{where}: entry {one.number}"))
 
 
 def _numbered(files: Sequence[Stored], where: str) -> list[Stored]:

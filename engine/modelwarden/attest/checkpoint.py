@@ -46,16 +46,21 @@ class Checkpoint(Struct, frozen=True):
     def size(self) -> int:
         return self.edge.size
 
+    @property
+    def note(self) -> bytes:
+        """The bytes of the file; the law: `read(found.note, where, key) == found`."""
+        return self.text + f"\n— modelwarden {text_of(self.signature)}\n".encode()
 
-def write(origin: str, edge: Edge, at: str, signer: Signer) -> bytes:
-    """The bytes of a checkpoint.
+
+def write(origin: str, edge: Edge, at: str, signer: Signer) -> Checkpoint:
+    """A new checkpoint.
 
     Raises:
         UserError: the signer cannot sign it.
     """
     peaks = " ".join(text_of(one) for one in edge.peaks)
     text = f"{origin}\n{edge.size}\n{text_of(edge.root)}\npeaks {peaks}\nat {at}\n".encode()
-    return text + f"\n— modelwarden {text_of(_hint(signer.public_key) + signer.sign(text))}\n".encode()
+    return Checkpoint(origin, edge, at, text, _hint(signer.public_key) + signer.sign(text))
 
 
 def read(data: bytes, where: str, key: PublicKey | None) -> Checkpoint:

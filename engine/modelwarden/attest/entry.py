@@ -9,7 +9,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from modelwarden.attest.base64_text import bytes_of, text_of
+from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused, strict
+from modelwarden.attest.signer import Signer
 from modelwarden.evidence import digest
 
 SCHEMA_VERSION: Final = "modelwarden.log-entry/1"
@@ -31,6 +34,8 @@ class Word(Struct, frozen=True, forbid_unknown_fields=True):
     """Of the gate; empty for a scan."""
     sha256: dict[str, str]
     """File of the record -> hex over its bytes: the run, its attestation; for a scan its manifest and its tables."""
+    signature: str = ""
+    """Base64 of the key's signature over all of the above; empty: whoever decided had no key, and anybody could say this."""
 
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +51,38 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
     word: Word
     checksum: str
     """`sha256:<hex>` over all of the above."""
+
+
+def signed(word: Word, signer: Signer) -> Word:
+    """The word with a signature.
+
+    Raises:
+        UserError: the signer cannot sign it.
+    """
+    return msgspec.structs.replace(word, signature=text_of(signer.sign(_said(word))))
+
+
+def is_signed(word: Word, key: PublicKey, where: str) -> bool:
+    """Whether the key's owner said this; False where nobody claims so.
+
+    Raises:
+        Refused: it claims so, and it is not true.
+    """
+    if not word.signature:
+        return False
+    try:
+        signature = bytes_of(word.signature)
+    except ValueError as error:
+        raise Refused(f"{where}: its signature is {error}") from error
+    if not key.verifies(signature, _said(word)):
+        raise Refused(f"{where}: its signature is not one of `{key.id}` over what it says")
+    return True
+
+
+def _said(word: Word) -> bytes:
+    """What is signed; neither a checkpoint nor an envelope begins like this."""
+    said = {name: value for name, value in asdict(word).items() if name != "signature"}
+    return f"modelwarden.log-word/1 {digest(said)}".encode()
 
 
 def write(number: int, previous: bytes | None, previous_version: str, word: Word) -> bytes:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from modelwarden.attest import checkpoint
 from modelwarden.attest.audit import Audited
 from modelwarden.attest.checkpoint import Checkpoint
-from modelwarden.attest.entry import Entry, read
+from modelwarden.attest.entry import Entry, is_signed, read
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused, strict
 from modelwarden.attest.tree import includes
@@ -44,11 +44,11 @@ def receipt_of(audited: Audited, number: int) -> bytes:
     return msgspec.json.encode(Receipt(SCHEMA_VERSION, line, note, proof)) + b"\n"
 
 
-def proven(data: bytes, key: PublicKey, where: str) -> tuple[Entry, Checkpoint]:
+def proven(data: bytes, key: PublicKey, where: str, *, allow_unsigned: bool = False) -> tuple[Entry, Checkpoint]:
     """The entry that a receipt proves, and the checkpoint that it stands under.
 
     Raises:
-        Refused: it is none, was changed, or proves nothing.
+        Refused: it is none, was changed, or proves nothing; or nobody signed the entry.
     """
     try:
         found = msgspec.convert(strict(data, where), Receipt)
@@ -58,6 +58,11 @@ def proven(data: bytes, key: PublicKey, where: str) -> tuple[Entry, Checkpoint]:
         raise Refused(f"{where}: not a receipt as modelwarden writes it")
     under = checkpoint.read(found.checkpoint.encode(), f"{where}: checkpoint", key)
     entry = read(found.entry.encode(), f"{where}: entry")
+    if not is_signed(entry.word, key, f"{where}: entry") and not allow_unsigned:
+        raise Refused(
+            f"{where}: entry {entry.number} is signed by nobody: whoever can write to the log could have written it",
+            "if it is that of an asserted decision, which nobody signs, say --allow-unsigned",
+        )
     if not includes(under.edge.root, under.size, entry.number, found.entry.encode(), found.proof):
         raise Refused(f"{where}: the proof does not show the entry in the log of the checkpoint")
     return entry, under

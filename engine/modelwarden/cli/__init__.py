@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from modelwarden import __version__
+from modelwarden.cli.ending import TERMINATED
 from modelwarden.errors import UserError
 
 OK, BLOCKED, USAGE, UNDECIDED, INTERNAL = range(5)
@@ -102,7 +103,9 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "modelwarden"
         return _say(_lower(error.format_message()), f"`{command} --help` shows the usage", USAGE)
-    except (BrokenPipeError, SystemExit):  # click turns a closed pipe into SystemExit
+    except SystemExit as stop:  # click turns a closed pipe into one
+        return _say("terminated", "", TERMINATED) if stop.code == TERMINATED else _unwritten("it was closed")
+    except BrokenPipeError:
         return _unwritten("it was closed")
     except OSError as error:
         # Every file that is opened names itself in its error; what has no name is the output.

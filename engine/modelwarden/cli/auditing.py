@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from modelwarden.cli.entering import shelf_of
+from modelwarden.cli.files import read_file, sha256_of
 from modelwarden.cli.signing import own_aws
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _READING: Final = "?mode=GOVERNANCE&years=1"
 """Completes the address of a log that is only read; it has no effect on that."""
+_SHOWN: Final = 10
+"""Numbers of entries in one warning."""
 _CHECKSUM: Final = "note: a checksum is not a signature; compare it with its attestation or the log by --run"
 
 
@@ -46,7 +49,7 @@ def verify_log(target: str, key: PublicKey | None, options: dict[str, Any]) -> N
     if options["checkpoint"]:
         name = str(options["checkpoint"])
         kept = checkpoint.read(read_file(options["checkpoint"], checkpoint.MAX_BYTES), name, key)
-    found = audit(shelf_of(location, own_aws), key, kept)
+    found = audit(shelf_of(location, own_aws), key, kept, allow_unsigned=options["allow_unsigned"])
     size = len(found.lines)
     click.echo(
         printable(f"whole     {target}: {size} entries, {found.covered} of them under {len(found.notes)} checkpoints")
@@ -58,21 +61,31 @@ def verify_log(target: str, key: PublicKey | None, options: dict[str, Any]) -> N
         if options["receipt"]:
             write_bytes(options["receipt"], receipt_of(found, entry.number))
     if key is None:
-        _warn("no --key: whoever can write there could have made this log, or the end of it, today")
+        click.echo("signed    signatures not verified")
+        _warn(
+            "no --key: signatures not verified: whoever can write there could have made this log, or any of it, today"
+        )
+    else:
+        click.echo(f"signed    {size - len(found.unsigned)} entries and {len(found.notes)} checkpoints by {key.id}")
+    if found.unsigned:
+        _warn(f"signed by nobody: {_numbers(found.unsigned)}: whoever can write there could have written them")
     if kept is None:
         _warn("no --checkpoint: a log that was rolled back to an earlier state would look whole")
 
 
-def verify_receipt(data: bytes, where: str, key: PublicKey, run: Path | None) -> None:
+def verify_receipt(data: bytes, where: str, key: PublicKey, options: dict[str, Any]) -> None:
     """Raises Refused for a receipt that proves nothing, or one of another run."""
     from modelwarden.attest.receipt import proven
     from modelwarden.attest.refusal import Refused
 
-    entry, under = proven(data, key, where)
+    run: Path | None = options["run"]
+    entry, under = proven(data, key, where, allow_unsigned=options["allow_unsigned"])
     if run is not None and sha256_of(run) not in entry.word.sha256.values():
         raise Refused(f"{where}: of another run, or the run was changed: {run} is not what was entered")
     click.echo(printable(f"verified  {where}: run {entry.word.run} is entry {entry.number} of {under.origin}"))
     click.echo(f"under     the checkpoint of {under.size} entries, signed at {under.at}")
+    if not entry.word.signature:
+        _warn(f"signed by nobody: entry {entry.number}: whoever can write to the log could have written it")
     if run is None:
         _warn("no --run: the receipt was compared with no recorded run")
 
@@ -114,6 +127,12 @@ def verify_scan(path: Path) -> None:
     click.echo(_CHECKSUM, err=True)
 
 
+def _numbers(found: Sequence[int]) -> str:
+    """`entries 3, 7, 8`; the first ones of many."""
+    shown = ", ".join(map(str, found[:_SHOWN]))
+    return f"entr{'y' if len(found) == 1 else 'ies'} {shown}{f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''}"
+
+
 def _entry_of(found: Audited, run: Path) -> Entry:
     from modelwarden.attest.refusal import Refused
 
@@ -122,24 +141,6 @@ def _entry_of(found: Audited, run: Path) -> Entry:
         if digest in entry.word.sha256.values():
             return entry
     raise Refused(f"{run}: is not in the log, or was changed since it was entered")
-
-
-def sha256_of(path: Path) -> str:
-    """Hex, of a file of whatever size. Raises UserError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "name a file") from error
-
-
-def read_file(path: Path, most: int) -> bytes:
-    """At most one byte more than that. Raises UserError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(most + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "name a file that modelwarden wrote") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelwarden.cli.files import sha256_of
 from modelwarden.cli.options import now
 from modelwarden.cli.signing import agreed, need_sign
 from modelwarden.errors import UserError
+from modelwarden.render.text import printable
 from modelwarden.settings.log import LockedBucket, log_of
 
 if TYPE_CHECKING:
     from modelwarden.attest.entry import Word
     from modelwarden.attest.shelf import Shelf
     from modelwarden.attest.signer import Signer
+    from modelwarden.attest.spool import Spool
     from modelwarden.collect.aws import Aws
     from modelwarden.run import Run
     from modelwarden.settings import Settings
@@ -53,54 +56,78 @@ def shelf_of(location: str, aws: Callable[[], Aws]) -> Shelf:
     return Folder(Path(location))
 
 
-def word_of(run: Run, recorded: Path, attestation: Path | None) -> Word:
-    """What the log says of a gate's run."""
+def word_of(run: Run, recorded: bytes, attestation: bytes | None) -> Word:
+    """What the log says of a gate's run; of the bytes of its files, which need not be written yet."""
     from modelwarden.attest.entry import Word
 
     files = {"run": recorded, **({"attestation": attestation} if attestation else {})}
-    return Word(run.id, "gate", now(), run.decision.package, run.decision.verdict, digests(files))
+    sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return Word(run.id, "gate", now(), run.decision.package, run.decision.verdict, sha256)
 
 
 def word_of_scan(folder: Path) -> Word:
     """What the log says of a scan: its manifest, and its tables."""
     from modelwarden.attest.entry import Word
 
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in (".parquet", ".json", ".jsonl")}
-    return Word(folder.name, "scan", now(), "", "", digests(files))
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in (".parquet", ".json", ".jsonl")]
+    return Word(folder.name, "scan", now(), "", "", {path.name: sha256_of(path) for path in paths})
 
 
-def digests(files: Mapping[str, Path]) -> dict[str, str]:
-    """Name -> hex sha256 of a file's bytes."""
-    found = {}
-    for name, path in files.items():
-        with path.open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def enter(word: Word, location: str, runs: Path, signer: Signer | None, aws: Callable[[], Aws]) -> None:
-    """Spool a word, then deliver what waits and sign a checkpoint. Where that fails, it waits, and stderr says why.
+def keep(word: Word, location: str, runs: Path, signer: Signer | None) -> Spool:
+    """Sign a word where there is a key, and spool it. From then on it comes to the log, whatever becomes of this process.
 
     Raises:
-        SpoolProblem: it could not even be kept.
+        SpoolProblem: it could not be kept.
     """
-    from modelwarden.attest import log
+    from modelwarden.attest import entry
     from modelwarden.attest.spool import spool_of
 
+    try:
+        word = entry.signed(word, signer) if signer is not None else word
+    except UserError as error:
+        _warn(f"the entry of the log is not signed: {error}", error.help)
     spool = spool_of(runs, location)
     spool.put(word)
+    return spool
+
+
+def deliver(spool: Spool, run: str, location: str, signer: Signer | None, aws: Callable[[], Aws]) -> None:
+    """Enter what waits and have it signed. Where that fails, it waits on, and stderr says why; `run`: the one just kept."""
     try:
         shelf = shelf_of(location, aws)
         numbers = spool.deliver(shelf)
-        if word.run in numbers:
-            print(f"run {word.run} is entry {numbers[word.run]} of the log {shelf.where}", file=sys.stderr)
+        if run in numbers:
+            print(f"run {run} is entry {numbers[run]} of the log {shelf.where}", file=sys.stderr)
         if signer is not None:
-            log.sign(shelf, signer, now)
+            spool.sign(shelf, signer, now, numbers.values())
     except UserError as error:
-        waiting = spool.waiting()
-        kept = (
-            f"{waiting} entries wait in {spool.path}, and the next command delivers them"
-            if waiting
-            else "no checkpoint was signed"
-        )
-        print(f"warning: the log: {error}: {kept}\n  help: {error.help}", file=sys.stderr)
+        _warn(f"the log: {error}: {_left(spool)}", error.help)
+    _tell_others(spool)
+
+
+def _left(spool: Spool) -> str:
+    try:
+        waiting = len(spool.waiting())
+    except UserError as error:
+        return str(error)
+    if waiting:
+        return f"{waiting} entries wait in {spool.path}, and the next command delivers them"
+    return "no checkpoint was signed"
+
+
+def _tell_others(spool: Spool) -> None:
+    """What waits for a log that nobody names any more is delivered by nobody."""
+    from modelwarden.attest.spool import others
+
+    try:
+        for other in others(spool):
+            _warn(
+                f"{len(other.waiting())} entries wait in {other.path} for another log: {other.location}",
+                "name that log with --log once more, and they are delivered",
+            )
+    except UserError as error:
+        _warn(str(error), error.help)
+
+
+def _warn(text: str, help_: str) -> None:
+    print(f"warning: {printable(text)}\n  help: {printable(help_)}", file=sys.stderr)

@@ -10,14 +10,15 @@ from typing import Any
 import click
 
 from modelwarden import gate as gating
-from modelwarden.cli.entering import enter, log_for, word_of
+from modelwarden.cli.ending import orderly
+from modelwarden.cli.entering import deliver, keep, log_for, word_of
 from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
 from modelwarden.cli.output import format_files, write_text
-from modelwarden.cli.signing import asserted_in, attested, desk_of
+from modelwarden.cli.signing import Desk, asserted_in, attested, desk_of, sealed
 from modelwarden.errors import UserError
 from modelwarden.gate import House, Question, Sources
 from modelwarden.render import FORMATS, render
-from modelwarden.run import RUNS, Run, write
+from modelwarden.run import RUNS, Run, encoded, write
 
 
 @click.command()
@@ -53,7 +54,7 @@ def gate(context: click.Context, /, **options: Any) -> None:
 
     TARGET is the ARN of a model package, an evidence file, or `-` for evidence on stdin.
     """
-    outputs = format_files(options["outputs"], FORMATS)
+    format_files(options["outputs"], FORMATS)
     question = question_from(options)
     asserted = asserted_in(question)
     for flag in ("enforce", "rollback"):
@@ -72,30 +73,46 @@ def gate(context: click.Context, /, **options: Any) -> None:
     started = now()
     observed = gating.observe(house, question)
     run = gating.judge(house, question, observed, now=started, run_id=run_id(), finished=now())
+    with orderly():
+        _conclude(run, house, desk, log, options)
+    context.exit(gating.exit_code(run.decision.verdict))
+
+
+def _conclude(run: Run, house: House, desk: Desk, log: str | None, options: dict[str, Any]) -> None:
+    """Record a run, say what it says, sign it, log it, and enforce it where that was asked for."""
     runs = house.settings.runs or RUNS
-    path = write(run, runs)
-    attestation, unsigned = None, None
+    data = encoded(run)
+    seal = sealed(desk, run, data)
+    # Spooled before it is recorded: there is no moment at which a decision is there and will not come to the log.
+    spool = keep(word_of(run, data, seal.attestation), log, runs, desk.signer) if log else None
+    kept, unsigned = False, None
     try:
-        # The answer first: a file that cannot be written must not hide it.
-        click.echo(render(run, options["format_"], color=_color()), nl=False)
-        for format_, file in outputs:
-            write_text(file, render(run, format_))
-        print(f"run {run.id} recorded in {path}", file=sys.stderr)
-        kept = _keep(house, run)
-    finally:
-        # What was decided is signed and logged, also where nobody was there to be told.
+        path = write(run, runs, data)
         try:
-            attestation = attested(desk, run, path)
-        except UserError as error:
-            unsigned = error
-        if log:
-            enter(word_of(run, path, attestation), log, runs, desk.signer, lambda: gating.collector_of(house).aws)
+            kept = _tell(run, house, path, options)
+        finally:
+            # What was decided is signed and logged, also where nobody was there to be told.
+            try:
+                attested(desk, seal, path)
+            except UserError as error:
+                unsigned = error
+    finally:
+        if spool and log:
+            deliver(spool, run.id, log, desk.signer, lambda: gating.collector_of(house).aws)
     # What could not be signed is not approved; it may be rejected all the same.
     if options["enforce"] and not (unsigned and run.decision.verdict in ("allow", "flag")):
         _enforce(house, run, kept)
     if unsigned:
         raise unsigned
-    context.exit(gating.exit_code(run.decision.verdict))
+
+
+def _tell(run: Run, house: House, path: Path, options: dict[str, Any]) -> bool:
+    """Whether the run counts for later decisions, where it should. The answer first: what cannot be written must not hide it."""
+    click.echo(render(run, options["format_"], color=_color()), nl=False)
+    for format_, file in format_files(options["outputs"], FORMATS):
+        write_text(file, render(run, format_))
+    print(f"run {run.id} recorded in {path}", file=sys.stderr)
+    return _keep(house, run)
 
 
 def question_from(options: dict[str, Any]) -> Question:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from modelwarden import gate as gating
-from modelwarden.cli.entering import enter, log_for, word_of_scan
+from modelwarden.cli.entering import deliver, keep, log_for, word_of_scan
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import now, run_id, time_of
 from modelwarden.cli.progress import Teller, teller
@@ -73,21 +73,30 @@ def scan(context: click.Context, /, **options: Any) -> None:
     if not options["resume"]:
         scanning.begin(folder, plan, house)
     state.begin(chronicle.run_of(folder, folder.plan()))
-    with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
-        spec = _spec(folder, house, options)
-        station = Station(spec, house, collector=collector, watcher=telling)
-        _stoppable(station, telling)
-        for notice in chronicle.catch_up(state, runs, folder.id):
-            telling.say(Event("not kept", notice, "warning"))
-        if since.why:
-            telling.say(Event("full", f"--since {options['since']}: {since.why}: everything is read"))
-        with _pools(spec, options) as pools:
-            outcome = scanning.work(folder, plan, station, pools, state)
-        scanning.tidy(outcome, runs)
-        say(outcome, options, telling)
+    spool = None
+    try:
+        with teller(options["log_format"], now, quiet=options["quiet"]) as telling:
+            spec = _spec(folder, house, options)
+            station = Station(spec, house, collector=collector, watcher=telling)
+            _stoppable(station, telling)
+            for notice in chronicle.catch_up(state, runs, folder.id):
+                telling.say(Event("not kept", notice, "warning"))
+            if since.why:
+                telling.say(Event("full", f"--since {options['since']}: {since.why}: everything is read"))
+            try:
+                with _pools(spec, options) as pools:
+                    outcome = scanning.work(folder, plan, station, pools, state)
+            finally:
+                # Also where the store refused what is recorded all the same.
+                if log and folder.sealed and (folder.path / "manifest.json").exists() and not station.stopped.is_set():
+                    spool = keep(word_of_scan(folder.path), log, runs, signer)
+            scanning.tidy(outcome, runs)
+            say(outcome, options, telling)
+    finally:
+        # What was decided is logged, also where nobody was there to be told.
+        if spool and log:
+            deliver(spool, folder.id, log, signer, lambda: gating.collector_of(house).aws)
     state.close()
-    if log and not outcome.stopped:
-        enter(word_of_scan(folder.path), log, runs, signer, lambda: gating.collector_of(house).aws)
     if outcome.broken:
         raise RuntimeError(outcome.broken[0])
     context.exit(3 if outcome.stopped else outcome.summary.code())

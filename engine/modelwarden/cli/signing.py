@@ -102,26 +102,43 @@ def desk_of(house: House, sign: str | None, asserted: str | None) -> Desk:
     return Desk(unsigned=why) if why else Desk(signer_of(house, location))
 
 
-def attested(desk: Desk, run: Run, recorded: Path) -> Path | None:
-    """Sign a recorded run, beside it; None where no key is named, or nothing is signed.
+class Sealed(Struct, frozen=True):
+    """What became of signing a run; the file is not written yet."""
 
-    Raises:
-        UserError: it should be signed and could not be.
-    """
+    attestation: bytes | None = None
+    problem: UserError | None = None
+    """Why it should be signed and could not be."""
+
+
+def sealed(desk: Desk, run: Run, recorded: bytes) -> Sealed:
+    """Sign the bytes of a run; nothing where no key is named, or nothing is signed."""
     if desk.signer is None:
-        if desk.unsigned:
-            print(f"not signed: {desk.unsigned}", file=sys.stderr)
-        return None
+        return Sealed()
     from modelwarden.attest.attestation import attest
 
-    sha256 = hashlib.sha256(recorded.read_bytes()).hexdigest()
-    path = recorded.with_suffix(".intoto.jsonl")
-    data = attest(run, sha256, desk.signer)
     try:
-        write_new(path, data)
+        return Sealed(attest(run, hashlib.sha256(recorded).hexdigest(), desk.signer))
+    except UserError as error:
+        return Sealed(problem=error)
+
+
+def attested(desk: Desk, seal: Sealed, recorded: Path) -> None:
+    """Write an attestation beside the recorded run, and say what was signed.
+
+    Raises:
+        UserError: it should be signed, or written, and could not be.
+    """
+    if desk.unsigned:
+        print(f"not signed: {desk.unsigned}", file=sys.stderr)
+    if seal.problem is not None:
+        raise seal.problem
+    if desk.signer is None or seal.attestation is None:
+        return
+    path = recorded.with_suffix(".intoto.jsonl")
+    try:
+        write_new(path, seal.attestation)
     except OSError as error:
         raise UserError(
             f"{path}: the attestation cannot be written: {error.strerror}", "name another folder with --runs"
         ) from error
     print(f"signed in {path} by {desk.signer.public_key.id}", file=sys.stderr)
-    return path

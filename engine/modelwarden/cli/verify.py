@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from modelwarden.cli.auditing import is_log, read_file, sha256_of, verify_log, verify_receipt, verify_run, verify_scan
+from modelwarden.cli.auditing import is_log, verify_log, verify_receipt, verify_run, verify_scan
+from modelwarden.cli.files import read_file, sha256_of
 from modelwarden.cli.options import stage_of
 from modelwarden.cli.pack_checking import is_pack, verify_pack
 from modelwarden.cli.signing import need_sign
@@ -54,6 +55,9 @@ _OF_ATTESTATIONS: Final = ("subjects", "any_subject", "allow_uncovered", "max_ag
     "--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Write the proof that the log has the --run."
 )
 @click.option("--run", type=click.Path(path_type=Path), metavar="FILE", help="Refuse what is not of this recorded run.")
+@click.option(
+    "--allow-unsigned", is_flag=True, help="Accept entries of a log that nobody signed, as those of asserted decisions."
+)
 @click.option("--digest", metavar="sha256:...", help="Of a pack's manifest, as `evidence-pack` printed it.")
 def verify(**options: Any) -> None:
     """Check TARGET: an attestation that `gate --sign` wrote, a log (a folder or s3://bucket/prefix), a receipt, an evidence
@@ -75,15 +79,17 @@ def verify(**options: Any) -> None:
         verify_scan(path)
         return
     if is_log(target):
-        _only(options, target, "a log", ("key", "checkpoint", "run", "receipt"))
+        _only(options, target, "a log", ("key", "checkpoint", "run", "receipt", "allow_unsigned"))
         if options["receipt"] and not options["run"]:
             raise UserError("--receipt is of one run", "name it with --run")
+        if options["allow_unsigned"] and not options["key"]:
+            raise UserError("--allow-unsigned has no effect: without a key no signature is verified", "leave it out")
         verify_log(target, _key(options) if options["key"] else None, options)
         return
     data = read_file(path, MAX_BYTES)
     if data.startswith(b'{"schema":"modelwarden.receipt/'):
-        _only(options, target, "a receipt", ("key", "run"))
-        verify_receipt(data, target, _key(options), options["run"])
+        _only(options, target, "a receipt", ("key", "run", "allow_unsigned"))
+        verify_receipt(data, target, _key(options), options)
     elif path.suffix == ".json" and not data.startswith(b'{"payloadType"'):
         _only(options, target, "a recorded run, which nobody signs", ())
         verify_run(path)
