@@ -85,6 +85,14 @@ def test_the_log_is_verified_and_gives_a_receipt(gated: tuple[Registry, dict[str
     assert done.out.splitlines()[2].startswith(f"run       {run.stem} is entry 2, entered at ")
     assert done.out.splitlines()[3].startswith("signed    2 entries and 2 checkpoints by sha256:")
     assert registry.run("verify", "r.json", "--key", "k.pub", "--run", run).code == 0
+    for name in ("k", "r.json"):
+        before = (registry.folder / name).read_bytes()
+        done = registry.run("verify", "log", "--key", "k.pub", "--run", run, "--receipt", name)
+        assert (done.code, done.err.splitlines()[:2]) == (
+            2,
+            [f"error: {name}: is there already", "  help: name a file that is not there"],
+        )
+        assert (registry.folder / name).read_bytes() == before
     assert registry.run("verify", "r.json", "--key", "k.pub", "--run", kept).code == 1
     spoilt = registry.folder / "spoilt"
     shutil.copytree(registry.folder / "log", spoilt)
@@ -219,6 +227,8 @@ def test_what_nobody_was_told_is_logged_all_the_same(evidence: Path) -> None:
             2,
             "error: none.jsonl: cannot be read: No such file or directory",
         ),
+        (("",), 2, "error: nothing is named that could be verified"),
+        (("x" * 300,), 2, f"error: {'x' * 300}: cannot be read: File name too long"),
         (("e.jsonl",), 2, "error: an attestation is about content: nobody says what is deployed"),
         (("e.jsonl", "--any-subject"), 2, "error: a signature proves nothing without the key"),
         (
@@ -284,3 +294,29 @@ def test_a_passphrase_comes_from_the_environment_and_is_demanded(tmp_path: Path)
     done = run("key", "public", "k", **{PASSPHRASE: "wrong"})
     assert (done.code, done.err.splitlines()[0]) == (2, "error: k: the passphrase does not open it")
     assert run("config", "show", **{PASSPHRASE: "secret"}).code == 0
+
+
+def test_keys_that_cannot_be_made_or_read_are_told_in_one_line(tmp_path: Path) -> None:
+    def run(*arguments: str, passphrase: bytes = b"s") -> tuple[int, str]:
+        given = {PASSPHRASE: passphrase.decode("utf-8", "surrogateescape")}
+        done = inside(*arguments, folder=tmp_path, environment=clean_environment() | given)
+        return done.code, done.err.partition("\n")[0]
+
+    assert run("key", "new", "") == (2, "error: `.` names no file")
+    assert run("key", "new", "./") == (2, "error: `.` names no file")
+    assert run("key", "new", "n" * 300) == (
+        2,
+        f"error: {'n' * 300}: no pair of keys can be written: File name too long",
+    )
+    assert run("key", "new", "k", passphrase=b"x" * 1_024) == (2, "error: the passphrase is longer than 1023 bytes")
+    assert list(tmp_path.iterdir()) == []
+    assert run("key", "new", "k", passphrase=b"\xff\xfe") == (0, "")
+    assert run("key", "public", "k", "-o", "again.pub", passphrase=b"\xff\xfe") == (0, "")
+    assert (tmp_path / "again.pub").read_bytes() == (tmp_path / "k.pub").read_bytes()
+    for wrong in (b"\xff", b"x" * 1_024):
+        assert run("key", "public", "k", passphrase=wrong) == (2, "error: k: the passphrase does not open it")
+    private = (tmp_path / "k").read_bytes()
+    for name in ("k", "again.pub"):
+        told = f"error: {name}: is there already"
+        assert run("key", "public", "k", "-o", name, passphrase=b"\xff\xfe") == (2, told)
+    assert (tmp_path / "k").read_bytes() == private

@@ -23,6 +23,8 @@ from modelwarden.run import write_new
 
 MAX_BYTES: Final = 20_000
 """Of a key file."""
+LONGEST: Final = 1_023
+"""Bytes of a passphrase: OpenSSL takes no more."""
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256: with (r, s) everybody can write (r, order - s), which verifies as well."""
 _SHA256: Final = ec.ECDSA(hashes.SHA256())
@@ -136,8 +138,12 @@ def new_pair(path: Path, passphrase: bytes | None) -> PublicKey:
     """Write a new private key (mode 0600) and, beside it, `<path>.pub`; never over other files.
 
     Raises:
-        KeyProblem: one of them is there, or the folder refuses.
+        KeyProblem: one of them is there, or the folder refuses; it names no file; the passphrase is too long.
     """
+    if not path.name:
+        raise KeyProblem(f"`{path}` names no file", "name files that are not there")
+    if passphrase is not None and len(passphrase) > LONGEST:
+        raise KeyProblem(f"the passphrase is longer than {LONGEST} bytes", "choose a shorter one")
     private = ec.generate_private_key(ec.SECP256R1())
     sealed: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase is not None:

@@ -10,6 +10,7 @@ import click
 
 from modelwarden.cli.entering import shelf_of
 from modelwarden.cli.files import read_file, sha256_of
+from modelwarden.cli.output import write_apart
 from modelwarden.cli.signing import own_aws
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
@@ -59,7 +60,7 @@ def verify_log(target: str, key: PublicKey | None, options: dict[str, Any]) -> N
         entry = _entry_of(found, options["run"])
         click.echo(f"run       {entry.word.run} is entry {entry.number}, entered at {entry.word.entered_at}")
         if options["receipt"]:
-            write_bytes(options["receipt"], receipt_of(found, entry.number))
+            write_apart(options["receipt"], receipt_of(found, entry.number))
     if key is None:
         click.echo("signed    signatures not verified")
         _warn(
@@ -141,14 +142,6 @@ def _entry_of(found: Audited, run: Path) -> Entry:
         if digest in entry.word.sha256.values():
             return entry
     raise Refused(f"{run}: is not in the log, or was changed since it was entered")
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Raises UserError where it cannot be written."""
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}", "choose a folder that is writable") from error
 
 
 def _warn(text: str) -> None:

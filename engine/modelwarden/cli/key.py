@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from modelwarden.cli.output import write_text
-from modelwarden.cli.signing import need_sign, own_aws, passphrase_of
+from modelwarden.cli.output import write_apart
+from modelwarden.cli.signing import need_sign, own_aws, passphrase_of, secret
 from modelwarden.errors import UserError
 from modelwarden.settings.sources import PASSPHRASE
 
@@ -42,9 +42,9 @@ def public(signer: str, output: Path | None) -> None:
     need_sign()
     from modelwarden.attest.signer import signer_at
 
-    pem = signer_at(signer, own_aws, lambda: passphrase_of(signer)).public_key.pem().decode()
+    pem = signer_at(signer, own_aws, lambda: passphrase_of(signer)).public_key.pem()
     if output:
-        write_text(output, pem)
+        write_apart(output, pem)
     else:
         click.echo(pem, nl=False)
 
@@ -52,10 +52,10 @@ def public(signer: str, output: Path | None) -> None:
 def _new_passphrase() -> bytes:
     given = os.environ.get(PASSPHRASE)
     if given:
-        return given.encode()
+        return secret(given)
     if not sys.stdin.isatty():
         raise UserError(
             "there is nobody to ask for a passphrase", f"set {PASSPHRASE}, or say --no-passphrase for a key without one"
         )
     asked: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=True, err=True)
-    return asked.encode()
+    return secret(asked)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from modelwarden.errors import UserError
+from modelwarden.run import write_new
 
 
 def format_files(texts: Iterable[str], formats: Sequence[str]) -> list[tuple[str, Path]]:
@@ -33,6 +34,22 @@ def write_text(file: Path, text: str) -> None:
         raise UserError(
             f"{file}: cannot be written: {error.strerror}", "choose a folder that exists and is writable"
         ) from error
+
+
+def write_apart(file: Path, data: bytes) -> None:
+    """A file for everybody's eyes, never over another one: a name that was mistyped may be that of a key.
+
+    Raises:
+        UserError: it is there, or cannot be written.
+    """
+    try:
+        write_new(file, data)
+        file.chmod(0o644)
+    except FileExistsError as error:
+        raise UserError(f"{file}: is there already", "name a file that is not there") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it names no file"
+        raise UserError(f"{file}: cannot be written: {why}", "choose a folder that exists and is writable") from error
 
 
 def append_text(file: Path, text: str) -> None:

@@ -53,11 +53,16 @@ def passphrase_of(location: str) -> bytes:
     """Of an encrypted key file: from the environment, else asked for."""
     given = os.environ.get(PASSPHRASE)
     if given:
-        return given.encode()
+        return secret(given)
     if not sys.stdin.isatty():
         raise UserError(f"{location}: is encrypted, and there is nobody to ask for its passphrase", f"set {PASSPHRASE}")
     asked: str = click.prompt(f"passphrase of {Path(location).name}", hide_input=True, err=True)
-    return asked.encode()
+    return secret(asked)
+
+
+def secret(passphrase: str) -> bytes:
+    """As it was set or typed, byte for byte, also where that is no UTF-8."""
+    return passphrase.encode("utf-8", "surrogateescape")
 
 
 def own_aws() -> Aws:

@@ -66,6 +66,8 @@ def verify(**options: Any) -> None:
     Exit code 0 where it is genuine and meets every demand, 1 where it is refused, 2 for a mistake in the question.
     """
     target, path = options["target"], Path(options["target"])
+    if not target:
+        raise UserError("nothing is named that could be verified", "name a file, a folder or s3://bucket/prefix")
     if is_pack(path):
         _only(options, target, "an evidence pack", ("digest",))
         _check_digest("--digest", options["digest"])
@@ -74,11 +76,12 @@ def verify(**options: Any) -> None:
     need_sign()
     from modelwarden.attest.checking import MAX_BYTES
 
-    if (path / "manifest.json").exists():
+    scan, log = _folders(target)
+    if scan:
         _only(options, target, "a recorded scan, which nobody signs", ())
         verify_scan(path)
         return
-    if is_log(target):
+    if log:
         _only(options, target, "a log", ("key", "checkpoint", "run", "receipt", "allow_unsigned"))
         if options["receipt"] and not options["run"]:
             raise UserError("--receipt is of one run", "name it with --run")
@@ -96,6 +99,14 @@ def verify(**options: Any) -> None:
     else:
         _only(options, target, "an attestation", ("key", "run", *_OF_ATTESTATIONS))
         _verify_attestation(data, target, options)
+
+
+def _folders(target: str) -> tuple[bool, bool]:
+    """(whether it is a scan, whether it is a log). Raises UserError where that cannot be told."""
+    try:
+        return (Path(target) / "manifest.json").exists(), is_log(target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be read: {error.strerror}", "name a file that modelwarden wrote") from error
 
 
 def _only(options: dict[str, Any], target: str, what: str, known: tuple[str, ...]) -> None:
