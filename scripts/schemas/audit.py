@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 from scripts.schemas.parts import DIGEST, DRAFT, TEXT, TEXTS, TIME, Schema, record
 
-from modelwarden.attest import attestation, entry
+from modelwarden.attest import entry, statement
 from modelwarden.audit.formats.json import Document
 from modelwarden.audit.pack.archive import PackManifest
 from modelwarden.finding import Verdict
@@ -30,6 +30,7 @@ def attestation_schema() -> Schema:
     ids = {"type": "array", "items": TEXT}
     subject = record({"name": TEXT, "digest": record({"sha256": hex_})})
     waiver = record({"id": TEXT, "controls": ids, "expires": TEXT, "breakGlass": {"type": "boolean"}})
+    totals = [field.encode_name for field in msgspec.structs.fields(statement.Totals)]
     predicate = record(
         {
             "run": TEXT,
@@ -48,6 +49,7 @@ def attestation_schema() -> Schema:
             "counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
             "controls": {"type": "object", "additionalProperties": ids},
             "waivers": {"type": "array", "items": waiver},
+            "waivedUntil": {"anyOf": [TIME, {"type": "null"}]},
             "rollbackTo": {"type": ["string", "null"]},
             "coverage": record({"read": {"type": "integer", "minimum": 0}, "unread": TEXTS}),
             "digests": {
@@ -55,15 +57,16 @@ def attestation_schema() -> Schema:
                 "additionalProperties": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
             },
             "uncovered": {"type": "array", "items": record({"name": TEXT, "uri": TEXT, "version": TEXT})},
+            "totals": record({name: {"type": "integer", "minimum": 0} for name in totals}),
             "abridged": {"type": "boolean"},
         }
     )
     head = {"$schema": DRAFT, "title": "modelwarden attestation of a decision"}
     return head | record(
         {
-            "_type": {"const": attestation.STATEMENT},
+            "_type": {"const": statement.STATEMENT},
             "subject": {"type": "array", "items": subject, "minItems": 1},
-            "predicateType": {"const": attestation.DECISION},
+            "predicateType": {"const": statement.DECISION},
             "predicate": predicate,
         }
     )

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +25,11 @@ from modelwarden.attest.checking import Attested, Wanted, check, opened
 from modelwarden.attest.envelope import pae, seal
 from modelwarden.attest.key import LocalKey, PublicKey
 from modelwarden.attest.refusal import NotSigned, Refused
-from modelwarden.finding import AppliedWaiver
+from modelwarden.finding import AppliedWaiver, Ruling
 from modelwarden.run import Run
 from tests.attest.conftest import FACTS, IMAGE, MODEL, PACKAGE, attested, rulings, sha256_of
+from tests.cli.conftest import clean_environment
+from tests.command import inside
 from tests.conftest import ROOT
 
 Make = Callable[..., Run]
@@ -85,6 +88,7 @@ def test_it_names_everything_that_the_decision_rests_on(run_of: Make, key: Local
         "counts": {"blocked": 0, "flagged": 1, "unknown": 0, "passed": 1, "not_applicable": 0},
         "controls": {"blocks": [], "flags": ["XYZ-000"], "undecides": [], "off": ["OFF-01"]},
         "waivers": [{"id": "W-1", "controls": ["XYZ-000"], "expires": "2026-12-31", "breakGlass": True}],
+        "waivedUntil": "2027-01-01T00:00:00Z",
         "rollbackTo": None,
         "coverage": {"read": 0, "unread": []},
         "digests": {
@@ -96,6 +100,15 @@ def test_it_names_everything_that_the_decision_rests_on(run_of: Make, key: Local
             "material": digests.material,
         },
         "uncovered": [{"name": "artifact/1", "uri": "s3://models/vocabulary.json", "version": "v1"}],
+        "totals": {
+            "blocks": 0,
+            "flags": 1,
+            "undecides": 0,
+            "off": 1,
+            "waivers": 1,
+            "breakGlass": 1,
+            "unread": 0,
+        },
         "abridged": False,
     }
     subjects = [
@@ -153,13 +166,57 @@ def test_what_has_no_digest_is_no_subject(run_of: Make, key: LocalKey, facts: di
     assert str(error.value).endswith(f": {said}")
 
 
-def test_long_lists_stand_in_the_run_alone(run_of: Make, key: LocalKey) -> None:
-    run = run_of("block", rulings=rulings(*["blocks"] * 500))
+def waived(*expires: str, break_glass: int = 0) -> tuple[Ruling, ...]:
+    """A failed control for each end of a waiver; for the first ones the glass was broken."""
+    return tuple(
+        rulings(
+            "flags",
+            waiver=AppliedWaiver(f"W-{number}", "owner", "approver", "reason", end, break_glass=number < break_glass),
+        )[0]
+        for number, end in enumerate(expires)
+    )
+
+
+def test_long_lists_stand_in_the_run_alone_and_their_lengths_do_not(run_of: Make, key: LocalKey) -> None:
+    run = run_of("block", rulings=(*rulings(*["blocks"] * 500), *waived("2026-12-31", "2027-01-31", break_glass=1)))
     data = attested(run, key)
     ours = payloads(data)[0]["predicate"]
-    assert (ours["abridged"], ours["controls"], ours["counts"]["blocked"]) == (True, {}, 500)
+    assert (ours["abridged"], ours["controls"], ours["waivers"], ours["counts"]["blocked"]) == (True, {}, [], 500)
+    totals = {"blocks": 500, "flags": 2, "undecides": 0, "off": 0, "waivers": 2, "breakGlass": 1, "unread": 0}
+    assert (ours["totals"], ours["waivedUntil"]) == (totals, "2027-01-01T00:00:00Z")
     assert all(len(pae(base64.b64decode(json.loads(line)["payload"]))) <= MOST_BYTES for line in data.splitlines())
     opened(data, key.public_key, "file")
+
+
+@pytest.mark.parametrize("many", [0, 500])
+def test_what_rests_on_a_waiver_counts_no_longer_than_it(run_of: Make, key: LocalKey, many: int) -> None:
+    """Also where the waivers are too many to be listed."""
+    run = run_of("flag", rulings=(*waived("2027-01-31", "2026-11-28"), *rulings(*["flags"] * many)))
+    found = opened(attested(run, key), key.public_key, "file")
+    end = datetime(2026, 11, 29, tzinfo=UTC)
+    check(found, wanted(now=end - timedelta(seconds=1)), "file")
+    with pytest.raises(Refused, match="file: a waiver that it rests on ended at 2026-11-29T00:00:00Z"):
+        check(found, wanted(now=end), "file")
+
+
+def test_who_does_not_say_until_when_its_waivers_count_is_refused(run_of: Make, key: LocalKey) -> None:
+    found = opened(attested(run_of("flag", rulings=waived("2027-01-31")), key), key.public_key, "file")
+    for end, said in ((None, "it rests on waivers, and does not say until when"), ("soon", "its time `soon` is none")):
+        silent = replace(found.decision, predicate=replace(found.decision.predicate, waived_until=end))
+        with pytest.raises(Refused, match=f"file: {said}"):
+            check(replace(found, decision=silent), wanted(), "file")
+
+
+def test_what_is_not_listed_is_told_by_its_number(run_of: Make, pair: tuple[Path, LocalKey], tmp_path: Path) -> None:
+    run = run_of("flag", rulings=(*waived("2099-01-31", "2099-02-28", break_glass=1), *rulings(*["flags"] * 500)))
+    (tmp_path / "a.jsonl").write_bytes(attested(run, pair[1]))
+    known = ("--key", f"{pair[0]}.pub", "--any-subject")
+    done = inside("verify", "a.jsonl", *known, folder=tmp_path, environment=clean_environment())
+    assert (done.code, done.out.splitlines()[-1]) == (0, "waived    until 2099-02-01T00:00:00Z")
+    assert done.err.splitlines()[-2:] == [
+        "warning: 1 waiver broke the glass",
+        "warning: abridged: its lists stand in the run alone: controls: 502 flag; 2 waivers",
+    ]
 
 
 def wanted(**changes: Any) -> Wanted:
@@ -285,7 +342,8 @@ def test_hostile_files_are_refused_in_one_line(key: LocalKey, data: bytes, said:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"{}", b"[]", b"\xff", b'{"_type":"https://in-toto.io/Statement/v1"}', b"[" * 5_000]
+    "payload",
+    [b"{}", b"[]", b"\xff", b'{"_type":"\xff"}', b'{"_type":"https://in-toto.io/Statement/v1"}', b"[" * 5_000],
 )
 def test_a_signed_payload_of_another_kind_is_refused(key: LocalKey, payload: bytes) -> None:
     data = seal(payload, key) + b"\n"

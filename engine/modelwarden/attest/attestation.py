@@ -9,143 +9,44 @@ it. The summary names the digest of ours, so that parts of two attestations do n
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
-from msgspec import Struct, field
 
 from modelwarden.attest.envelope import pae, seal
 from modelwarden.attest.refusal import NotSigned
 from modelwarden.attest.signer import Signer
+from modelwarden.attest.statement import (
+    BUNDLE,
+    DECISION,
+    RUN,
+    VERIFIER,
+    Asked,
+    Coverage,
+    DecisionOf,
+    DecisionStatement,
+    Descriptor,
+    GivenWaiver,
+    SubjectOf,
+    Summary,
+    SummaryStatement,
+    Totals,
+    Uncovered,
+    VerifierOf,
+    level,
+)
 from modelwarden.evidence import Evidence, Present
-from modelwarden.finding import Decision, Effect, Verdict
-from modelwarden.request import Moment, Principal, Stage
+from modelwarden.finding import Decision, Effect
+from modelwarden.period import end_of
+from modelwarden.request import Principal
 from modelwarden.run import Run
 
-STATEMENT: Final = "https://in-toto.io/Statement/v1"
-SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
-DECISION: Final = "urn:modelwarden:decision:1"
-VERIFIER: Final = "urn:modelwarden:gate"
-BUNDLE: Final = "urn:modelwarden:bundle"
-RUN: Final = "urn:modelwarden:run:"
 MOST_BYTES: Final = 4_096
 """Of what is signed: KMS takes no more. Beyond it the lists of a decision stand in the run alone."""
 
 _HEX: Final = "0123456789abcdef"
 _DIGESTS: Final = (("artifact", "", "checksum_sha256"), ("container", "/image", "resolved_digest"))
 """Facts that name content by its sha256. An ETag is none: it may be an MD5, or of no content at all."""
-
-
-class Descriptor(Struct, frozen=True):
-    """An in-toto resource descriptor."""
-
-    uri: str
-    digest: dict[str, str]
-
-
-class SubjectOf(Struct, frozen=True, forbid_unknown_fields=True):
-    """An artifact or image, by content."""
-
-    name: str
-    """Where the evidence has it: `artifact/0`, `container/1/image`."""
-    digest: dict[str, str]
-    """`sha256` -> hex."""
-
-
-class VerifierOf(Struct, frozen=True, forbid_unknown_fields=True):
-    id: str
-
-
-class Summary(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The predicate of https://slsa.dev/verification_summary/v1."""
-
-    verifier: VerifierOf
-    time_verified: str
-    """As of when was judged, UTC."""
-    resource_uri: str
-    """ARN of the model package."""
-    policy: Descriptor
-    input_attestations: tuple[Descriptor, ...]
-    """Our own statement, and the recorded run."""
-    verification_result: Literal["PASSED", "FAILED"]
-    verified_levels: tuple[str, ...]
-    slsa_version: str = "1.0"
-
-
-class Asked(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The request."""
-
-    stage: Stage
-    moment: Moment
-    as_of: str
-    principal: str | None
-    """ARN of who acted, proven; null where nobody could tell."""
-
-
-class GivenWaiver(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A waiver that counted."""
-
-    id: str
-    controls: tuple[str, ...]
-    expires: str
-    break_glass: bool
-
-
-class Uncovered(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the package would run and nobody knows the sha256 of: the attestation does not speak of its content."""
-
-    name: str
-    uri: str
-    version: str
-    """VersionId of the object that was judged; empty where there is none."""
-
-
-class Coverage(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was read for the decision."""
-
-    read: int
-    """APIs that answered."""
-    unread: tuple[str, ...]
-    """`kms:DescribeKey denied` of every API that did not, and that no other one covered."""
-
-
-class DecisionOf(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The predicate of `urn:modelwarden:decision:1`: what the verification summary has no room for."""
-
-    run: str
-    run_sha256: str
-    """Hex, over the bytes of the recorded run: all details are there."""
-    versions: dict[str, str]
-    """Of modelwarden, cedarpy and Python."""
-    package: str
-    request: Asked
-    verdict: Verdict
-    counts: dict[str, int]
-    controls: dict[str, tuple[str, ...]]
-    """`blocks`, `flags`, `undecides`, `off` -> ids."""
-    waivers: tuple[GivenWaiver, ...]
-    rollback_to: str | None
-    """The run that was returned to."""
-    coverage: Coverage
-    digests: dict[str, str]
-    """`evidence`, `reference`, `bundle`, `settings`, `waivers`, `material` -> `sha256:<hex>`; material may be empty."""
-    uncovered: tuple[Uncovered, ...]
-    abridged: bool
-    """Whether the lists were too long, and stand in the run alone."""
-
-
-class SummaryStatement(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
-    type_: Literal["https://in-toto.io/Statement/v1"] = field(name="_type", default=STATEMENT)
-    subject: tuple[SubjectOf, ...]
-    predicate_type: Literal["https://slsa.dev/verification_summary/v1"] = SUMMARY
-    predicate: Summary
-
-
-class DecisionStatement(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
-    type_: Literal["https://in-toto.io/Statement/v1"] = field(name="_type", default=STATEMENT)
-    subject: tuple[SubjectOf, ...]
-    predicate_type: Literal["urn:modelwarden:decision:1"] = DECISION
-    predicate: DecisionOf
 
 
 def attest(run: Run, run_sha256: str, signer: Signer) -> bytes:
@@ -211,11 +112,6 @@ def _sha256(evidence: Evidence, pointer: str) -> str | None:
     return value if len(value) == 64 and all(char in _HEX for char in value) else None
 
 
-def level(stage: Stage, moment: Moment) -> str:
-    """What a package that passed is verified for, in words of our own as SLSA allows."""
-    return f"MODELWARDEN_{stage}_{moment}".upper()
-
-
 def _summary(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], ours: Descriptor) -> bytes:
     decision = run.decision
     # INVARIANT: only what may be promoted passed. Undecided is no yes, and the summary knows no third word.
@@ -236,6 +132,7 @@ def _summary(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], ours: D
 def _ours(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], without: tuple[Uncovered, ...]) -> bytes:
     decision = run.decision
     who = decision.request.principal
+    controls, waivers, coverage = _controls(decision), _waivers(decision), _coverage(run)
     whole = DecisionOf(
         run=run.id,
         run_sha256=run_sha256,
@@ -249,12 +146,19 @@ def _ours(run: Run, run_sha256: str, subjects: tuple[SubjectOf, ...], without: t
         ),
         verdict=decision.verdict,
         counts=dict(decision.count()),
-        controls=_controls(decision),
-        waivers=_waivers(decision),
+        controls=controls,
+        waivers=waivers,
+        waived_until=_waived_until(waivers),
         rollback_to=decision.rollback.run if decision.rollback else None,
-        coverage=_coverage(run),
+        coverage=coverage,
         digests=msgspec.to_builtins(decision.digests),
         uncovered=without,
+        totals=Totals(
+            **{effect: len(ids) for effect, ids in controls.items()},
+            waivers=len(waivers),
+            break_glass=sum(one.break_glass for one in waivers),
+            unread=len(coverage.unread),
+        ),
         abridged=False,
     )
     payload = msgspec.json.encode(DecisionStatement(subject=subjects, predicate=whole))
@@ -287,6 +191,11 @@ def _waivers(decision: Decision) -> tuple[GivenWaiver, ...]:
         )
         for id_, waiver in sorted(applied.items())
     )
+
+
+def _waived_until(waivers: tuple[GivenWaiver, ...]) -> str | None:
+    ends = [end_of(one.expires, f"waiver {one.id}") for one in waivers]
+    return min(ends).strftime("%Y-%m-%dT%H:%M:%SZ") if ends else None
 
 
 def _coverage(run: Run) -> Coverage:

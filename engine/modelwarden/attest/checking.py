@@ -9,16 +9,11 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from modelwarden.attest.attestation import (
-    DECISION,
-    RUN,
-    DecisionStatement,
-    SummaryStatement,
-    level,
-)
 from modelwarden.attest.envelope import open_
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused
+from modelwarden.attest.statement import DECISION, RUN, DecisionOf, DecisionStatement, SummaryStatement, level
+from modelwarden.json_bytes import NotJson, decoded
 
 MAX_BYTES: Final = 1_000_000
 """Of an attestation; one of 20 artifacts takes 10 KB."""
@@ -96,6 +91,7 @@ def check(found: Attested, wanted: Wanted, where: str) -> None:
             "upload it with a SHA-256 checksum and gate again, or compare its VersionId and say --allow-uncovered",
         )
     _check_age(summary.time_verified, wanted, where)
+    _check_waivers(decision, wanted.now, where)
     demands = (
         ("bundle", wanted.bundle, decision.digests["bundle"], "judged by another bundle"),
         ("stage", wanted.stage, decision.request.stage, "for another stage"),
@@ -114,9 +110,10 @@ def check(found: Attested, wanted: Wanted, where: str) -> None:
 
 def _statement(payload: bytes, kind: type[S], where: str) -> S:
     try:
-        return msgspec.json.decode(payload, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused(f"{where}: not the statement that belongs there: {error}") from error
+        statement: S = decoded(payload, msgspec.json.Decoder(kind))
+    except NotJson as error:
+        raise Refused(f"{where}: not the statement that belongs there: {' '.join(str(error).split())}") from error
+    return statement
 
 
 def _check_agreement(found: Attested, ours_sha256: str, where: str) -> None:
@@ -141,11 +138,26 @@ def _check_agreement(found: Attested, ours_sha256: str, where: str) -> None:
         raise Refused(f"{where}: it names no subject by sha256")
 
 
-def _check_age(verified: str, wanted: Wanted, where: str) -> None:
+def _check_waivers(decision: DecisionOf, now: datetime, where: str) -> None:
+    """INVARIANT: what was let through by an exception is let through no longer than the exception counts."""
+    if decision.waived_until is not None and now >= _moment(decision.waived_until, where):
+        raise Refused(
+            f"{where}: a waiver that it rests on ended at {decision.waived_until}",
+            "have it renewed, and gate the package again",
+        )
+    if decision.totals.waivers and decision.waived_until is None:
+        raise Refused(f"{where}: it rests on waivers, and does not say until when they count")
+
+
+def _moment(text: str, where: str) -> datetime:
     try:
-        then = datetime.strptime(verified, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as error:
-        raise Refused(f"{where}: its time `{verified}` is none") from error
+        raise Refused(f"{where}: its time `{text}` is none") from error
+
+
+def _check_age(verified: str, wanted: Wanted, where: str) -> None:
+    then = _moment(verified, where)
     if then > wanted.now + SKEW:
         raise Refused(f"{where}: from the future: it says {verified}", "correct the clock of this machine")
     if wanted.max_age is not None and wanted.now - then > wanted.max_age:

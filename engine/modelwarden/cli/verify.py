@@ -17,9 +17,9 @@ from modelwarden.cli.signing import need_sign
 from modelwarden.errors import UserError
 
 if TYPE_CHECKING:
-    from modelwarden.attest.attestation import Uncovered
     from modelwarden.attest.checking import Attested, Wanted
     from modelwarden.attest.key import PublicKey
+    from modelwarden.attest.statement import Totals, Uncovered
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _AGE: Final = re.compile(r"([1-9]\d{0,4})([dhm])")
@@ -188,6 +188,7 @@ def _told(found: Attested, target: str, wanted: Wanted) -> list[str]:
         *(f"subject   {digest}  {name}{_compared(digest, wanted)}" for digest, name in found.subjects.items()),
         f"bundle    {decision.digests['bundle']}",
         f"run       {decision.run}  sha256:{decision.run_sha256}",
+        *([f"waived    until {decision.waived_until}"] if decision.waived_until else []),
         *(f"waiver    {one.id} until {one.expires}: {', '.join(one.controls)}" for one in decision.waivers),
     ]
     return [printable(line) for line in lines]
@@ -201,14 +202,30 @@ def _place(one: Uncovered) -> str:
     return f": {one.uri}{f', VersionId {one.version}' if one.version else ''}" if one.uri else ""
 
 
+def _left_out(totals: Totals) -> str:
+    """How much there is of what an abridged attestation does not list."""
+    controls = ((totals.blocks, "block"), (totals.flags, "flag"), (totals.undecides, "undecide"), (totals.off, "off"))
+    listed = [f"{count} {what}" for count, what in controls if count]
+    waivers = [_count(totals.waivers, "waiver")] if totals.waivers else []
+    unread = [f"{_count(totals.unread, 'API')} not read"] if totals.unread else []
+    return "; ".join([f"controls: {', '.join(listed) or 'none'}", *waivers, *unread])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _warn(found: Attested, wanted: Wanted) -> None:
     from modelwarden.render.text import printable
 
     decision = found.decision.predicate
+    totals = decision.totals
     told = [
         *(["what is deployed was not compared: --any-subject"] if not wanted.subjects else []),
         *(f"it does not cover {one.name}{_place(one)}" for one in decision.uncovered),
         *([f"not read: {', '.join(decision.coverage.unread)}"] if decision.coverage.unread else []),
+        *([f"{_count(totals.break_glass, 'waiver')} broke the glass"] if totals.break_glass else []),
+        *([f"abridged: its lists stand in the run alone: {_left_out(totals)}"] if decision.abridged else []),
     ]
     for line in told:
         click.echo(printable(f"warning: {line}"), err=True)
