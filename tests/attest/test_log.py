@@ -393,7 +393,7 @@ def test_the_tree_is_the_one_of_the_standard_and_proves_itself(leaves: list[byte
     root = rfc9162(leaves[:size])
     assert tree.continues(size, root)
     assert not tree.continues(size, hashlib.sha256(root).digest())
-    proof = json.loads(json.dumps(tree.proof(number, size)))
+    proof = tree.proof(number, size)
     assert includes(root, size, number, leaves[number - 1], proof)
     assert not includes(root, size, number, leaves[number - 1] + b"x", proof)
     assert not includes(root, size + 1, number, leaves[number - 1], proof)
@@ -402,8 +402,31 @@ def test_the_tree_is_the_one_of_the_standard_and_proves_itself(leaves: list[byte
 @pytest.mark.parametrize(
     "proof", [None, {}, [], {"type": "inclusion"}, {"type": "consistency", "path": []}, {"type": []}]
 )
-def test_a_proof_that_is_none_proves_nothing(proof: Any) -> None:
-    assert not includes(b"\x00" * 32, 1, 1, b"x", proof)
+def test_a_proof_that_is_none_proves_nothing(sound: Path, key: LocalKey, proof: Any) -> None:
+    document = msgspec.json.decode(receipt_of(audit(Folder(sound), None), 4)) | {"proof": proof}
+    with pytest.raises(Refused, match="receipt: not a receipt: "):
+        proven(msgspec.json.encode(document) + b"\n", key.public_key, "receipt")
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        (b'"index":1', b'"index":true'),
+        (b'"index":1', b'"index":1.0'),
+        (b'"security":true', b'"security":1'),
+        (b'"security":true', b'"security":false'),
+        (b'"size":9', b'"size":"9"'),
+        (b'"rule":[0,0,0,0,0]', b'"rule":[false,0,0,0,0]'),
+        (b'"rule":[0,0,0,0,0]', b'"rule":[0.0,0,0,0,0]'),
+    ],
+)
+def test_a_receipt_that_says_the_same_in_other_types_is_none(
+    sound: Path, key: LocalKey, said: bytes, instead: bytes
+) -> None:
+    data = receipt_of(audit(Folder(sound), None), 1)
+    assert data.count(said) == 1, data
+    with pytest.raises(Refused, match="receipt: "):
+        proven(data.replace(said, instead), key.public_key, "receipt")
 
 
 def test_a_receipt_proves_an_entry_and_every_flipped_byte_is_found(sound: Path, key: LocalKey, other: LocalKey) -> None:

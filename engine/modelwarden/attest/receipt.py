@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +13,7 @@ from modelwarden.attest.checkpoint import Checkpoint
 from modelwarden.attest.entry import Entry, is_signed, read
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused, strict
-from modelwarden.attest.tree import includes
+from modelwarden.attest.tree import Proof, includes
 
 SCHEMA_VERSION: Final = "modelwarden.receipt/1"
 MAX_BYTES: Final = 400_000
@@ -25,8 +25,7 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
     """The entry's text."""
     checkpoint: str
     """The signed note's text."""
-    proof: dict[str, Any]
-    """Of inclusion, as pymerkle writes it."""
+    proof: Proof
 
 
 def receipt_of(audited: Audited, number: int) -> bytes:

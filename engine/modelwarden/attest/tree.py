@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Literal
 
+import msgspec
 from msgspec import Struct
 from pymerkle import InmemoryTree, InvalidProof, verify_consistency, verify_inclusion
 from pymerkle.hasher import MerkleHasher
 from pymerkle.proof import InclusionProof
 
 _HASHER = MerkleHasher("sha256")
+
+
+class Place(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which entry of which tree is proven."""
+
+    algorithm: Literal["sha256"]
+    security: bool
+    """Whether leaves and nodes are hashed apart, as the standard has it: always true."""
+    size: int
+    index: int
+    """Counts from 1."""
+
+
+class Proof(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of inclusion, as pymerkle writes it."""
+
+    type: Literal["inclusion"]
+    metadata: Place
+    rule: tuple[int, ...]
+    """For each hash that follows the first whether it is the right one of a pair (0) or the left one (1)."""
+    path: tuple[str, ...]
+    """Hex; the first is the entry's own."""
 
 
 class Edge(Struct, frozen=True):
@@ -53,19 +76,19 @@ class Tree:
             return False
         return True
 
-    def proof(self, number: int, size: int) -> dict[str, Any]:
-        """The proof that an entry, counted from 1, is in the tree of a size, as JSON holds it."""
-        proof: dict[str, Any] = self._tree.prove_inclusion(number, size).serialize()
-        return proof
+    def proof(self, number: int, size: int) -> Proof:
+        """The proof that an entry, counted from 1, is in the tree of a size."""
+        return msgspec.convert(self._tree.prove_inclusion(number, size).serialize(), Proof)
 
 
-def includes(root: bytes, size: int, number: int, entry: bytes, proof: Any) -> bool:
+def includes(root: bytes, size: int, number: int, entry: bytes, proof: Proof) -> bool:
     """Whether a proof, from wherever it comes, shows the entry at its place in the tree of that root and size."""
+    document = msgspec.to_builtins(proof)
+    document["rule"] = list(proof.rule)
     try:
-        found = InclusionProof.deserialize(proof)
+        found = InclusionProof.deserialize(document)
         verify_inclusion(_HASHER.hash_buff(entry), root, found, number, size, "sha256")
     except (InvalidProof, ValueError, TypeError):
         return False
     # Written as we write it: hexadecimal digits in capitals mean the same, and were changed all the same.
-    named = {"algorithm": "sha256", "security": True, "size": size, "index": number}
-    return bool(found.serialize() == proof and proof["metadata"] == named)
+    return proof.metadata.security and tuple(one.hex() for one in found.path) == proof.path
