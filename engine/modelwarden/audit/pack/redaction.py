@@ -1,8 +1,9 @@
 """Redaction: what may not leave the organization is taken out of every file of a pack, and each pattern is listed with its count.
 
 A pattern names facts (`/customer_metadata/*`) or places in raw responses (`/CustomerMetadataProperties/*`); `*` stands for
-any text. A value that a pattern takes out is then taken out wherever else it stands: else a name hidden in one file would
-be read in the next. Values are replaced, and no digest of them is kept: of a short value that would give it away.
+any text. A value that a pattern takes out is then taken out wherever else it stands, as a text or in one, as a number, in a
+key: else a name hidden in one file would be read in the next. Where two values overlap, both go, to their ends. Values are
+replaced, and no digest of them is kept: of a short value that would give it away.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from modelwarden import builtin
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact, Present
-from modelwarden.facts import KEYED, escape, kind_of, unescape
+from modelwarden.facts import KEYED, escape, kind_of
 from modelwarden.finding import Decision, Finding, Observation
 
 REDACTED: Final = "(redacted)"
@@ -27,8 +31,12 @@ _LEAST: Final = 8
 """Characters from which on a value is looked for inside other texts; a shorter one would take out words that are not it."""
 _LEAST_NUMBER: Final = 4
 """Digits from which on a number counts as a value that may be met elsewhere."""
+_LEAST_DIGITS: Final = 5
+"""Digits from which on a number is looked for inside other texts, where it stands alone; a shorter one may be a year."""
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 _KEYED: Final = (*KEYED, "/card/text/")
 """Pointers that end in a key of somebody's choice."""
+_SCHEMAS: Final = "reports.schemas"
 _BYTES: Final = "$bytes"
 """How a recording marks bytes."""
 
@@ -59,8 +67,7 @@ class Redaction:
         self._facts: dict[str, set[tuple[str, str]]] = {one: set() for one in self.patterns}
         self._raw = dict.fromkeys(self.patterns, 0)
         self._values: set[str] = set()
-        self.elsewhere = 0
-        """Texts beside these from which a value was taken out."""
+        self._sought: tuple[tuple[str, ...], tuple[re.Pattern[str], ...]] | None = None
 
     @property
     def active(self) -> bool:
@@ -96,12 +103,10 @@ class Redaction:
         if not self.active:
             return document
         if isinstance(document, dict):
-            return {
-                self._pointer(key, at): self._member(key, inner) for at, (key, inner) in enumerate(document.items())
-            }
+            return {self._key(key, at): self._member(key, inner) for at, (key, inner) in enumerate(document.items())}
         if isinstance(document, list | tuple):
             return [self.document(inner) for inner in document]
-        return self.text(document) if isinstance(document, str) else document
+        return self._scalar(document)
 
     def raw(self, document: Any) -> Any:
         """A raw response as it may be shown."""
@@ -111,29 +116,43 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """A text without the values that were taken out."""
-        found = text
-        for prefix in _KEYED if self._values and "/" in text else ():
-            for value in sorted(self._values, key=len, reverse=True):
-                found = found.replace(f"{prefix}{escape(value)}", f"{prefix}{REDACTED}")
-        for value in sorted(self._values, key=lambda one: (-len(one), one)):
-            if value == found:
-                found = REDACTED
-            elif len(value) >= _LEAST:
-                for spelled in _spellings(value):
-                    found = found.replace(spelled, REDACTED)
-        self.elsewhere += found != text
-        return found
+        if text in self._values:
+            return REDACTED
+        kept, end = [], 0
+        for first, last in _joined(self._spans(text)):
+            kept += [text[end:first], REDACTED]
+            end = last
+        return "".join([*kept, text[end:]])
 
     def told(self) -> tuple[Redacted, ...]:
         """Every pattern, also one that took out nothing."""
         return tuple(Redacted(one, len(self._facts[one]), self._raw[one]) for one in self.patterns)
 
-    def _pointer(self, pointer: str, at: int) -> str:
-        """A pointer as it may be shown: the key of a tag may be what nobody shall read. `at` keeps several apart."""
-        for prefix in _KEYED:
-            if pointer.startswith(prefix) and unescape(pointer.removeprefix(prefix)) in self._values:
-                return f"{prefix}{REDACTED}~{at}"
-        return pointer
+    def _spans(self, text: str) -> Iterable[tuple[int, int]]:
+        """(first, last) of each place where a value stands, also of those that overlap; `last` is the character behind it."""
+        if self._sought is None:
+            self._sought = _sought(self._values)
+        plain, patterns = self._sought
+        for spelled in plain:
+            at = text.find(spelled)
+            while at >= 0:
+                yield at, at + len(spelled)
+                at = text.find(spelled, at + 1)
+        for pattern in patterns:
+            yield from (found.span(1) for found in pattern.finditer(text))
+
+    def _scalar(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return REDACTED if number and _plain(value) in self._values else value
+
+    def _key(self, key: Any, at: int) -> Any:
+        """A key as it may be shown: that of a tag may be what nobody shall read. `at` keeps several apart."""
+        if not isinstance(key, str) or key in _members():
+            return key
+        shown = self.text(key)
+        return key if shown == key else f"{shown}~{at}"
 
     def _fact(self, pointer: str, fact: Fact) -> Fact:
         return Present(REDACTED, fact.source) if isinstance(fact, Present) and self._matching(pointer) else fact
@@ -151,7 +170,7 @@ class Redaction:
     def _raw_part(self, value: Any, place: str) -> Any:
         if isinstance(value, dict) and value.keys() != {_BYTES}:
             return {
-                f"{REDACTED}~{at}" if key in self._values else key: self._raw_part(inner, f"{place}/{key}")
+                self._key(key, at): self._raw_part(inner, f"{place}/{key}")
                 for at, (key, inner) in enumerate(value.items())
             }
         if isinstance(value, list):
@@ -182,6 +201,7 @@ class Redaction:
                 continue  # taken out where the pattern matches; elsewhere 1 or true is anything
             if text.strip() and text != REDACTED and not _is_field(text):
                 self._values.add(text)
+                self._sought = None
 
 
 def _is_field(text: str) -> bool:
@@ -193,9 +213,55 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+@cache
+def _members() -> frozenset[str]:
+    """The names of members in the documents that we publish: they are no secret, and without them nobody reads the rest."""
+    found: set[str] = set()
+    left: list[Any] = [
+        json.loads(builtin.read(_SCHEMAS, name)) for name in builtin.names(_SCHEMAS) if name.endswith(".json")
+    ]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            properties = node.get("properties")
+            found.update(properties if isinstance(properties, dict) else ())
+            left += node.values()
+        elif isinstance(node, list):
+            left += node
+    return frozenset(found)
+
+
+def _sought(values: Iterable[str]) -> tuple[tuple[str, ...], tuple[re.Pattern[str], ...]]:
+    """What is looked for inside texts: (texts as they stand, patterns whose first group is what is taken out)."""
+    plain = [spelled for value in sorted(values) if len(value) >= _LEAST for spelled in _spellings(value)]
+    # A shorter one is taken out where it is plain what it is: the key of a tag; a number that stands alone.
+    short = [value for value in sorted(values) if len(value) < _LEAST]
+    keys = "|".join(re.escape(escape(value)) for value in short)
+    numbers = "|".join(re.escape(value) for value in short if _is_number(value))
+    patterns = [rf"{prefix}({keys})(?![\w.~-])" for prefix in _KEYED if keys]
+    patterns += [rf"(?<![\w.])({numbers})(?!\w|\.\d)"] if numbers else []
+    return tuple(dict.fromkeys(plain)), tuple(map(re.compile, patterns))
+
+
+def _is_number(value: str) -> bool:
+    """Whether it is one that is long enough to be looked for."""
+    return _NUMBER.fullmatch(value) is not None and sum(map(str.isdigit, value)) >= _LEAST_DIGITS
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """In their order, those that overlap as one."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if found and first < found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
+
+
 def _spellings(value: str) -> tuple[str, ...]:
-    """As it stands, and as it stands in the text of a JSON document, whose quotes may be escaped once more."""
-    spelled = [value, *(json.dumps(value, ensure_ascii=ascii_)[1:-1] for ascii_ in (False, True))]
+    """As it stands, as a part of a pointer, and in the text of a JSON document, whose quotes may be escaped once more."""
+    spelled = [value, escape(value), *(json.dumps(value, ensure_ascii=ascii_)[1:-1] for ascii_ in (False, True))]
     return tuple(dict.fromkeys([*spelled, *(json.dumps(one)[1:-1] for one in spelled)]))
 
 
