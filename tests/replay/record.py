@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from modelwarden import gate
 from modelwarden.run import write
+from tests.attest import record as signed
 from tests.demo.conftest import question_of
 from tests.organization import CLOCK, PACKAGES, arn_of, demo
 from tests.scan import conftest as scanned
@@ -35,7 +36,7 @@ expires = 2027-01-31
 
 
 def main(into: Path) -> None:
-    """A run of the gate for a package that is blocked and for one that is allowed, and a scan of two accounts."""
+    """A run of the gate for a package that is blocked and for one that is allowed, a scan of two accounts, and all signed."""
     shutil.rmtree(into, ignore_errors=True)
     (into / "gate").mkdir(parents=True)
     with TemporaryDirectory() as folder, demo():
@@ -52,6 +53,7 @@ def main(into: Path) -> None:
         outcome = scanned.scan(rules, into / "scan")
         outcome.folder.tidy()
         print(outcome.folder.manifest()["verdicts"])
+    signed.main(into)
 
 
 def _house(folder: Path) -> gate.House:
