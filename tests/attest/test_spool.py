@@ -15,7 +15,7 @@ from modelwarden.attest.key import LocalKey
 from modelwarden.attest.refusal import NotSigned
 from modelwarden.attest.shelf import Folder
 from modelwarden.attest.spool import Spool, SpoolProblem, others, spool_of
-from modelwarden.cli import gate as gate_command
+from modelwarden.cli import concluding
 from modelwarden.run import RunError
 from tests.attest.conftest import FACTS, NOW, PACKAGE
 from tests.attest.test_log import file, word
@@ -75,7 +75,7 @@ def test_a_decision_is_spooled_before_it_is_recorded(folder: Path, monkeypatch: 
         (waiting,) = folder.glob("runs/spool/*/*.json")
         raise RunError(f"{waiting.stem}: the disk is full")
 
-    monkeypatch.setattr(gate_command, "write", refused)
+    monkeypatch.setattr(concluding, "write", refused)
     done = run(folder, *GATE)
     (said,) = entered(folder)
     assert (done.code, done.out, done.err.splitlines()[-2]) == (2, "", f"error: {said}: the disk is full")

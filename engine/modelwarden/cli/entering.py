@@ -73,7 +73,7 @@ def word_of_scan(folder: Path) -> Word:
     return Word(folder.name, "scan", now(), "", "", {path.name: sha256_of(path) for path in paths})
 
 
-def keep(word: Word, location: str, runs: Path, signer: Signer | None) -> Spool:
+def spooled(word: Word, location: str, runs: Path, signer: Signer | None) -> Spool:
     """Sign a word where there is a key, and spool it. From then on it comes to the log, whatever becomes of this process.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from modelwarden import gate as gating
-from modelwarden.cli.entering import deliver, keep, log_for, word_of_scan
+from modelwarden.cli.entering import deliver, log_for, spooled, word_of_scan
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import now, run_id, time_of
 from modelwarden.cli.progress import Teller, teller
@@ -89,7 +89,7 @@ def scan(context: click.Context, /, **options: Any) -> None:
             finally:
                 # Also where the store refused what is recorded all the same.
                 if log and folder.sealed and (folder.path / "manifest.json").exists() and not station.stopped.is_set():
-                    spool = keep(word_of_scan(folder.path), log, runs, signer)
+                    spool = spooled(word_of_scan(folder.path), log, runs, signer)
             scanning.tidy(outcome, runs)
             say(outcome, options, telling)
     finally:
