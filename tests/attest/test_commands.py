@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from modelwarden.attest import log
+from modelwarden.attest.key import LocalKey
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.sources import PASSPHRASE
 from tests.attest.conftest import FACTS, IMAGE, MODEL, PACKAGE
+from tests.attest.test_log import add, filled, word
 from tests.cli.conftest import clean_environment
 from tests.command import Done, inside, process
 from tests.demo.registry import Registry, restored
@@ -270,6 +275,50 @@ def test_each_way_out_has_its_code_and_one_line(
         shutil.copy(pair[0].with_name(pair[0].name + name.removeprefix("k")), tmp_path / name)
     done = inside("verify", *arguments, folder=tmp_path, environment=clean_environment())
     assert (done.code, done.err.splitlines()[0].startswith(said)) == (code, True), done.err
+
+
+def test_entries_that_nobody_signed_are_accepted_only_where_that_is_said(
+    tmp_path: Path, pair: tuple[Path, LocalKey]
+) -> None:
+    """Also where a checkpoint of the key covers them: it says that they stood there, and not who wrote them."""
+    shelf = filled(tmp_path / "log", pair[1], 2)
+    log.append(shelf, word(3, "forged"))
+    add(shelf, pair[1], 4)
+    (tmp_path / "run.json").write_bytes(b"run")
+    digest = hashlib.sha256(b"run").hexdigest()
+    log.append(shelf, replace(word(5), sha256={"run": digest}))
+    add(shelf, pair[1], 6)
+
+    def run(*arguments: str) -> Done:
+        known = ("--key", f"{pair[0]}.pub", "--run", "run.json")
+        return inside("verify", *arguments, *known, folder=tmp_path, environment=clean_environment())
+
+    refused = run("log")
+    assert (refused.code, refused.out, refused.err.splitlines()) == (
+        1,
+        "",
+        [
+            "error: log: 2 entries are signed by nobody, the first is entry 3: whoever can write there could have written them",
+            "  help: if they are those of asserted decisions, which nobody signs, say --allow-unsigned",
+        ],
+    )
+    accepted = run("log", "--allow-unsigned", "--receipt", "r.json")
+    assert accepted.code == 0
+    assert f"signed    4 entries and 4 checkpoints by {pair[1].public_key.id}" in accepted.out.splitlines()
+    told = "warning: signed by nobody: entries 3, 5: whoever can write there could have written them"
+    assert accepted.err.splitlines()[0] == told
+    refused = run("r.json")
+    assert (refused.code, refused.err.splitlines()[0]) == (
+        1,
+        "error: r.json: entry 5 is signed by nobody: whoever can write to the log could have written it",
+    )
+    accepted = run("r.json", "--allow-unsigned")
+    assert (accepted.code, accepted.err.startswith("warning: signed by nobody: entry 5")) == (0, True)
+    done = inside("verify", "log", "--allow-unsigned", folder=tmp_path, environment=clean_environment())
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "error: --allow-unsigned has no effect: without a key no signature is verified",
+    )
 
 
 def test_the_console_script_refuses_with_exit_code_1(tmp_path: Path, pair: tuple[Path, Any]) -> None:
