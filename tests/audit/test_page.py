@@ -24,7 +24,7 @@ from modelwarden.audit.source import Source
 from modelwarden.scan.folder import Folder
 from tests.cli.conftest import clean_environment
 from tests.command import inside
-from tests.render.test_scan_page import HOSTILE, ONE, TWO, judged, plain, scan
+from tests.render.test_scan_page import DARK, HOSTILE, ONE, TWO, judged, plain, scan
 
 from .conftest import AS_OF, report
 
@@ -87,12 +87,20 @@ def test_every_picture_has_a_text_and_a_table(page: str) -> None:
 
 
 def test_a_scope_is_in_the_head_and_leaves_out_what_is_not_in_it(nights: list[Folder]) -> None:
-    seen = plain(written(nights[2], Scope(account=(ONE,))).decode())
+    seen = plain(written(nights[0], Scope(account=(ONE,))).decode())
     assert f"Only a part: account={ONE}." in seen
     assert "100 % 1 of 1 account-regions were read whole" in seen
     assert "NOT COMPLETE" not in seen
     assert TWO not in seen
     assert f"scope account={ONE}" in seen
+
+
+def test_a_scope_is_not_complete_where_an_endpoint_elsewhere_may_run_a_package_of_it(nights: list[Folder]) -> None:
+    seen = plain(written(nights[2], Scope(account=(ONE,))).decode())
+    assert "NOT COMPLETE: what was not read elsewhere bears on it. Everything below is less than the whole" in seen
+    assert f"{DARK} laboratory eu-west-1 sts:AssumeRole: AccessDenied: not allowed" in seen
+    assert f"{TWO} lending-ml eu-west-1 kms:DescribeKey" not in seen, "what is read of packages there is none of it"
+    assert f"{DARK} laboratory Workloads/Shop" not in seen, "it is no account of the scope"
 
 
 def test_what_nobody_knows_is_one_band() -> None:

@@ -93,7 +93,15 @@ def test_a_hole_is_in_the_coverage_and_beside_its_account(tmp_path: Path) -> Non
 
 
 def test_a_scope_leaves_out_the_holes_of_others_and_keeps_those_of_nobody(tmp_path: Path) -> None:
-    folder = scan(tmp_path)
+    part = report(scan(tmp_path / "dark"), Scope(account=(ONE,)))
+    assert part.coverage.failed == ()
+    assert [one.account for one in part.coverage.unread] == [DARK], "an endpoint there may run a package of the scope"
+    assert (
+        part.coverage.words()
+        == "1 of 1 account-regions were read whole (100 %); what was not read elsewhere bears on it"
+    )
+    assert [row.name for row in part.accounts] == [ONE]
+    folder = scan(tmp_path / "light", dark=False)
     assert report(folder, Scope(account=(ONE,))).coverage.whole
     told = {name: value for name, value in folder.manifest().items() if name != "schema"}
     denied = {"account": "111111111111", "region": "global", "api": "organizations:ListAccounts", "state": "denied"}
@@ -243,7 +251,10 @@ def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> 
         tmp_path, nights[0].path.parent, "-o", "json=report.json", "--scope", f"account={ONE}", "--title", "Mine"
     )
     assert (done.code, done.out) == (0, "")
-    assert done.err.splitlines() == [f"scan {nights[2].id} as json: report.json"]
+    assert done.err.splitlines() == [
+        f"scan {nights[2].id} as json: report.json",
+        "the scan is NOT COMPLETE: 1 of 1 account-regions were read whole (100 %); what was not read elsewhere bears on it",
+    ]
     told = json.loads((tmp_path / "report.json").read_text())["report"]
     assert (told["title"], told["scope"], told["run"]) == ("Mine", f"account={ONE}", nights[2].id)
     assert not list(tmp_path.glob("*.part"))

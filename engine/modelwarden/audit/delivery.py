@@ -1,7 +1,8 @@
 """Delivery of findings to a hub: only what changed, and nothing lost.
 
-Open findings are told; what was open and is fixed, or of a package that is gone, is closed. A package that this scan
-did not look at keeps its findings, whatever the reason.
+Open findings are told; what was open and is fixed, or of a package that is gone or mere inventory now, is closed. A package
+that this scan did not look at keeps its findings, whatever the reason; so does one that is no longer judged as live, where
+nobody can tell what runs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 from modelwarden.audit.formats.asff import Hub, findings
 from modelwarden.audit.register import Entry, Register
 from modelwarden.audit.report import Report
+from modelwarden.audit.running import Unseen
 from modelwarden.audit.source import Source
 from modelwarden.errors import UserError
 
@@ -96,21 +98,23 @@ def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterato
     )
     found = source.ask(
         """
-        SELECT s.id, p.role, f.outcome FROM stale s LEFT JOIN packages p ON p.package = s.package
+        SELECT s.id, p.role, p.moment, f.outcome FROM stale s LEFT JOIN packages p ON p.package = s.package
         LEFT JOIN findings f ON f.package = s.package AND f.control = s.control
         """
     )
-    now = {id_: (role, outcome) for id_, role, outcome in found}
-    whole = _whole(source, report)
-    expected = set(source.plan.estate.cells)
+    now = {id_: (role, moment, outcome) for id_, role, moment, outcome in found}
+    whole, unseen = _whole(source, report), Unseen(source)
     for one in entries:
-        role, outcome = now[one.id]
-        if not one.package:  # a hole that this scan does not have, unless it did not even expect the account
-            if report.coverage.whole or (one.account, one.region) in expected:
+        role, moment, outcome = now[one.id]
+        if not one.package:  # a hole, of which another API of the same cell may now stand in the way
+            if report.coverage.whole or (one.account, one.region) in whole:
                 yield one, True
-        elif role == "judged":
-            yield one, one.control == "decision" or outcome == "pass"
-        elif role in ("inventory", "gone") or (role is None and (one.account, one.region) in whole):
+        elif role == "judged" and (one.control == "decision" or outcome == "pass"):
+            yield one, True
+        elif role == "inventory" or (role == "judged" and moment != "serve"):
+            if not unseen.in_region(one.region):
+                yield one, False
+        elif role in ("judged", "gone") or (role is None and (one.account, one.region) in whole):
             yield one, False
 
 
