@@ -246,6 +246,10 @@ def call(tmp_path: Path, *arguments: object) -> Done:
     return inside("report", *map(str, arguments), folder=tmp_path, environment=clean_environment())
 
 
+def changes(tmp_path: Path, *arguments: object) -> Done:
+    return inside("compare", *map(str, arguments), folder=tmp_path, environment=clean_environment())
+
+
 def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> None:
     done = call(
         tmp_path, nights[0].path.parent, "-o", "json=report.json", "--scope", f"account={ONE}", "--title", "Mine"
@@ -258,6 +262,28 @@ def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> 
     told = json.loads((tmp_path / "report.json").read_text())["report"]
     assert (told["title"], told["scope"], told["run"]) == ("Mine", f"account={ONE}", nights[2].id)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_report_and_a_comparison_never_take_the_place_of_what_they_read(nights: list[Folder], tmp_path: Path) -> None:
+    kept = {path: path.read_bytes() for folder in nights for path in folder.path.rglob("*") if path.is_file()}
+    link = tmp_path / "link.json"
+    link.symlink_to(nights[0].path / "plan.json")
+    gate = tmp_path / "gate.json"
+    gate.write_text("{}")
+    newest, oldest = nights[2].path, nights[0].path
+    cases = [
+        (call(tmp_path, newest, "-o", f"json={newest}/packages.parquet"), f"{newest}/packages.parquet"),
+        (call(tmp_path, newest.parent, "-o", f"html={oldest}/new.html"), f"{oldest}/new.html"),
+        (call(tmp_path, newest, "-o", "json=link.json"), "link.json"),
+        (call(tmp_path, gate, "-o", "html=gate.json"), "gate.json"),
+        (changes(tmp_path, oldest, newest, "-o", f"text={newest}/manifest.json"), f"{newest}/manifest.json"),
+        (changes(tmp_path, oldest, newest, "-o", "json=link.json"), "link.json"),
+    ]
+    for done, file in cases:
+        told = f"error: {file}: lies where records are\n  help: write what is no record elsewhere\n"
+        assert (done.code, done.out, done.err) == (2, "", told)
+    assert kept == {path: path.read_bytes() for folder in nights for path in folder.path.rglob("*") if path.is_file()}
+    assert gate.read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def report(runs: tuple[Path, ...], format_: str | None, outputs: tuple[str, ...]
     if options["retries"] is not None and options["send"] is None:
         raise UserError("--retries has no effect without --send", "leave it out")
     scan = _scan_of(runs, options["from_"], options["to"])
+    _check_apart(files, runs, scan)
     if scan is None:
         _gates(runs, format_, files, options)
     else:
@@ -98,6 +99,16 @@ def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path 
         if given:
             raise UserError(f"{name} has no effect on gate runs", "leave it out, or name a folder of scans")
     return None
+
+
+def _check_apart(files: Sequence[tuple[str, Path]], runs: tuple[Path, ...], scan: Path | None) -> None:
+    """Raises UserError for an output that would take the place of a record, or lie among those of one scan."""
+    from modelwarden.replay.recorded import check_apart
+
+    places = runs if scan is None else [scan, *filter(_is_scan, scan.resolve().parent.glob("*"))]
+    for _, file in files:
+        for place in places:
+            check_apart(file, place)
 
 
 def _is_scan(path: Path) -> bool:
