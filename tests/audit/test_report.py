@@ -64,6 +64,11 @@ def recount(folder: Folder, keep: Callable[[Record], bool] = lambda _: True) -> 
         (Scope(account=(ONE,), group=("fine",)), lambda record: "/fine/" in record.package),
         (Scope(account=("000000000000",)), lambda _: False),
         (Scope(unit=("Elsewhere",)), lambda _: False),
+        (Scope(stage=("Staging",)), lambda record: record.role == "unmapped"),
+        (Scope(owner=("nobody",)), lambda record: record.role == "unmapped"),
+        (Scope(stage=("Production",)), lambda record: record.role in ("judged", "unmapped")),
+        (Scope(account=(ONE,), stage=("Staging",)), lambda _: False),
+        (Scope(group=("churn",), stage=("Staging",)), lambda _: False),
     ],
 )
 def test_numbers_equal_an_independent_count(tmp_path: Path, scope: Scope, keep: Callable[[Record], bool]) -> None:
