@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,8 @@ def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path 
     Raises:
         UserError: a scan among other things, none in the period, or one that did not come to its end.
     """
+    from modelwarden.scan.find import may_hold_scans
+
     scans = [path for path in runs if _is_scan(path)]
     if scans:
         _refuse_mixture(runs, scans[0])
@@ -91,7 +94,7 @@ def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path 
                 f"go on with it: modelwarden scan --resume {scans[0]}",
             )
         return scans[0]
-    if len(runs) == 1 and any(_is_scan(inner) for inner in runs[0].glob("*")):
+    if len(runs) == 1 and may_hold_scans(runs[0]):
         from modelwarden.audit.history import newest
 
         return newest(runs[0], day_of(from_, "--from") or "", day_of(to, "--to") or "9999").path
@@ -105,14 +108,13 @@ def _check_apart(files: Sequence[tuple[str, Path]], runs: tuple[Path, ...], scan
     """Raises UserError for an output that would take the place of a record, or lie among those of one scan."""
     from modelwarden.replay.recorded import check_apart
 
-    places = runs if scan is None else [scan, *filter(_is_scan, scan.resolve().parent.glob("*"))]
     for _, file in files:
-        for place in places:
+        for place in runs if scan is None else filter(_is_scan, file.resolve().parents):
             check_apart(file, place)
 
 
 def _is_scan(path: Path) -> bool:
-    return any((path / name).exists() for name in _OF_A_SCAN)
+    return any(os.path.exists(path / name) for name in _OF_A_SCAN)  # noqa: PTH110 - one that cannot be read is told later
 
 
 def _refuse_mixture(runs: tuple[Path, ...], scan: Path) -> None:
