@@ -67,6 +67,8 @@ def evidence_pack(target: str, purpose: str, output: Path, patterns: tuple[str, 
     """
     from modelwarden.audit.pack.build import build
 
+    if output.is_dir():
+        raise UserError(f"{output}: is a folder", "name the file of the archive: -o pack.zip")
     settings = gating.load_house(sources_from(options), os.environ).settings
     built = build(_dossier(target, options, settings.runs), purpose, (*settings.redact, *patterns), options["raw"])
     _write(output, built.data)
@@ -129,6 +131,7 @@ def _tell(built: Built, output: Path) -> None:
         *(f"redacted {one.pattern}: {one.facts} facts, {one.raw} places in raw responses" for one in built.redactions),
         "keep the digest elsewhere: it is that of MANIFEST.json, and proves that nothing was changed",
     ]
+    lines += [f"not read: {one}" for one in built.skipped]
     if not built.complete:
         lines.append("the runs are NOT COMPLETE: something that was expected was not read, and the index lists it")
     for line in lines:

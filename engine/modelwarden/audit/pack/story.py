@@ -91,7 +91,7 @@ def story(
     return Story(
         title=outline.title,
         basis=outline.basis,
-        complete=not holes.rows,
+        complete=not holes.rows and not dossier.skipped,
         attests=(*_attests(dossier), *_answers(included)),
         cannot=(*_incomplete(holes), *_asserted(dossier), *_cannot(dossier, included, redaction)),
         population=_population(dossier),
