@@ -24,7 +24,7 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     A link stays, and its target is what is replaced. What is no regular file (a pipe, `/dev/stdout`) is written to as it
     is, at its end. OSError is the caller's.
     """
-    if _as_it_is(path):
+    if as_it_is(path):
         with path.open("ab") as out:
             yield out
         return
@@ -38,8 +38,12 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         aside.unlink(missing_ok=True)
 
 
-def _as_it_is(path: Path) -> bool:
-    """Whether it is no regular file, or leads through a place of special files: its end may look regular, or like nothing."""
+def as_it_is(path: Path) -> bool:
+    """Whether it is no regular file, or leads through a place of special files: its end may look regular, or like nothing.
+
+    Raises:
+        OSError: it is a link to itself.
+    """
     if path.exists() and not path.is_file():
         return True
     for _ in range(_LINKS):

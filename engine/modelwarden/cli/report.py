@@ -18,7 +18,7 @@ from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
 from modelwarden.run import read
-from modelwarden.whole_file import whole
+from modelwarden.whole_file import as_it_is, whole
 
 if TYPE_CHECKING:
     from modelwarden.audit.report import Report
@@ -148,7 +148,7 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
         _refuse_nothing(source, found)
         for name, file in files:
             with _opened(file) as out:
-                notices = writer(name, file)(source, found, out)
+                notices = writer(name, None if as_it_is(file) else file)(source, found, out)
             _say([*notices, f"scan {found.run} as {name}: {file}"])
         if format_ is not None:
             _say(writer(format_)(source, found, sys.stdout.buffer))
