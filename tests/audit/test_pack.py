@@ -248,7 +248,7 @@ def test_a_whole_run_is_not_called_incomplete(tmp_path: Path) -> None:
     assert built.complete
     told = unzip(built)["index.md"].decode()
     assert "NOT COMPLETE" not in told
-    assert "no signature" in told
+    assert "only a signature in a file beside it, or the digest of its manifest kept elsewhere, can" in told
     assert "the text of the controls of 20261122T021000Z-0123abcd" in told
     assert "every fact below is unknown" in told
 
@@ -712,7 +712,10 @@ def test_verify_names_what_was_changed(small: bytes, tmp_path: Path) -> None:
     (tmp_path / "pack.zip").write_bytes(small)
     done = verify(tmp_path, "pack.zip")
     assert (done.code, done.out) == (0, f"intact    pack.zip: 4 files, manifest {digest}\n")
-    assert done.err.startswith("note: nothing but the digest")
+    assert (
+        done.err
+        == "note: a signature beside it, or its digest kept elsewhere, proves who made it: add --key, or --digest\n"
+    )
     assert verify(tmp_path, "pack.zip", "--digest", digest).err == ""
     (tmp_path / "pack.zip").write_bytes(small.replace(b"content of folder/b", b"CONTENT of folder/b"))
     done = verify(tmp_path, "pack.zip")

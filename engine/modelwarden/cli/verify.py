@@ -63,9 +63,11 @@ def verify(**options: Any) -> None:
     """
     target, path = options["target"], Path(options["target"])
     if is_pack(path):
-        _only(options, target, "an evidence pack", ("digest",))
+        _only(options, target, "an evidence pack", ("digest", "key"))
         _check_digest("--digest", options["digest"])
-        verify_pack(path, options["digest"])
+        if options["key"]:
+            need_sign()
+        verify_pack(path, options["digest"], _key(options) if options["key"] else None)
         return
     need_sign()
     from modelwarden.attest.checking import MAX_BYTES
