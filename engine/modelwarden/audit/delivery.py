@@ -46,8 +46,9 @@ def enter(source: Source, report: Report, hub: Hub, register: Register) -> None:
         for document in findings(source, report, hub, "fail", "unknown"):
             register.enter(report.run, document)
         source.ask("CREATE OR REPLACE TABLE stale(id VARCHAR, package VARCHAR, control VARCHAR)")
+        looked = _looked(source, report)
         for entries in register.stale(report.run):
-            for entry, passed in list(_closed(source, report, entries)):
+            for entry, passed in list(_closed(source, looked, entries)):
                 register.close(entry.id, _closing(report, passed=passed))
 
 
@@ -87,7 +88,23 @@ def _closing(report: Report, *, passed: bool) -> dict[str, Any]:
     return told | ({"Compliance": {"Status": "PASSED"}} if passed else {})
 
 
-def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
+class _Looked(Struct, frozen=True):
+    """How far the scan looked."""
+
+    everywhere: bool
+    whole: frozenset[tuple[str, str]]
+    """Account-regions of which nothing is missing: a package that is not in one of them is gone."""
+    unseen: Unseen
+
+
+def _looked(source: Source, report: Report) -> _Looked:
+    holes = {(one.account, one.region) for one in report.coverage.missing()}
+    lost = {account for account, region in holes if region == "global"}
+    whole = (cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost)
+    return _Looked(report.coverage.whole, frozenset(whole), Unseen(source))
+
+
+def _closed(source: Source, looked: _Looked, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
     """(entry, whether it passes now) of those that are no more."""
     source.ask("DELETE FROM stale")
     source.ask(
@@ -103,23 +120,17 @@ def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterato
         """
     )
     now = {id_: (role, moment, outcome) for id_, role, moment, outcome in found}
-    whole, unseen = _whole(source, report), Unseen(source)
     for one in entries:
         role, moment, outcome = now[one.id]
-        if not one.package:  # a hole, of which another API of the same cell may now stand in the way
-            if report.coverage.whole or (one.account, one.region) in whole:
+        whole = (one.account, one.region) in looked.whole
+        if not one.package:
+            # A hole may be covered by another one of its cell: nobody asked the API where the account cannot be entered.
+            if whole or looked.everywhere:
                 yield one, True
         elif role == "judged" and (one.control == "decision" or outcome == "pass"):
             yield one, True
         elif role == "inventory" or (role == "judged" and moment != "serve"):
-            if not unseen.in_region(one.region):
+            if not looked.unseen.in_region(one.region):
                 yield one, False
-        elif role in ("judged", "gone") or (role is None and (one.account, one.region) in whole):
+        elif role in ("judged", "gone") or (role is None and whole):
             yield one, False
-
-
-def _whole(source: Source, report: Report) -> set[tuple[str, str]]:
-    """Account-regions of which nothing is missing: a package that is not in one of them is gone."""
-    holes = {(one.account, one.region) for one in report.coverage.missing()}
-    lost = {account for account, region in holes if region == "global"}
-    return {cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost}
