@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -267,6 +267,16 @@ def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> 
     told = json.loads((tmp_path / "report.json").read_text())["report"]
     assert (told["title"], told["scope"], told["run"]) == ("Mine", f"account={ONE}", nights[2].id)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    (tmp_path / "gates").mkdir()
+    monkeypatch.setattr(Path, "iterdir", denied)
+    done = call(tmp_path, "gates", "-o", "html=page.html")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: gates: cannot be read: Permission denied")
 
 
 def test_a_report_and_a_comparison_never_take_the_place_of_what_they_read(nights: list[Folder], tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_a_scan_as_it_was_written_is_intact(made: Folder) -> None:
     assert (done.code, done.out) == (0, f"intact  {made.path}: scan {made.id}, its plan, its manifest and 4 files\n")
 
 
+def test_a_name_that_no_file_can_have_is_told(made: Folder) -> None:
+    with pytest.raises(ScanError, match="names a file that nobody can have: `a\0b`"):
+        made.check({"a\0b": "0"})
+
+
 def plan_is_cut(folder: Folder) -> None:
     path = folder.path / "plan.json"
     path.write_bytes(path.read_bytes().replace(b"4.12.2", b"4.12.3"))

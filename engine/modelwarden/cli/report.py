@@ -216,14 +216,22 @@ def _gates(
 
 
 def _files(runs: tuple[Path, ...]) -> list[Path]:
-    """Files of gate runs; raises UserError where there are none."""
-    files = [file for path in runs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    """Files of gate runs; raises UserError where there are none, or a folder cannot be read."""
+    files = [file for path in runs for file in (_inside(path) if path.is_dir() else [path])]
     if not files:
         raise UserError(
             f"{', '.join(map(str, runs))}: holds no scan and no run of a gate",
             "`modelwarden gate` and `modelwarden scan` record each run in .modelwarden/runs",
         )
     return files
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Not by a pattern, which nothing in a folder that cannot be read would match."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix == ".json")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}", "make it readable, or leave it out") from error
 
 
 @contextmanager
