@@ -70,6 +70,7 @@ def generated() -> dict[str, str]:
         "reports/schemas/scan.schema.json": _json(schemas.scan_schema()),
         "reports/schemas/report.schema.json": _json(schemas.report_schema()),
         "reports/schemas/pack.schema.json": _json(schemas.pack_schema()),
+        "reports/schemas/pack_statement.schema.json": _json(schemas.pack_statement_schema()),
         "reports/schemas/comparison.schema.json": _json(schemas.comparison_schema()),
         "reports/schemas/runs.schema.json": _json(schemas.runs_schema()),
         "reports/schemas/history.schema.json": _json(schemas.history_schema()),

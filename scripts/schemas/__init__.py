@@ -1,6 +1,12 @@
 """The published JSON Schemas of our own documents."""
 
-from scripts.schemas.audit import attestation_schema, log_entry_schema, pack_schema, report_schema
+from scripts.schemas.audit import (
+    attestation_schema,
+    log_entry_schema,
+    pack_schema,
+    pack_statement_schema,
+    report_schema,
+)
 from scripts.schemas.comparison import comparison_schema
 from scripts.schemas.document import decision_schema, evidence_schema, run_schema
 from scripts.schemas.replay import forecast_schema, replay_schema
@@ -16,6 +22,7 @@ __all__ = [
     "history_schema",
     "log_entry_schema",
     "pack_schema",
+    "pack_statement_schema",
     "replay_schema",
     "report_schema",
     "run_schema",

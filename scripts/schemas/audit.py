@@ -8,6 +8,7 @@ import msgspec
 from scripts.schemas.parts import DIGEST, DRAFT, TEXT, TEXTS, TIME, Schema, record
 
 from modelwarden.attest import entry, statement
+from modelwarden.attest.packed import PackStatement
 from modelwarden.audit.formats.json import Document
 from modelwarden.audit.pack.archive import PackManifest
 from modelwarden.finding import Verdict
@@ -22,6 +23,11 @@ def report_schema() -> Schema:
 def pack_schema() -> Schema:
     """`MANIFEST.json` of an evidence pack."""
     return {"$schema": DRAFT, "title": "modelwarden evidence pack", **msgspec.json.schema(PackManifest)}
+
+
+def pack_statement_schema() -> Schema:
+    """The statement about an evidence pack, in the envelope beside it."""
+    return {"$schema": DRAFT, "title": "modelwarden statement about a pack", **msgspec.json.schema(PackStatement)}
 
 
 def attestation_schema() -> Schema:

@@ -186,7 +186,7 @@ def test_a_scan_enters_the_log_by_its_manifest_and_tables(gated: tuple[Registry,
     done = registry.run("verify", folder)
     assert (done.code, done.out) == (
         0,
-        f"intact  {folder}: scan {folder.name}, its manifest and 5 files\n",
+        f"intact  {folder}: scan {folder.name}, its plan, its manifest and 5 files\n",
     ), done.err
     table = folder / "findings.parquet"
     table.write_bytes(table.read_bytes()[:-1])

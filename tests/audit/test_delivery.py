@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from botocore.config import Config
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from modelwarden.audit import delivery
 from modelwarden.audit.coverage import coverage_of
@@ -22,21 +24,26 @@ from modelwarden.audit.scope import Scope
 from modelwarden.audit.source import Source
 from modelwarden.collect.aws import Access, Aws, Tape
 from modelwarden.errors import UserError
+from modelwarden.json_bytes import decoded
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import CellEnd, Record
+from modelwarden.snapshot import LedgerRow
 from modelwarden.store.security_hub import NotSent, SecurityHub, hub_of
 from tests.cli.conftest import clean_environment
 from tests.command import inside
-from tests.render.test_scan_page import ONE, judged, scan
+from tests.render.test_scan_page import ONE, TWO, arn, judged, scan
 
 REGION = "eu-west-1"
 HUB = Hub("aws", "111111111111", REGION)
 Finding = dict[str, Any]
 
 
-def night(folder: Path, number: int, *failing: str, dark: bool = False, **changes: Any) -> Folder:
-    """A scan in which package `mine/1` fails these controls, or is not there at all."""
-    more = [judged(ONE, "mine/1", *failing)] if failing else []
+def night(
+    folder: Path, number: int, *failing: str, dark: bool = False, mine: Record | None = None, **changes: Any
+) -> Folder:
+    """A scan in which package `mine/1` fails these controls or is recorded so, or is not there at all."""
+    more = [mine] if mine else [judged(ONE, "mine/1", *failing)] if failing else []
     made = scan(folder / f"made-{number}", dark=dark, more=more)
     path = folder / f"2026112{number}T021000000000Z-0123abcd"
     made.path.rename(path)
@@ -46,12 +53,24 @@ def night(folder: Path, number: int, *failing: str, dark: bool = False, **change
     return found
 
 
-def without(folder: Folder, account: str) -> Folder:
-    """The same scan as if a region of the account had not been read."""
+def without(folder: Folder, account: str, *apis: str) -> Folder:
+    """The same scan as if a region of the account had not been read, for want of these APIs."""
+    path = folder.path / "cells.jsonl"
+    ends = [CellEnd.from_json(decoded(line)) for line in path.read_bytes().splitlines()]
+    unread = {"unread": "denied", "unread_by": apis}
+    ends = [replace(end, **unread) if end.account == account else end for end in ends]
+    path.write_bytes(b"".join(msgspec.json.encode(end.to_json()) + b"\n" for end in ends))
     told = {name: value for name, value in folder.manifest().items() if name != "schema"}
+    told["tables"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     told["coverage"]["unread"].append({"account": account, "region": REGION, "why": "denied"})
+    told["coverage"]["failed"] += [asdict(LedgerRow(account, REGION, api, "denied", 1, 0.1)) for api in apis]
     folder.write_manifest(told)
     return folder
+
+
+def inventory(name: str) -> Record:
+    """A package that looks like one that nobody runs."""
+    return Record(arn(ONE, name), "inventory", "an older version")
 
 
 def enter(folder: Folder, register: Register, scope: Scope | None = None) -> None:
@@ -155,6 +174,81 @@ def test_a_package_that_was_not_looked_at_is_never_archived(tmp_path: Path, regi
     assert taker.last() == {"ENC-02": ("FAILED", "RESOLVED", "ARCHIVED")}, "two nights later it is known to be gone"
     coverage = [one for one in taker.calls[-1] if "/coverage/" in one["Id"]]
     assert [(one["Compliance"]["Status"], one["RecordState"]) for one in coverage] == [("PASSED", "ARCHIVED")]
+
+
+ENDPOINTS = "sagemaker:ListEndpoints"
+
+
+def test_what_looks_like_inventory_is_archived_only_where_everything_that_runs_was_read(
+    tmp_path: Path, register: Register
+) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02"), register)
+    delivery.deliver(register, taker)
+    enter(without(night(tmp_path, 1, mine=inventory("mine/1")), TWO, ENDPOINTS), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {}, "an endpoint of another account may run it"
+    enter(without(night(tmp_path, 2, mine=inventory("mine/1")), TWO, "sagemaker:ListModelPackages"), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {"ENC-02": ("FAILED", "RESOLVED", "ARCHIVED")}, "the endpoints are known, and none runs it"
+
+
+def test_a_container_of_which_nobody_can_tell_what_it_runs_keeps_what_looks_like_inventory(
+    tmp_path: Path, register: Register
+) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02"), register)
+    endpoint = f"arn:aws:sagemaker:{REGION}:{TWO}:endpoint/dim"
+    stray = {"endpoint": endpoint, "variant": "a", "kind": "not told", "what": "DescribeModel: denied"}
+    enter(night(tmp_path, 1, mine=inventory("mine/1"), strays=[stray], endpoints={"not told": 1}), register)
+    delivery.deliver(register, taker)
+    assert taker.last()["ENC-02"] == ("FAILED", "NEW", "ACTIVE")
+    elsewhere = stray | {"endpoint": endpoint.replace(REGION, "us-east-1")}
+    enter(night(tmp_path, 2, mine=inventory("mine/1"), strays=[elsewhere], endpoints={"not told": 1}), register)
+    delivery.deliver(register, taker)
+    assert taker.last()["ENC-02"] == ("FAILED", "RESOLVED", "ARCHIVED")
+
+
+def test_what_no_longer_applies_is_closed_only_where_it_is_known_not_to_run(tmp_path: Path, register: Register) -> None:
+    taker = Taker()
+    enter(night(tmp_path, 0, "ENC-02", "IMG-03"), register)
+    delivery.deliver(register, taker)
+    enter(without(night(tmp_path, 1, "IMG-03"), TWO, ENDPOINTS), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {}, "it is judged for its approval, and may be live all the same"
+    enter(night(tmp_path, 2, "IMG-03"), register)
+    delivery.deliver(register, taker)
+    assert taker.last() == {"ENC-02": ("FAILED", "RESOLVED", "ARCHIVED")}
+
+
+def test_a_hole_stands_until_nothing_of_its_cell_is_missing(tmp_path: Path, register: Register) -> None:
+    def holes() -> dict[str, str]:
+        found = [one for one in taker.calls[-1] if "/coverage/" in one["Id"]]
+        return {one["Description"].partition(": ")[2] or one["Description"]: one["RecordState"] for one in found}
+
+    taker = Taker()
+    enter(without(night(tmp_path, 0), ONE, "kms:DescribeKey"), register)
+    delivery.deliver(register, taker)
+    assert holes() == {"denied": "ACTIVE", "kms:DescribeKey: denied": "ACTIVE"}
+    taker.calls.clear()
+    enter(without(night(tmp_path, 1), ONE), register)
+    assert delivery.deliver(register, taker) == Delivered(0, {}), "it was not read, which closes nothing"
+    enter(night(tmp_path, 2), register)
+    delivery.deliver(register, taker)
+    assert holes() == {"denied": "ARCHIVED", "kms:DescribeKey: denied": "ARCHIVED"}
+
+
+def test_a_part_tells_of_endpoints_that_nobody_read_in_any_account(tmp_path: Path) -> None:
+    mine = Scope(account=(ONE,))
+    with Source(without(night(tmp_path, 0), TWO, ENDPOINTS), mine) as source:
+        told = coverage_of(source)
+    assert (told.read, told.cells, told.whole) == (1, 1, False)
+    assert {one.words() for one in told.missing() if one.kind != "skipped"} == {
+        f"{TWO}/{REGION} not read: denied",
+        f"{TWO}/{REGION} partly read: {ENDPOINTS}: denied",
+    }
+    with Source(without(night(tmp_path, 1), TWO, "sagemaker:ListModelPackages"), mine) as source:
+        assert coverage_of(source).whole, "packages of another account are none of it"
 
 
 def test_what_was_refused_is_owed_until_it_is_taken(tmp_path: Path, register: Register) -> None:

@@ -187,14 +187,18 @@ def test_an_arn_finds_the_newest_scan_and_gates_and_their_history(tmp_path: Path
     for run in (old, new, other):
         write(run, tmp_path)
     (tmp_path / "broken.json").write_text(json.dumps({"package": package}))
+    spelled = write(gate(id="20261124T021000Z-0123abcd"), tmp_path)
+    spelled.write_text(spelled.read_text().replace(package, f"\\u0061{package[1:]}"))
     found = subject.of_package(package, tmp_path)
     assert [one.run.id for one in found.gates] == [new.id]
     assert found.scan is not None
     assert found.scan.folder.id == folder.id
     assert [one.run for one in found.subjects[0].past] == [folder.id, new.id, old.id]
-    assert len(found.skipped) == 1
+    assert [Path(one.partition(": ")[0]).name for one in found.skipped] == [spelled.name, "broken.json"]
+    assert found.skipped[0].endswith("its bytes are not those that were written")
     index = unzip(build(found, "mrm"))["index.md"].decode()
     assert "broken.json" in index
+    assert spelled.name in index
     with pytest.raises(PackError, match="no run holds"):
         subject.of_package(package + "1", tmp_path)
 
@@ -244,9 +248,44 @@ def test_a_whole_run_is_not_called_incomplete(tmp_path: Path) -> None:
     assert built.complete
     told = unzip(built)["index.md"].decode()
     assert "NOT COMPLETE" not in told
-    assert "no signature" in told
+    assert "only a signature in a file beside it, or the digest of its manifest kept elsewhere, can" in told
     assert "the text of the controls of 20261122T021000Z-0123abcd" in told
     assert "every fact below is unknown" in told
+
+
+def test_a_run_that_cannot_be_read_makes_a_pack_incomplete_and_is_named_on_the_terminal(tmp_path: Path) -> None:
+    runs_folder = tmp_path / "runs"
+    whole = write(runs.allowed(), runs_folder)
+    broken = runs_folder / "20261119T021000Z-0123abcd.json"
+    broken.write_text("{")
+    gone = runs_folder / "20261118T021000Z-0123abcd"
+    gone.symlink_to(gone)
+    done = call(tmp_path, runs.PACKAGE, "--for", "mrm", "--runs", runs_folder, "-o", "p.zip")
+    assert done.code == 0
+    told = done.err.splitlines()
+    assert [one.partition(": ")[2].split(": ")[0] for one in told if one.startswith("not read")] == [
+        str(broken),
+        str(gone),
+    ]
+    assert told[-1].startswith("the runs are NOT COMPLETE: ")
+    index = zipfile.ZipFile(tmp_path / "p.zip").read("index.md").decode()
+    assert "**NOT COMPLETE: something that was expected was not read." in index
+    assert "Too many levels of symbolic links" in index
+    assert whole.exists()
+
+
+def test_a_run_that_speaks_of_a_control_it_does_not_hold_is_exit_2(tmp_path: Path) -> None:
+    run = gate()
+    path = write(replace(run, controls={id_: one for id_, one in run.controls.items() if id_ != "ENC-02"}), tmp_path)
+    done = call(tmp_path, path, "--for", "mrm", "-o", "p.zip")
+    assert (done.code, done.err.splitlines()[0]) == (2, f"error: {path}: control `ENC-02` is not among its controls")
+    folder = scan(tmp_path)
+    plan = {name: value for name, value in folder.plan().items() if name != "schema"}
+    del plan["controls"]["ENC-02"]
+    (folder.path / "plan.json").unlink()
+    folder.write_plan(plan)
+    done = call(tmp_path, folder.path, "--for", "mrm", "-o", "p.zip")
+    assert (done.code, done.err.splitlines()[0]) == (2, f"error: {folder.path}: control `ENC-02` is not in plan.json")
 
 
 def test_a_scan_that_did_not_end_is_refused(tmp_path: Path) -> None:
@@ -645,11 +684,12 @@ def test_an_arn_and_a_gate_are_packed(gated: Path, tmp_path: Path) -> None:
         ((runs.PACKAGE, "--package", "x"), "error: --package has no effect on an ARN"),
         ((runs.PACKAGE,), "error: .modelwarden/runs: no run holds"),
         (("RUN", "--redact", "tag"), "error: `tag` names no facts"),
+        (("RUN", "-o", "."), "error: .: is a folder"),
     ],
 )
 def test_a_wrong_question_is_exit_2(arguments: tuple[str, ...], error: str, gated: Path, tmp_path: Path) -> None:
     given = [gated if one == "RUN" else one for one in arguments]
-    done = call(tmp_path, *given, "--for", "mrm", "-o", "a.zip")
+    done = call(tmp_path, "-o", "a.zip", "--for", "mrm", *given)
     assert done.code == 2
     assert done.err.startswith(error)
     assert "\n  help: " in done.err
@@ -672,7 +712,10 @@ def test_verify_names_what_was_changed(small: bytes, tmp_path: Path) -> None:
     (tmp_path / "pack.zip").write_bytes(small)
     done = verify(tmp_path, "pack.zip")
     assert (done.code, done.out) == (0, f"intact    pack.zip: 4 files, manifest {digest}\n")
-    assert done.err.startswith("note: nothing but the digest")
+    assert (
+        done.err
+        == "note: a signature beside it, or its digest kept elsewhere, proves who made it: add --key, or --digest\n"
+    )
     assert verify(tmp_path, "pack.zip", "--digest", digest).err == ""
     (tmp_path / "pack.zip").write_bytes(small.replace(b"content of folder/b", b"CONTENT of folder/b"))
     done = verify(tmp_path, "pack.zip")

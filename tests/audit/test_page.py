@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from modelwarden.audit.source import Source
 from modelwarden.scan.folder import Folder
 from tests.cli.conftest import clean_environment
 from tests.command import inside
-from tests.render.test_scan_page import HOSTILE, ONE, TWO, judged, plain, scan
+from tests.render.test_scan_page import DARK, HOSTILE, ONE, TWO, judged, plain, scan
 
 from .conftest import AS_OF, report
 
@@ -87,12 +88,20 @@ def test_every_picture_has_a_text_and_a_table(page: str) -> None:
 
 
 def test_a_scope_is_in_the_head_and_leaves_out_what_is_not_in_it(nights: list[Folder]) -> None:
-    seen = plain(written(nights[2], Scope(account=(ONE,))).decode())
+    seen = plain(written(nights[0], Scope(account=(ONE,))).decode())
     assert f"Only a part: account={ONE}." in seen
     assert "100 % 1 of 1 account-regions were read whole" in seen
     assert "NOT COMPLETE" not in seen
     assert TWO not in seen
     assert f"scope account={ONE}" in seen
+
+
+def test_a_scope_is_not_complete_where_an_endpoint_elsewhere_may_run_a_package_of_it(nights: list[Folder]) -> None:
+    seen = plain(written(nights[2], Scope(account=(ONE,))).decode())
+    assert "NOT COMPLETE: what was not read elsewhere bears on it. Everything below is less than the whole" in seen
+    assert f"{DARK} laboratory eu-west-1 sts:AssumeRole: AccessDenied: not allowed" in seen
+    assert f"{TWO} lending-ml eu-west-1 kms:DescribeKey" not in seen, "what is read of packages there is none of it"
+    assert f"{DARK} laboratory Workloads/Shop" not in seen, "it is no account of the scope"
 
 
 def test_what_nobody_knows_is_one_band() -> None:
@@ -141,19 +150,22 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["", HOSTILE])
 def test_a_large_report_has_files_beside_it(tmp_path: Path, text: str) -> None:
     folder = scan(tmp_path / "runs", text=text)
-    beside = tmp_path / "report #1-packages"
+    beside = tmp_path / "report #1.html-packages"
     beside.mkdir()
-    (beside / f"{TWO}-9.html").write_text("of an earlier report")
+    (beside / f"{TWO}-9.html").write_text("of somebody else")
     (beside / "mine.html").write_text("not ours")
     done = inside(
         "report", str(folder.path), "-o", "html=report #1.html", folder=tmp_path, environment=clean_environment()
     )
     assert done.code == 0, done.err
-    assert done.err.splitlines()[0] == "5 packages are too many for one page: 3 files in report #1-packages/ go with it"
+    assert (
+        done.err.splitlines()[0]
+        == "5 packages are too many for one page: 3 files in report #1.html-packages/ go with it"
+    )
     names = [f"{ONE}-2.html", f"{ONE}.html", f"{TWO}.html"]
-    assert sorted(one.name for one in beside.iterdir()) == [*names, "mine.html"]
+    assert sorted(one.name for one in beside.iterdir()) == sorted([*names, f"{TWO}-9.html", "mine.html"])
     page = (tmp_path / "report #1.html").read_text(encoding="utf-8")
-    assert f'<a href="report%20%231-packages/{ONE}.html">' in page
+    assert f'<a href="report%20%231.html-packages/{ONE}.html">' in page
     assert page.count('<details class="package') == 2
     kinds = {name: re.findall(r'<details class="package (\w+)"', (beside / name).read_text()) for name in names}
     assert [len(some) for some in kinds.values()] == [1, 2, 2]
@@ -165,14 +177,54 @@ def test_a_large_report_has_files_beside_it(tmp_path: Path, text: str) -> None:
     assert len(re.findall(r"<(?:script|img|iframe|form)\b", one)) == 1, "its own script alone"
 
 
+@pytest.mark.usefixtures("small")
+def test_only_files_of_the_page_itself_are_replaced_or_removed_and_none_through_a_link(
+    nights: list[Folder], tmp_path: Path
+) -> None:
+    def write(page: str) -> None:
+        with Source(nights[0]) as source:
+            drill.drill(source, told, tmp_path / page)
+
+    told = report(nights[0])
+    for page in ("report", "report.html"):
+        write(page)
+    ours, others = tmp_path / "report.html-packages", tmp_path / "report-packages"
+    assert "../report.html#packages" in (ours / f"{ONE}.html").read_text()
+    assert "../report#packages" in (others / f"{ONE}.html").read_text()
+    written = {one.name for one in ours.iterdir()}
+    shutil.copy(ours / f"{ONE}.html", ours / f"{ONE}-8.html")
+    shutil.copy(others / f"{ONE}.html", ours / f"{ONE}-9.html")
+    (ours / f"{TWO}-9.html").symlink_to(f"{ONE}.html")
+    write("report.html")
+    assert {one.name for one in ours.iterdir()} == {*written, f"{ONE}-9.html", f"{TWO}-9.html"}, "another page's stays"
+
+    mine = tmp_path / "mine"
+    mine.write_text("not a page")
+    (ours / f"{ONE}.html").unlink()
+    (ours / f"{ONE}.html").symlink_to(mine)
+    with pytest.raises(
+        drill.DrillError, match=rf"report.html-packages/{ONE}.html: is there, and is no file of this page$"
+    ):
+        write("report.html")
+    assert mine.read_text() == "not a page"
+    (tmp_path / "linked.html-packages").symlink_to(others)
+    before = {one.name: one.read_bytes() for one in others.iterdir()}
+    with pytest.raises(drill.DrillError, match=r"linked.html-packages: is a link, and nothing is written through it$"):
+        write("linked.html")
+    assert {one.name: one.read_bytes() for one in others.iterdir()} == before
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_format, "MOST", 1)
-    (tmp_path / "a-packages").write_text("in the way")
+    (tmp_path / "a.html-packages").write_text("in the way")
     folder = scan(tmp_path / "runs")
     done = inside("report", str(folder.path), "-o", "html=a.html", folder=tmp_path, environment=clean_environment())
     assert (done.code, done.err.splitlines()) == (
         2,
-        ["error: a-packages: cannot be written: File exists", "  help: choose a folder that exists and is writable"],
+        [
+            "error: a.html-packages: cannot be written: File exists",
+            "  help: choose a folder that exists and is writable",
+        ],
     )
     assert not (tmp_path / "a.html").exists()
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,11 @@ def recount(folder: Folder, keep: Callable[[Record], bool] = lambda _: True) -> 
         (Scope(account=(ONE,), group=("fine",)), lambda record: "/fine/" in record.package),
         (Scope(account=("000000000000",)), lambda _: False),
         (Scope(unit=("Elsewhere",)), lambda _: False),
+        (Scope(stage=("Staging",)), lambda record: record.role == "unmapped"),
+        (Scope(owner=("nobody",)), lambda record: record.role == "unmapped"),
+        (Scope(stage=("Production",)), lambda record: record.role in ("judged", "unmapped")),
+        (Scope(account=(ONE,), stage=("Staging",)), lambda _: False),
+        (Scope(group=("churn",), stage=("Staging",)), lambda _: False),
     ],
 )
 def test_numbers_equal_an_independent_count(tmp_path: Path, scope: Scope, keep: Callable[[Record], bool]) -> None:
@@ -93,7 +98,15 @@ def test_a_hole_is_in_the_coverage_and_beside_its_account(tmp_path: Path) -> Non
 
 
 def test_a_scope_leaves_out_the_holes_of_others_and_keeps_those_of_nobody(tmp_path: Path) -> None:
-    folder = scan(tmp_path)
+    part = report(scan(tmp_path / "dark"), Scope(account=(ONE,)))
+    assert part.coverage.failed == ()
+    assert [one.account for one in part.coverage.unread] == [DARK], "an endpoint there may run a package of the scope"
+    assert (
+        part.coverage.words()
+        == "1 of 1 account-regions were read whole (100 %); what was not read elsewhere bears on it"
+    )
+    assert [row.name for row in part.accounts] == [ONE]
+    folder = scan(tmp_path / "light", dark=False)
     assert report(folder, Scope(account=(ONE,))).coverage.whole
     told = {name: value for name, value in folder.manifest().items() if name != "schema"}
     denied = {"account": "111111111111", "region": "global", "api": "organizations:ListAccounts", "state": "denied"}
@@ -238,15 +251,54 @@ def call(tmp_path: Path, *arguments: object) -> Done:
     return inside("report", *map(str, arguments), folder=tmp_path, environment=clean_environment())
 
 
+def changes(tmp_path: Path, *arguments: object) -> Done:
+    return inside("compare", *map(str, arguments), folder=tmp_path, environment=clean_environment())
+
+
 def test_a_report_of_a_folder_of_scans(nights: list[Folder], tmp_path: Path) -> None:
     done = call(
         tmp_path, nights[0].path.parent, "-o", "json=report.json", "--scope", f"account={ONE}", "--title", "Mine"
     )
     assert (done.code, done.out) == (0, "")
-    assert done.err.splitlines() == [f"scan {nights[2].id} as json: report.json"]
+    assert done.err.splitlines() == [
+        f"scan {nights[2].id} as json: report.json",
+        "the scan is NOT COMPLETE: 1 of 1 account-regions were read whole (100 %); what was not read elsewhere bears on it",
+    ]
     told = json.loads((tmp_path / "report.json").read_text())["report"]
     assert (told["title"], told["scope"], told["run"]) == ("Mine", f"account={ONE}", nights[2].id)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    (tmp_path / "gates").mkdir()
+    monkeypatch.setattr(Path, "iterdir", denied)
+    done = call(tmp_path, "gates", "-o", "html=page.html")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: gates: cannot be read: Permission denied")
+
+
+def test_a_report_and_a_comparison_never_take_the_place_of_what_they_read(nights: list[Folder], tmp_path: Path) -> None:
+    kept = {path: path.read_bytes() for folder in nights for path in folder.path.rglob("*") if path.is_file()}
+    link = tmp_path / "link.json"
+    link.symlink_to(nights[0].path / "plan.json")
+    gate = tmp_path / "gate.json"
+    gate.write_text("{}")
+    newest, oldest = nights[2].path, nights[0].path
+    cases = [
+        (call(tmp_path, newest, "-o", f"json={newest}/packages.parquet"), f"{newest}/packages.parquet"),
+        (call(tmp_path, newest.parent, "-o", f"html={oldest}/new.html"), f"{oldest}/new.html"),
+        (call(tmp_path, newest, "-o", "json=link.json"), "link.json"),
+        (call(tmp_path, gate, "-o", "html=gate.json"), "gate.json"),
+        (changes(tmp_path, oldest, newest, "-o", f"text={newest}/manifest.json"), f"{newest}/manifest.json"),
+        (changes(tmp_path, oldest, newest, "-o", "json=link.json"), "link.json"),
+    ]
+    for done, file in cases:
+        told = f"error: {file}: lies where records are\n  help: write what is no record elsewhere\n"
+        assert (done.code, done.out, done.err) == (2, "", told)
+    assert kept == {path: path.read_bytes() for folder in nights for path in folder.path.rglob("*") if path.is_file()}
+    assert gate.read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from modelwarden.compare.change import Kind, Reach, kind_of
 from modelwarden.render.comparison import text
 from modelwarden.render.text import printable
 from modelwarden.scan import run as scanning
+from modelwarden.scan.find import all_ended, latest
 from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import ScanError
 from modelwarden.tables.pairs import Found
 from tests.demo.registry import Registry, restored
 from tests.organization import CLOCK, demo
@@ -347,6 +349,24 @@ def test_how_scans_are_named(nights: Nights, capsys: pytest.CaptureFixture[str])
     assert by_word == by_id == by_folder
     _, wrong, _ = compared(capsys, nights, "last", "previous")
     assert "note     the first scan began after the second: read it the other way round, or compare " in wrong
+
+
+def test_a_folder_that_cannot_be_looked_into_may_be_the_newest_scan(
+    nights: Nights, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old, new = (changed(nights, name, tmp_path) for name in ("rules", "evidence"))
+    before, after = tmp_path / "20200101T060000000000Z-aaaaaaaa", tmp_path / "20991120T060000000000Z-aaaaaaaa"
+    before.symlink_to(before)
+    looked, broken = all_ended(tmp_path)
+    why = "cannot be read: Too many levels of symbolic links"
+    assert ([one.folder.path for one in looked], broken) == ([old, new], [(before.name, f"{before}: {why}")])
+    assert latest(tmp_path) == Folder(new), "what is older than it is not the newest"
+    after.symlink_to(after)
+    with pytest.raises(ScanError, match=f"{after}: {why}; it may be the newest"):
+        latest(tmp_path)
+    with pytest.raises(ScanError, match=f"{after}: {why}"):
+        latest(after)
+    assert latest(tmp_path / "nothing") is None
 
 
 def changed(nights: Nights, name: str, into: Path, **plan: Any) -> Path:

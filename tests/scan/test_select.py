@@ -17,9 +17,19 @@ def listed(name: str, approval: str = "PendingManualApproval", claimed: str = "P
 
 
 def test_version_10_is_newer_than_version_9() -> None:
-    nine, ten = select([listed("churn/9"), listed("churn/10")], (), STAGES, None)
+    nine, ten = select([listed("churn/9"), listed("churn/10")], (), STAGES, None, all_told=True)
     assert (nine.role, ten.role) == ("inventory", "judged")
     assert (ten.why, ten.moment, ten.stage) == ("newest of its group", "approve", "Production")
+
+
+def test_an_older_version_is_said_not_to_run_only_where_what_runs_was_read() -> None:
+    packages = [listed("churn/1"), listed("churn/2")]
+    (known, _), (untold, _) = (select(packages, (), STAGES, None, all_told=told) for told in (True, False))
+    assert known.why == "an older version that is neither approved nor deployed"
+    assert untold.role == "inventory"
+    assert untold.why == (
+        "an older version that is not approved; what runs in its region was not all read, and it may be deployed"
+    )
 
 
 def test_an_approved_or_deployed_version_is_judged_at_serve_however_old() -> None:
@@ -28,6 +38,7 @@ def test_an_approved_or_deployed_version_is_judged_at_serve_however_old() -> Non
         [HEAD + "churn/2"],
         STAGES,
         None,
+        all_told=True,
     )
     assert [(one.why, one.moment) for one in found] == [
         ("approved", "serve"),
@@ -37,10 +48,10 @@ def test_an_approved_or_deployed_version_is_judged_at_serve_however_old() -> Non
 
 
 def test_the_stage_is_claimed_else_the_accounts_else_unmapped() -> None:
-    (claims,) = select([listed("churn/1", claimed="QA")], (), STAGES, "Production")
-    (nothing,) = select([listed("churn/1", claimed="")], (), STAGES, "Production")
-    (strange,) = select([listed("churn/1", claimed="Canary")], (), STAGES, "Production")
-    (lost,) = select([listed("churn/1", claimed="")], (), STAGES, None)
+    (claims,) = select([listed("churn/1", claimed="QA")], (), STAGES, "Production", all_told=True)
+    (nothing,) = select([listed("churn/1", claimed="")], (), STAGES, "Production", all_told=True)
+    (strange,) = select([listed("churn/1", claimed="Canary")], (), STAGES, "Production", all_told=True)
+    (lost,) = select([listed("churn/1", claimed="")], (), STAGES, None, all_told=True)
     assert (claims.stage, nothing.stage) == ("Staging", "Production")
     assert (strange.role, strange.stage) == ("unmapped", None)
     assert strange.why.endswith("claims stage `Canary`, which `stages` does not map")
@@ -48,7 +59,7 @@ def test_the_stage_is_claimed_else_the_accounts_else_unmapped() -> None:
 
 
 def test_a_package_without_a_group_is_the_newest_of_its_own() -> None:
-    (one,) = select([listed("alone")], (), STAGES, None)
+    (one,) = select([listed("alone")], (), STAGES, None, all_told=True)
     assert (one.role, one.moment) == ("judged", "approve")
 
 
@@ -61,7 +72,7 @@ NAMES = st.builds(lambda name, version: f"{name}/{version}", st.sampled_from("ab
 )
 def test_nothing_is_left_out(approvals: dict[str, str], running: set[str]) -> None:
     packages = [listed(name, approval) for name, approval in approvals.items()]
-    found = select(packages, {HEAD + name for name in running}, STAGES, None)
+    found = select(packages, {HEAD + name for name in running}, STAGES, None, all_told=True)
     assert [one.listed for one in found] == packages
     for one in found:
         name = one.listed.arn.removeprefix(HEAD)

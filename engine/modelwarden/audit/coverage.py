@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from modelwarden.audit.running import Unseen
 from modelwarden.audit.source import Source
 from modelwarden.render.scan_shape import Accepted, Hole
 from modelwarden.snapshot import LedgerRow
@@ -34,7 +35,8 @@ class Missing(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """How far the scan looked, of what it was expected to. Accounts outside the scope are not in it."""
+    """How far the scan looked, of what it was expected to. Of accounts outside the scope only this is in it: where nobody
+    can tell what runs there, since that may be a package of the scope."""
 
     cells: int
     """Account-regions that were expected."""
@@ -52,7 +54,7 @@ class Coverage(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        return self.read == self.cells and not self.failed
+        return self.read == self.cells and not (self.unread or self.failed or self.accepted)
 
     @property
     def percent(self) -> int:
@@ -76,8 +78,9 @@ class Coverage(Struct, frozen=True):
             yield Missing("skipped", row.account, row.region, row.api, row.error)
 
     def words(self) -> str:
-        """`12 of 13 account-regions were read whole (92 %)`."""
-        return f"{self.read} of {self.cells} account-regions were read whole ({self.percent} %)"
+        """`12 of 13 account-regions were read whole (92 %)`, and whether something besides them was not read."""
+        more = "; what was not read elsewhere bears on it" if self.read == self.cells and not self.whole else ""
+        return f"{self.read} of {self.cells} account-regions were read whole ({self.percent} %){more}"
 
 
 def _failure(row: LedgerRow) -> str:
@@ -86,13 +89,19 @@ def _failure(row: LedgerRow) -> str:
 
 def coverage_of(source: Source) -> Coverage:
     told, named = source.manifest.coverage, source.accounts
-    expected = set(source.plan.estate.cells)
+    expected, unseen = set(source.plan.estate.cells), Unseen(source)
+    cells = [cell for cell in expected if named is None or cell[0] in named]
+    regions = {region for _, region in cells}
 
     def within(one: Hole | LedgerRow) -> bool:
-        """What belongs to no account-region, as the list of accounts does, is a hole of every scope."""
-        return named is None or one.account in named or (one.account, one.region) not in expected
+        """What belongs to no account-region, as the list of accounts does, is a hole of every scope; and so is what may run
+        a package of it."""
+        if named is None or one.account in named or (one.account, one.region) not in expected:
+            return True
+        if one.region not in regions:
+            return False
+        return unseen.in_cell(one.account, one.region) if isinstance(one, Hole) else unseen.is_for(one)
 
-    cells = [cell for cell in expected if named is None or cell[0] in named]
     unread = tuple(one for one in told.unread if within(one))
     failed = tuple(one for one in told.failed if within(one))
     accepted = tuple(one for one in told.accepted if within(one))

@@ -1,7 +1,8 @@
 """Delivery of findings to a hub: only what changed, and nothing lost.
 
-Open findings are told; what was open and is fixed, or of a package that is gone, is closed. A package that this scan
-did not look at keeps its findings, whatever the reason.
+Open findings are told; what was open and is fixed, or of a package that is gone or mere inventory now, is closed. A package
+that this scan did not look at keeps its findings, whatever the reason; so does one that is no longer judged as live, where
+nobody can tell what runs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 from modelwarden.audit.formats.asff import Hub, findings
 from modelwarden.audit.register import Entry, Register
 from modelwarden.audit.report import Report
+from modelwarden.audit.running import Unseen
 from modelwarden.audit.source import Source
 from modelwarden.errors import UserError
 
@@ -44,8 +46,9 @@ def enter(source: Source, report: Report, hub: Hub, register: Register) -> None:
         for document in findings(source, report, hub, "fail", "unknown"):
             register.enter(report.run, document)
         source.ask("CREATE OR REPLACE TABLE stale(id VARCHAR, package VARCHAR, control VARCHAR)")
+        looked = _looked(source, report)
         for entries in register.stale(report.run):
-            for entry, passed in list(_closed(source, report, entries)):
+            for entry, passed in list(_closed(source, looked, entries)):
                 register.close(entry.id, _closing(report, passed=passed))
 
 
@@ -85,7 +88,23 @@ def _closing(report: Report, *, passed: bool) -> dict[str, Any]:
     return told | ({"Compliance": {"Status": "PASSED"}} if passed else {})
 
 
-def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
+class _Looked(Struct, frozen=True):
+    """How far the scan looked."""
+
+    everywhere: bool
+    whole: frozenset[tuple[str, str]]
+    """Account-regions of which nothing is missing: a package that is not in one of them is gone."""
+    unseen: Unseen
+
+
+def _looked(source: Source, report: Report) -> _Looked:
+    holes = {(one.account, one.region) for one in report.coverage.missing()}
+    lost = {account for account, region in holes if region == "global"}
+    whole = (cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost)
+    return _Looked(report.coverage.whole, frozenset(whole), Unseen(source))
+
+
+def _closed(source: Source, looked: _Looked, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
     """(entry, whether it passes now) of those that are no more."""
     source.ask("DELETE FROM stale")
     source.ask(
@@ -96,26 +115,22 @@ def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterato
     )
     found = source.ask(
         """
-        SELECT s.id, p.role, f.outcome FROM stale s LEFT JOIN packages p ON p.package = s.package
+        SELECT s.id, p.role, p.moment, f.outcome FROM stale s LEFT JOIN packages p ON p.package = s.package
         LEFT JOIN findings f ON f.package = s.package AND f.control = s.control
         """
     )
-    now = {id_: (role, outcome) for id_, role, outcome in found}
-    whole = _whole(source, report)
-    expected = set(source.plan.estate.cells)
+    now = {id_: (role, moment, outcome) for id_, role, moment, outcome in found}
     for one in entries:
-        role, outcome = now[one.id]
-        if not one.package:  # a hole that this scan does not have, unless it did not even expect the account
-            if report.coverage.whole or (one.account, one.region) in expected:
+        role, moment, outcome = now[one.id]
+        whole = (one.account, one.region) in looked.whole
+        if not one.package:
+            # A hole may be covered by another one of its cell: nobody asked the API where the account cannot be entered.
+            if whole or looked.everywhere:
                 yield one, True
-        elif role == "judged":
-            yield one, one.control == "decision" or outcome == "pass"
-        elif role in ("inventory", "gone") or (role is None and (one.account, one.region) in whole):
+        elif role == "judged" and (one.control == "decision" or outcome == "pass"):
+            yield one, True
+        elif role == "inventory" or (role == "judged" and moment != "serve"):
+            if not looked.unseen.in_region(one.region):
+                yield one, False
+        elif role in ("judged", "gone") or (role is None and whole):
             yield one, False
-
-
-def _whole(source: Source, report: Report) -> set[tuple[str, str]]:
-    """Account-regions of which nothing is missing: a package that is not in one of them is gone."""
-    holes = {(one.account, one.region) for one in report.coverage.missing()}
-    lost = {account for account, region in holes if region == "global"}
-    return {cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost}

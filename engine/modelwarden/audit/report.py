@@ -223,6 +223,7 @@ def _accounts(source: Source, coverage: Coverage) -> tuple[Row, ...]:
         for account, _ in {
             (one.account, one.region) for some in (coverage.unread, coverage.failed, coverage.accepted) for one in some
         }
+        if source.accounts is None or account in source.accounts or account not in source.units
     )
     names = {one.id: one for one in source.plan.estate.accounts}
     rows = [

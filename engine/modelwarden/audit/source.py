@@ -32,6 +32,8 @@ _FINDING: Final = (
     *("why_level", "expected", "reason", "unset_parameters", "observed", "waiver"),
 )
 _EVERYTHING: Final = Scope()
+_UNSURE: Final = ("owner", "stage")
+"""Kinds of which an unmapped package may have nothing to compare; all others its ARN tells."""
 
 
 class Package(Struct, frozen=True):
@@ -239,13 +241,17 @@ def quoted(path: Path) -> str:
 
 
 def _view(table: str, paths: Mapping[str, str], values: Mapping[str, Any], kinds: tuple[str, ...]) -> str:
-    """Only the conditions of kinds that have values."""
+    """Only the conditions of kinds that have values.
+
+    INVARIANT: a package that was to be judged, and of which nobody knows the stage or the owner, is in the scope of each.
+    """
     conditions = ["true"]
     for kind in kinds:
         if values[kind]:
             compares = "GLOB" if kind == "group" else "="
             wanted = f"SELECT 1 FROM wanted w WHERE w.kind = '{kind}' AND t.\"{kind}\" {compares} w.value"  # noqa: S608
-            conditions.append(f"EXISTS ({wanted})")
+            unsure = f" OR (t.role = 'unmapped' AND t.\"{kind}\" IS NULL)" if table == "packages" else ""
+            conditions.append(f"(EXISTS ({wanted}){unsure if kind in _UNSURE else ''})")
     where = " AND ".join(conditions)
     return f"CREATE VIEW {table} AS SELECT * FROM read_parquet({paths[table]}) t WHERE {where}"  # noqa: S608
 

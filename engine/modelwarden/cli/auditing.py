@@ -109,7 +109,7 @@ def verify_run(path: Path) -> None:
 
 
 def verify_scan(path: Path) -> None:
-    """A scan's manifest by its checksum, and its tables by the manifest; it finds no more than that of a run.
+    """A scan's plan and manifest by their checksums, and all else by the manifest; it finds no more than that of a run.
 
     Raises:
         Refused: something is missing, or was changed.
@@ -117,14 +117,14 @@ def verify_scan(path: Path) -> None:
     from modelwarden.attest.refusal import Refused
     from modelwarden.scan.folder import Folder
     from modelwarden.scan.record import ScanError
+    from modelwarden.scan.verify import verify
 
     folder = Folder(path)
     try:
-        files = folder.manifest().get("tables", {})
-        folder.check(files)
+        files = verify(folder)
     except ScanError as error:
         raise Refused(str(error)) from error
-    click.echo(f"intact  {path}: scan {folder.id}, its manifest and {len(files)} files")
+    click.echo(f"intact  {path}: scan {folder.id}, its plan, its manifest and {files} files")
     click.echo(_CHECKSUM, err=True)
 
 

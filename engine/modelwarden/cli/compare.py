@@ -66,11 +66,16 @@ def compare(
     """
     from modelwarden.compare import compare as compared
     from modelwarden.compare import recorded
+    from modelwarden.replay.recorded import check_apart
     from modelwarden.scan.find import named
 
     files = format_files(outputs, tuple(_FORMATS))
     where = _runs(config, runs)
-    scans = [recorded(named(text, where)) for text in (earlier, later)]
+    folders = [named(text, where) for text in (earlier, later)]
+    for _, file in files:
+        for folder in folders:
+            check_apart(file, folder.path)
+    scans = [recorded(folder) for folder in folders]
     most = [limit or _FORMATS[one] for one in (format_, *(one for one, _ in files))]
     found = compared(scans[0], scans[1], max(most))
     click.echo(_render(found, format_, limit), nl=False)

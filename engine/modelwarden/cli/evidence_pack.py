@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelwarden import __version__
 from modelwarden import gate as gating
 from modelwarden.arn import parse_arn
 from modelwarden.cli.gate import sources_from
+from modelwarden.cli.options import now
+from modelwarden.cli.signing import signer_of
 from modelwarden.errors import UserError
 from modelwarden.run import RUNS
 
 if TYPE_CHECKING:
+    from modelwarden.attest.signer import Signer
     from modelwarden.audit.pack.build import Built
     from modelwarden.audit.pack.subject import Dossier
 
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     metavar="PATTERN",
     help="Take out these facts or raw values, besides those of the settings: `/customer_metadata/*`; repeatable.",
 )
+@click.option("--sign", metavar="FILE|awskms:ARN", help="Sign the pack with this key, in a file beside it.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file (default: ./modelwarden.toml).")
 @click.option("--organization", metavar="PACK", help="Policy pack of the organization, whose redactions hold.")
 @click.option("--organization-digest", metavar="SHA256", help="Digest that pins the pack.")
@@ -67,10 +73,33 @@ def evidence_pack(target: str, purpose: str, output: Path, patterns: tuple[str, 
     """
     from modelwarden.audit.pack.build import build
 
-    settings = gating.load_house(sources_from(options), os.environ).settings
+    if output.is_dir():
+        raise UserError(f"{output}: is a folder", "name the file of the archive: -o pack.zip")
+    house = gating.load_house(sources_from(options), os.environ)
+    signer = signer_of(house, options["sign"]) if options["sign"] else None
+    settings = house.settings
     built = build(_dossier(target, options, settings.runs), purpose, (*settings.redact, *patterns), options["raw"])
+    signature = _signature(built, output, purpose, signer) if signer else None
     _write(output, built.data)
     _tell(built, output)
+    if signer and signature:
+        _write(*signature)
+        print(f"signed in {signature[0]} by {signer.public_key.id}", file=sys.stderr)
+
+
+def _signature(built: Built, output: Path, purpose: str, signer: Signer) -> tuple[Path, bytes]:
+    """The file beside a pack, made before anything is written.
+
+    Raises:
+        UserError: its name is taken, or the signer refuses.
+    """
+    from modelwarden.attest.packed import PackOf, beside, signed
+
+    file = beside(output)
+    if file.exists():
+        raise UserError(f"{file}: is there already", "choose another name: a pack is never written over")
+    about = PackOf(built.digest, purpose, __version__, now())
+    return file, signed(output.name, hashlib.sha256(built.data).hexdigest(), about, signer)
 
 
 def _dossier(target: str, options: dict[str, Any], runs: Path | None) -> Dossier:
@@ -129,6 +158,7 @@ def _tell(built: Built, output: Path) -> None:
         *(f"redacted {one.pattern}: {one.facts} facts, {one.raw} places in raw responses" for one in built.redactions),
         "keep the digest elsewhere: it is that of MANIFEST.json, and proves that nothing was changed",
     ]
+    lines += [f"not read: {one}" for one in built.skipped]
     if not built.complete:
         lines.append("the runs are NOT COMPLETE: something that was expected was not read, and the index lists it")
     for line in lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from modelwarden.cli.output import format_files, write_text
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
 from modelwarden.run import read
-from modelwarden.whole_file import whole
+from modelwarden.whole_file import as_it_is, whole
 
 if TYPE_CHECKING:
     from modelwarden.audit.report import Report
@@ -67,6 +68,7 @@ def report(runs: tuple[Path, ...], format_: str | None, outputs: tuple[str, ...]
     if options["retries"] is not None and options["send"] is None:
         raise UserError("--retries has no effect without --send", "leave it out")
     scan = _scan_of(runs, options["from_"], options["to"])
+    _check_apart(files, runs, scan)
     if scan is None:
         _gates(runs, format_, files, options)
     else:
@@ -79,6 +81,8 @@ def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path 
     Raises:
         UserError: a scan among other things, none in the period, or one that did not come to its end.
     """
+    from modelwarden.scan.find import may_hold_scans
+
     scans = [path for path in runs if _is_scan(path)]
     if scans:
         _refuse_mixture(runs, scans[0])
@@ -90,7 +94,7 @@ def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path 
                 f"go on with it: modelwarden scan --resume {scans[0]}",
             )
         return scans[0]
-    if len(runs) == 1 and any(_is_scan(inner) for inner in runs[0].glob("*")):
+    if len(runs) == 1 and may_hold_scans(runs[0]):
         from modelwarden.audit.history import newest
 
         return newest(runs[0], day_of(from_, "--from") or "", day_of(to, "--to") or "9999").path
@@ -100,8 +104,17 @@ def _scan_of(runs: tuple[Path, ...], from_: str | None, to: str | None) -> Path 
     return None
 
 
+def _check_apart(files: Sequence[tuple[str, Path]], runs: tuple[Path, ...], scan: Path | None) -> None:
+    """Raises UserError for an output that would take the place of a record, or lie among those of one scan."""
+    from modelwarden.replay.recorded import check_apart
+
+    for _, file in files:
+        for place in runs if scan is None else filter(_is_scan, file.resolve().parents):
+            check_apart(file, place)
+
+
 def _is_scan(path: Path) -> bool:
-    return any((path / name).exists() for name in _OF_A_SCAN)
+    return any(os.path.exists(path / name) for name in _OF_A_SCAN)  # noqa: PTH110 - one that cannot be read is told later
 
 
 def _refuse_mixture(runs: tuple[Path, ...], scan: Path) -> None:
@@ -135,7 +148,7 @@ def _scan(path: Path, format_: str | None, files: Sequence[tuple[str, Path]], op
         _refuse_nothing(source, found)
         for name, file in files:
             with _opened(file) as out:
-                notices = writer(name, file)(source, found, out)
+                notices = writer(name, None if as_it_is(file) else file)(source, found, out)
             _say([*notices, f"scan {found.run} as {name}: {file}"])
         if format_ is not None:
             _say(writer(format_)(source, found, sys.stdout.buffer))
@@ -203,14 +216,22 @@ def _gates(
 
 
 def _files(runs: tuple[Path, ...]) -> list[Path]:
-    """Files of gate runs; raises UserError where there are none."""
-    files = [file for path in runs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    """Files of gate runs; raises UserError where there are none, or a folder cannot be read."""
+    files = [file for path in runs for file in (_inside(path) if path.is_dir() else [path])]
     if not files:
         raise UserError(
             f"{', '.join(map(str, runs))}: holds no scan and no run of a gate",
             "`modelwarden gate` and `modelwarden scan` record each run in .modelwarden/runs",
         )
     return files
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Not by a pattern, which nothing in a folder that cannot be read would match."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix == ".json")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}", "make it readable, or leave it out") from error
 
 
 @contextmanager

@@ -69,9 +69,11 @@ def verify(**options: Any) -> None:
     if not target:
         raise UserError("nothing is named that could be verified", "name a file, a folder or s3://bucket/prefix")
     if is_pack(path):
-        _only(options, target, "an evidence pack", ("digest",))
+        _only(options, target, "an evidence pack", ("digest", "key"))
         _check_digest("--digest", options["digest"])
-        verify_pack(path, options["digest"])
+        if options["key"]:
+            need_sign()
+        verify_pack(path, options["digest"], _key(options) if options["key"] else None)
         return
     need_sign()
     from modelwarden.attest.checking import MAX_BYTES

@@ -80,6 +80,8 @@ class Estate(Struct, frozen=True):
     accounts: tuple[Account, ...]
     cells: tuple[tuple[str, str], ...]
     source: str
+    unread: tuple[LedgerRow, ...] = ()
+    """Why the cells may be others than they should be."""
 
 
 class Settings(Struct, frozen=True):

@@ -142,7 +142,13 @@ class Account:
         found = self._listed(region, earlier)
         station.watcher.listed(self._account, region, len(found.packages))
         settings = station.house.settings
-        choices = select(found.packages, station.running(), settings.stages, settings.account_stages.get(self._account))
+        choices = select(
+            found.packages,
+            station.running(),
+            settings.stages,
+            settings.account_stages.get(self._account),
+            all_told=region not in station.untold(),
+        )
         with ThreadPoolExecutor(PACKAGES_AT_ONCE) as pool:
             todo = iter(choices)
             while some := list(islice(todo, _AHEAD)):

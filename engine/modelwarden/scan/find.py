@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,28 +20,90 @@ class Ended(Struct, frozen=True):
     manifest: Mapping[str, Any]
 
 
+_OF_A_SCAN: Final = {"plan.json", "manifest.json"}
+_WHOLE: Final = {"manifest.json", "cells.jsonl"}
 LAST: Final = "last"
 PREVIOUS: Final = "previous"
 
 
 def latest(runs: Path, back: int = 0) -> Folder | None:
-    """The newest scan that came to its end, or the one so many before it; ids sort by time."""
-    found = sorted(path.parent for path in runs.glob("*/manifest.json") if Folder(path.parent).sealed)
-    return Folder(found[-1 - back]) if len(found) > back else None
+    """The newest scan that came to its end, or the one so many before it; ids sort by time.
+
+    Raises:
+        ScanError: the folder cannot be read, or one in it that may be a newer scan.
+    """
+    found, unread = _sealed(runs)
+    if len(found) <= back:
+        return None
+    chosen = found[-1 - back]
+    later = [why for id_, why in unread if id_ > chosen.id]
+    if later:
+        raise ScanError(f"{later[-1]}; it may be the newest", f"make it readable, or name a scan: {chosen.path}")
+    return chosen
 
 
 def all_ended(runs: Path) -> tuple[list[Ended], list[tuple[str, str]]]:
-    """Scans below a folder that came to their end, and (id, why) of those whose manifest cannot be read; both by id."""
-    found, broken = [], []
-    for path in sorted(runs.glob("*/manifest.json")):
-        folder = Folder(path.parent)
-        if not folder.sealed:
-            continue
+    """Scans below a folder that came to their end, and (id, why) of what may be one and cannot be read; both by id.
+
+    Raises:
+        ScanError: the folder cannot be read.
+    """
+    found = []
+    sealed, broken = _sealed(runs)
+    for folder in sealed:
         try:
             found.append(Ended(folder, folder.manifest()))
         except ScanError as error:
             broken.append((folder.id, str(error)))
-    return found, broken
+    return found, sorted(broken)
+
+
+def may_hold_scans(runs: Path) -> bool:
+    """Whether a folder holds scans, whole or not, or something that cannot be looked into.
+
+    Raises:
+        ScanError: the folder cannot be read.
+    """
+    return any(isinstance(names, str) or names & _OF_A_SCAN for _, names in _looked(runs))
+
+
+def _sealed(runs: Path) -> tuple[list[Folder], list[tuple[str, str]]]:
+    """Folders that hold a whole scan by their names, and (id, why) of those that cannot be looked into; both by id.
+
+    Raises:
+        ScanError: the folder above cannot be read.
+    """
+    looked = _looked(runs)
+    unread = [(path.name, f"{path}: cannot be read: {names}") for path, names in looked if isinstance(names, str)]
+    return [Folder(path) for path, names in looked if not isinstance(names, str) and names >= _WHOLE], unread
+
+
+def _looked(runs: Path) -> list[tuple[Path, set[str] | str]]:
+    """(folder, the names in it or why it cannot be read) of each folder below one, by name.
+
+    Not by a pattern: what cannot be read matches none, and would not be there.
+
+    Raises:
+        ScanError: the folder above cannot be read.
+    """
+    found: list[tuple[Path, set[str] | str]] = []
+    try:
+        with os.scandir(runs) as entries:
+            paths = sorted(runs / one.name for one in entries if not one.is_file(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ScanError(
+            f"{runs}: cannot be read: {error.strerror}", "make it readable, or name another folder"
+        ) from error
+    for path in paths:
+        try:
+            found.append((path, {one.name for one in path.iterdir()}))
+        except NotADirectoryError:
+            continue
+        except OSError as error:
+            found.append((path, error.strerror or "no reason given"))
+    return found
 
 
 def ended(text: str, runs: Path) -> Folder:

@@ -238,6 +238,8 @@ class Folder(Struct, frozen=True):
                 found = _sha256(path, told.st_mtime_ns, told.st_size, told.st_ino)
             except OSError as error:
                 raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
+            except ValueError as error:
+                raise ScanError(f"{self.path}: names a file that nobody can have: `{name}`") from error
             if found != sha256:
                 raise ScanError(f"{path}: was changed after it was written", "restore it, or scan anew")
 

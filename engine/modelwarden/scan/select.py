@@ -8,7 +8,7 @@ would be judged and whose stage nobody can tell is unmapped, and never left out.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -17,6 +17,11 @@ from modelwarden.collect.inventory import Listed
 from modelwarden.request import STAGES, Moment, Stage
 
 Role = Literal["judged", "unmapped", "inventory"]
+
+_IDLE: Final = "an older version that is neither approved nor deployed"
+_UNTOLD: Final = (
+    "an older version that is not approved; what runs in its region was not all read, and it may be deployed"
+)
 
 
 class Choice(Struct, frozen=True):
@@ -32,18 +37,27 @@ class Choice(Struct, frozen=True):
 
 
 def select(
-    packages: Iterable[Listed], deployed: Collection[str], stages: Mapping[str, str], otherwise: Stage | None
+    packages: Iterable[Listed],
+    deployed: Collection[str],
+    stages: Mapping[str, str],
+    otherwise: Stage | None,
+    *,
+    all_told: bool,
 ) -> list[Choice]:
     """A choice for each package, in their order; `deployed` are ARNs in small letters, `stages` maps what packages
-    claim, `otherwise` is the account's stage."""
+    claim, `otherwise` is the account's stage, `all_told`: whether what is not among the deployed is known not to run."""
     listed = list(packages)
     newest = _newest(listed)
-    return [_choice(one, one.arn.casefold() in deployed, one.arn in newest, stages, otherwise) for one in listed]
+    idle = _IDLE if all_told else _UNTOLD
+    return [
+        _choice(one, one.arn.casefold() in deployed, stages, otherwise)
+        if one.arn in newest or one.approval == "Approved" or one.arn.casefold() in deployed
+        else Choice(one, "inventory", idle)
+        for one in listed
+    ]
 
 
-def _choice(listed: Listed, deployed: bool, newest: bool, stages: Mapping[str, str], otherwise: Stage | None) -> Choice:
-    if not (deployed or listed.approval == "Approved" or newest):
-        return Choice(listed, "inventory", "an older version that is neither approved nor deployed")
+def _choice(listed: Listed, deployed: bool, stages: Mapping[str, str], otherwise: Stage | None) -> Choice:
     why = "deployed" if deployed else "approved" if listed.approval == "Approved" else "newest of its group"
     moment: Moment = "approve" if why == "newest of its group" else "serve"
     claimed = stages.get(listed.claimed)

@@ -59,9 +59,10 @@ class Station:
         self.hub: str = plan["estate"].get("hub", "")
         """The account that owns the groups that others use; empty where the settings name none."""
         self.expected = [(account, region) for account, region in plan["estate"]["cells"]]
+        self._accounts_unread = bool(plan["estate"]["unread"])
         self._asked: Asked | None = None
         self._references: dict[str, Mapping[str, Fact]] = {}
-        self._running: Mapping[str, tuple[str, ...]] | None = None
+        self._running: tuple[Mapping[str, tuple[str, ...]], frozenset[str]] | None = None
 
     @property
     def collector(self) -> Collector:
@@ -96,19 +97,29 @@ class Station:
 
         Asked for only when every cell has told what runs there.
         """
+        return self._all_running()[0]
+
+    def untold(self) -> frozenset[str]:
+        """Regions in which more may run than `running` says."""
+        return self._all_running()[1]
+
+    def _all_running(self) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str]]:
         with self._lock:
             if self._running is None:
                 self._running = self._read_running()
             return self._running
 
-    def _read_running(self) -> dict[str, tuple[str, ...]]:
+    def _read_running(self) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
         found: dict[str, set[str]] = {}
-        for cell in self.expected:
-            running = self.folder.running(*cell)
+        untold = {region for _, region in self.expected if self._accounts_unread}
+        for account, region in self.expected:
+            running = self.folder.running(account, region)
+            if running is None or running.unread or any(one.problem for one in running.endpoints):
+                untold.add(region)
             for one in running.endpoints if running else ():
                 if one.package:
                     found.setdefault(one.package.casefold(), set()).add(one.endpoint)
-        return {package: tuple(sorted(endpoints)) for package, endpoints in found.items()}
+        return {package: tuple(sorted(endpoints)) for package, endpoints in found.items()}, frozenset(untold)
 
 
 def check_rules(path: Path, plan: Mapping[str, Any], house: House) -> None:

@@ -49,7 +49,10 @@ class Built(Struct, frozen=True):
     files: int
     packages: int
     complete: bool
+    """Whether everything that was expected was read, by the runs and of them."""
     redactions: tuple[Redacted, ...]
+    skipped: tuple[str, ...]
+    """Runs that could not be read, and why."""
 
 
 def build(dossier: Dossier, purpose: str, patterns: Iterable[str] = (), raw: Path | None = None) -> Built:
@@ -86,7 +89,15 @@ class _Build:
         complete = self._pages(folders, included)
         manifest = encode(self._manifest(folders))
         files = {**self._contents.files, MANIFEST: manifest}
-        return Built(zipped(files), sha256(manifest), len(files), len(folders), complete, self._redaction.told())
+        return Built(
+            data=zipped(files),
+            digest=sha256(manifest),
+            files=len(files),
+            packages=len(folders),
+            complete=complete,
+            redactions=self._redaction.told(),
+            skipped=dossier.skipped,
+        )
 
     def _learn(self) -> None:
         """INVARIANT: before the first file is made, all that is to be taken out of any is known."""

@@ -6,6 +6,7 @@ can hold (compression, links, comments, further entries, names that lead elsewhe
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from itertools import pairwise
@@ -58,6 +59,8 @@ class Checked(Struct, frozen=True):
     digest: str
     """Of the manifest; empty where there is none."""
     manifest: PackManifest | None = None
+    sha256: str = ""
+    """Hex, of all its bytes; empty where these were not read."""
 
 
 class _Entry(Struct, frozen=True):
@@ -102,7 +105,7 @@ def check_bytes(data: bytes, digest: str | None = None) -> Checked:
         flaws += _against(manifest, files, broken=broken)
     if not flaws:
         flaws += _layout(data, files, entries)
-    return Checked(tuple(flaws), found, manifest)
+    return Checked(tuple(flaws), found, manifest, hashlib.sha256(data).hexdigest())
 
 
 def _entries(data: bytes) -> tuple[list[_Entry], list[Flaw]]:

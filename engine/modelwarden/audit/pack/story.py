@@ -91,7 +91,7 @@ def story(
     return Story(
         title=outline.title,
         basis=outline.basis,
-        complete=not holes.rows,
+        complete=not holes.rows and not dossier.skipped,
         attests=(*_attests(dossier), *_answers(included)),
         cannot=(*_incomplete(holes), *_asserted(dossier), *_cannot(dossier, included, redaction)),
         population=_population(dossier),
@@ -110,7 +110,7 @@ def _attests(dossier: Dossier) -> tuple[str, ...]:
         f"what {judged} about {_some(len(dossier.subjects), 'model package')} said: for which stage, and as of when",
         "by which controls, settings and waivers they were made, each named by its digest",
         "which facts they rest on: what AWS answered, by which API, and when; absent and unknown are told apart",
-        "that no file of the pack was changed since it was made, where the digest of its manifest was kept elsewhere",
+        "that no file of the pack was changed since it was made, where it was signed or the digest of its manifest was kept elsewhere",
     )
 
 
@@ -144,7 +144,7 @@ def _asserted(dossier: Dossier) -> tuple[str, ...]:
 def _cannot(dossier: Dossier, included: Inclusion, redaction: Redaction) -> tuple[str, ...]:
     found = [
         "that the model is sound, fair or lawful: controls say what they found, and give evidence for obligations",
-        "who made it: the pack carries digests and no signature, and whoever can write it can write a manifest that fits",
+        "who made it: only a signature in a file beside it, or the digest of its manifest kept elsewhere, can",
     ]
     without = included.calls - included.named
     if not included.raw:

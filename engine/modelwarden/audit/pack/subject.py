@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from modelwarden import run as gates
@@ -16,6 +17,7 @@ from modelwarden.audit.scope import Scope
 from modelwarden.audit.source import Source
 from modelwarden.evidence import Evidence
 from modelwarden.finding import ControlInfo, Decision
+from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.run import Run, RunError
 from modelwarden.scan.find import all_ended
 from modelwarden.scan.folder import Folder
@@ -122,7 +124,7 @@ def of_gate(path: Path) -> Dossier:
     Raises:
         RunError: it cannot be read, or is none.
     """
-    gated = _gated(path)
+    gated = _gated(_bytes(path), str(path))
     return Dossier((_subject(gated.run.decision.package, None, [gated], ()),), (gated,))
 
 
@@ -134,6 +136,8 @@ def of_scan(folder: Folder, scope: Scope, packages: Collection[str] = ()) -> Dos
         PackError: it holds none of them, or too many.
     """
     scanned, wanted = _scanned(folder, scope, packages)
+    for record in wanted.values():
+        _check_controls(folder, scanned, record)
     past, skipped = _past_of(folder, wanted)
     found = [_subject(record.package, record, [], past.get(record.package, ()), scanned) for record in wanted.values()]
     return Dossier(tuple(sorted(found, key=lambda one: one.package)), (), scanned, skipped)
@@ -160,22 +164,56 @@ def of_package(package: str, runs: Path) -> Dossier:
     return Dossier((subject,), _latest(gated), told.scan, (*skipped, *told.skipped))
 
 
-def _gated(path: Path) -> Gated:
-    run = gates.read(path)
-    return Gated(run, path.read_bytes())
+def _gated(data: bytes, where: str) -> Gated:
+    """The run in the bytes of a file, and these very bytes.
+
+    Raises:
+        RunError: it is none, was changed, or does not know a control of which it speaks.
+    """
+    run = gates.parse(data, where)
+    unknown = sorted({one.finding.control for one in run.decision.rulings} - run.controls.keys())
+    if unknown:
+        raise RunError(f"{where}: control `{unknown[0]}` is not among its controls")
+    return Gated(run, data)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _gates(package: str, runs: Path, skipped: list[str]) -> Iterator[Gated]:
     """Runs of gates about the package, in no order."""
     for path in sorted(runs.glob("*.json")):
         try:
-            data = path.read_bytes()
-            if package.encode() in data:
-                run = gates.parse(data, str(path))
-                if run.decision.package == package:
-                    yield Gated(run, data)
-        except (RunError, OSError) as error:
+            data = _bytes(path)
+            if _package(data, path) == package:
+                yield _gated(data, str(path))
+        except RunError as error:
             skipped.append(str(error))
+
+
+class _About(Struct):
+    package: str
+
+
+class _Named(Struct):
+    """Of a run no more than its package, which is fast, and sees it however it is spelled."""
+
+    decision: _About
+
+
+_NAMED: Final = msgspec.json.Decoder(_Named)
+
+
+def _package(data: bytes, path: Path) -> str:
+    """Raises RunError where the bytes are no run."""
+    try:
+        return str(decoded(data, _NAMED).decision.package)
+    except NotJson as error:
+        raise RunError(f"{path}: no run: {error}") from error
 
 
 def _latest(gated: Iterable[Gated]) -> tuple[Gated, ...]:
@@ -254,6 +292,14 @@ def _records(folder: Folder, packages: Sequence[str]) -> dict[str, Record]:
     wanted = set(packages)
     cells = sorted({_cell(one) for one in packages})
     return {record.package: record for cell in cells for record in folder.records(*cell) if record.package in wanted}
+
+
+def _check_controls(folder: Folder, scanned: Scanned, record: Record) -> None:
+    """Raises ScanError where the plan does not know a control of which the record speaks."""
+    rulings = record.decision.rulings if record.decision else ()
+    unknown = sorted({one.finding.control for one in rulings} - scanned.controls.keys())
+    if unknown:
+        raise ScanError(f"{folder.path}: control `{unknown[0]}` is not in plan.json")
 
 
 def _past_of(folder: Folder, wanted: Mapping[str, Record]) -> tuple[dict[str, list[Past]], tuple[str, ...]]:

@@ -89,7 +89,7 @@ def by_units(source: Source, report: Report) -> dict[str, Any]:
     units = {account: unit for account, unit in source.units.items() if named is None or account in named}
     counted = {
         "accounts": {row.name: row.verdicts for row in report.accounts if _is_account(row)},
-        "coverage": {"unread": [{"account": hole.account} for hole in report.coverage.unread]},
+        "coverage": {"unread": [{"account": one.account} for one in report.coverage.unread if one.account in units]},
     }
     found = by_unit(counted, units)
     rows = [_unit(one) for one in found]

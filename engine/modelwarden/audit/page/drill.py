@@ -21,6 +21,8 @@ from modelwarden.whole_file import whole
 
 PACKAGES: Final = 2_000
 """Of one file."""
+_HEAD: Final = 1_000
+"""Bytes of a file in which its mark is looked for."""
 _OURS: Final = re.compile(r"\d{12}(-\d+)?\.html")
 
 
@@ -41,33 +43,57 @@ class Drill(Struct, frozen=True):
 
 
 def beside(page: Path) -> Path:
-    """`report-packages` for `report.html`."""
-    return page.with_name(f"{page.name.removesuffix('.html')}-packages")
+    """`report.html-packages` for `report.html`: no other page has the same."""
+    return page.with_name(f"{page.name}-packages")
 
 
 def drill(source: Source, report: Report, page: Path) -> Drill:
-    """Write the files of every account that has a package to list. Older ones of ours are replaced or removed.
+    """Write the files of every account that has a package to list. Older ones of this page are replaced or removed.
+
+    INVARIANT: nothing is replaced or removed that does not carry the mark of the page, and nothing through a link.
 
     Raises:
-        DrillError: the disk refuses.
+        DrillError: the disk refuses, or something else lies there.
         TablesError: a table cannot be read.
     """
-    folder = beside(page)
+    folder, mark = beside(page), _mark(page)
     written: set[str] = set()
     files = {}
     try:
+        if folder.is_symlink():
+            raise DrillError(f"{folder}: is a link, and nothing is written through it")
         folder.mkdir(exist_ok=True)
         for account, count in accounts(source):
             names = _names(account, count)
+            for name in names:
+                _check_ours(folder / name, mark)
             _write(source, report, page, account, names)
             written.update(names)
             files[account] = f"{quote(folder.name)}/{names[0]}"
         for old in folder.iterdir():
-            if _OURS.fullmatch(old.name) and old.name not in written:
+            if _OURS.fullmatch(old.name) and old.name not in written and _carries(old, mark):
                 old.unlink()
     except OSError as error:
         raise DrillError(f"{folder}: cannot be written: {error.strerror}") from error
     return Drill(folder.name, files, len(written))
+
+
+def _mark(page: Path) -> bytes:
+    """What every file of a page has in its second line."""
+    return f"<!-- modelwarden: packages of {quote(page.name)} -->".encode()
+
+
+def _carries(file: Path, mark: bytes) -> bool:
+    if file.is_symlink() or not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return mark in opened.read(_HEAD).splitlines()
+
+
+def _check_ours(file: Path, mark: bytes) -> None:
+    """Raises DrillError where something else has the name."""
+    if (file.is_symlink() or file.exists()) and not _carries(file, mark):
+        raise DrillError(f"{file}: is there, and is no file of this page", "move it, or name the page otherwise")
 
 
 def _names(account: str, count: int) -> list[str]:
@@ -80,6 +106,7 @@ def _write(source: Source, report: Report, page: Path, account: str, names: list
     for number, name in enumerate(names):
         values: dict[str, Any] = {
             "report": report,
+            "of_page": quote(page.name),
             "title": f"{report.title}: account {account}",
             "tab": f"{account} · {report.title}",
             "words": WORDS,
