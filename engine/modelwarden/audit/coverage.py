@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from modelwarden.audit.source import Source
 from modelwarden.render.scan_shape import Accepted, Hole
+from modelwarden.scan.summary import share
 from modelwarden.snapshot import LedgerRow
 
 Kind = Literal["not read", "partly read", "accepted", "skipped"]
@@ -52,12 +53,13 @@ class Coverage(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        return self.read == self.cells and not self.failed
+        """Whether something was expected and nothing of it is missing. What is accepted is missing all the same."""
+        return 0 < self.cells == self.read and not self.failed and not self.accepted
 
     @property
     def percent(self) -> int:
-        """Rounded down: 100 is all of it."""
-        return 100 * self.read // self.cells if self.cells else 0
+        """Rounded down: 100 is the whole."""
+        return share(self.read, self.cells, whole=self.whole)
 
     def headline(self) -> str:
         """`words`, after `NOT COMPLETE: ` where it is not the whole."""
