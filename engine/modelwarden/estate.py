@@ -49,8 +49,15 @@ class Account(Struct, frozen=True):
     """As AWS spells it; empty where it was not answered, and such an account is expected."""
     unit: str = ""
     """Path of units below the root: `Workloads/Finance`; empty directly below the root, or where it is not known."""
+    at_root: bool = False
+    """Whether Organizations placed it directly below the root. Without that and without a unit nobody knows its place."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Read only where the scan asks for tags."""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known in which unit it is, or that it is in none."""
+        return self.at_root or self.unit != ""
 
 
 class Estate(Struct, frozen=True):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwarden.audit.coverage import Coverage
+from modelwarden.audit.scope import Scope
 from modelwarden.estate import Account, Estate
 from modelwarden.gap import Gap, parse_gaps
 from modelwarden.render.scan import text
@@ -19,6 +20,9 @@ from modelwarden.scan.folder import Folder
 from modelwarden.scan.summary import Summary, share, summarize
 from modelwarden.snapshot import LedgerRow
 from modelwarden.toml import SettingsError
+from tests.audit.conftest import report
+from tests.render.test_scan_page import ONE, TWO, page, plain
+from tests.render.test_scan_page import scan as recorded
 from tests.render.test_scan_text import manifest, plan
 
 OWN, OTHER, HOME = "111122223333", "444455556666", "eu-west-1"
@@ -94,7 +98,7 @@ def test_a_pattern_over_organizations_is_refused() -> None:
     assert parse_gaps([{**entry, "api": ACCOUNTS}], "modelwarden.toml")[0].api == ACCOUNTS
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300), st.booleans())
 def test_a_hundred_percent_is_said_of_the_whole_alone(read: int, expected: int, row: bool) -> None:
     read = min(read, expected)
@@ -104,6 +108,60 @@ def test_a_hundred_percent_is_said_of_the_whole_alone(read: int, expected: int, 
     assert (found.percent == 100) == found.whole
     assert found.headline().startswith("NOT COMPLETE") != found.whole
     assert share(read, expected, whole=False) <= 99
+
+
+@pytest.fixture(scope="module")
+def unplaced(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A whole scan of an account in a unit, and of one whose unit nobody could read."""
+    return placed(tmp_path_factory.mktemp("unplaced"), unit="")
+
+
+def placed(folder: Path, **told: Any) -> Folder:
+    """A whole scan whose plan says this of the account `TWO`."""
+    made = recorded(folder, dark=False)
+    plan = made.plan()
+    next(one for one in plan["estate"]["accounts"] if one["id"] == TWO).update(told)
+    (made.path / "plan.json").unlink()
+    made.write_plan({name: value for name, value in plan.items() if name != "schema"})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("scope", "cells", "holes", "packages"),
+    [
+        (Scope(unit=("Workloads/Shop",)), 2, [TWO], 4),
+        (Scope(unit=("Elsewhere",)), 1, [TWO], 0),
+        (Scope(unit=("Workloads",), account=(ONE, TWO)), 2, [TWO], 4),
+        (Scope(unit=("Workloads",), account=(ONE,)), 1, [], 4),
+        (Scope(account=(TWO,)), 1, [], 2),
+        (Scope(), 2, [], 6),
+    ],
+)
+def test_an_account_whose_unit_is_not_known_is_a_hole_of_every_unit(
+    unplaced: Folder, scope: Scope, cells: int, holes: list[str], packages: int
+) -> None:
+    found = report(unplaced, scope)
+    assert (found.coverage.cells, found.coverage.read) == (cells, cells - len(holes))
+    assert [one.account for one in found.coverage.unread] == holes
+    assert found.coverage.whole == (not holes)
+    assert found.population.total == packages
+    for one in found.coverage.missing():
+        if one.kind == "not read":
+            assert one.words().endswith(
+                "its unit is not known, so nobody can say whether its packages are of this scope"
+            )
+
+
+def test_the_page_of_a_unit_names_the_account_whose_unit_is_not_known(unplaced: Folder) -> None:
+    seen = plain(page(unplaced, scope=Scope(unit=("Workloads/Shop",))))
+    assert "NOT COMPLETE: 1 of 2 account-regions were not read whole." in seen
+    assert f"{TWO} lending-ml" in seen
+    assert "its unit is not known" in seen
+
+
+def test_an_account_directly_below_the_root_is_in_no_unit_and_no_hole(tmp_path: Path) -> None:
+    made = placed(tmp_path, unit="", at_root=True)
+    assert report(made, Scope(unit=("Workloads",))).coverage.whole
 
 
 def coverage(**changes: Any) -> Coverage:

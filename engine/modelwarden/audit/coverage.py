@@ -15,6 +15,7 @@ from modelwarden.snapshot import LedgerRow
 Kind = Literal["not read", "partly read", "accepted", "skipped"]
 ALARMS: Final[tuple[Kind, ...]] = ("not read", "partly read")
 """Holes that nobody accepted."""
+_UNPLACED: Final = "its unit is not known, so nobody can say whether its packages are of this scope"
 
 
 class Missing(Struct, frozen=True):
@@ -94,8 +95,9 @@ def coverage_of(source: Source) -> Coverage:
         """What belongs to no account-region, as the list of accounts does, is a hole of every scope."""
         return named is None or one.account in named or (one.account, one.region) not in expected
 
-    cells = [cell for cell in expected if named is None or cell[0] in named]
-    unread = tuple(one for one in told.unread if within(one))
+    unplaced = tuple(Hole(*cell, _UNPLACED) for cell in sorted(expected) if cell[0] in source.unplaced)
+    cells = [cell for cell in expected if named is None or cell[0] in named or cell[0] in source.unplaced]
+    unread = (*(one for one in told.unread if within(one)), *unplaced)
     failed = tuple(one for one in told.failed if within(one))
     accepted = tuple(one for one in told.accepted if within(one))
     broken = {(one.account, one.region) for some in (unread, failed, accepted) for one in some}
