@@ -18,6 +18,9 @@ REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
 """`eu-west-1`, `us-gov-east-1`; whether there is one of that name nobody can tell from its form."""
 
 RECONCILE_DAYS: Final = 7
+OF_ACCOUNTS: Final = ("accounts", "exclude_accounts", "units", "tags")
+OF_REGIONS: Final = "regions"
+"""Members of `Scan` by which it reads less than the whole organization."""
 
 
 class Scan(Struct, frozen=True):
@@ -38,6 +41,11 @@ class Scan(Struct, frozen=True):
     """The account that owns the groups that others use; empty where each account has its own."""
     cards: bool = True
     """Whether standalone model cards are looked for."""
+
+    @property
+    def narrowed_by(self) -> tuple[str, ...]:
+        """The settings that leave out accounts or regions, whichever there are."""
+        return tuple(name for name in (*OF_ACCOUNTS, OF_REGIONS) if getattr(self, name))
 
 
 class Account(Struct, frozen=True):
@@ -75,3 +83,5 @@ class Estate(Struct, frozen=True):
     """Who said which accounts there are."""
     hub: str = ""
     """The account that owns the groups that others use; empty where each account has its own."""
+    narrowed_by: tuple[str, ...] = ()
+    """The settings of the scan that leave out accounts or regions."""

@@ -66,6 +66,14 @@ class Coverage(Struct, frozen=True):
         """`words`, after `NOT COMPLETE: ` where it is not the whole."""
         return self.words() if self.whole else f"NOT COMPLETE: {self.words()}"
 
+    @property
+    def places(self) -> frozenset[tuple[str, str]]:
+        """(account, region) of what is missing, whoever accepts it. One that is no account-region of the scan, as the
+        list of accounts or the regions of an account, is missing wherever one looks."""
+        return frozenset(
+            (one.account, one.region) for some in (self.unread, self.failed, self.accepted) for one in some
+        )
+
     def missing(self) -> Iterator[Missing]:
         """What was not read, the worst kind first."""
         for hole in self.unread:

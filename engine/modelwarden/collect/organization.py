@@ -66,6 +66,7 @@ def discover(aws: Aws, scan: Scan) -> Estate:
         tuple(sorted(found.unread, key=_place)),
         "settings" if scan.accounts else "organization",
         scan.hub,
+        scan.narrowed_by,
     )
 
 

@@ -80,6 +80,8 @@ class Estate(Struct, frozen=True):
     accounts: tuple[Account, ...]
     cells: tuple[tuple[str, str], ...]
     source: str
+    narrowed_by: tuple[str, ...] | None = None
+    """The settings that left out accounts or regions; None where the plan does not say it."""
 
 
 class Settings(Struct, frozen=True):

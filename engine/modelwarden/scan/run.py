@@ -179,6 +179,7 @@ def estate_to_json(estate: Estate) -> dict[str, Any]:
         "cells": [list(cell) for cell in estate.cells],
         "skipped": [asdict(row) for row in estate.skipped],
         "unread": [asdict(row) for row in estate.unread],
+        "narrowed_by": list(estate.narrowed_by),
     }
 
 
@@ -191,4 +192,5 @@ def estate_from_json(raw: dict[str, Any]) -> Estate:
         unread=tuple(LedgerRow(**row) for row in raw["unread"]),
         source=raw["source"],
         hub=raw.get("hub", ""),
+        narrowed_by=tuple(raw.get("narrowed_by", ())),
     )
