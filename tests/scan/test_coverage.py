@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from modelwarden.audit.coverage import Coverage
+from modelwarden.audit.formats import writer
 from modelwarden.audit.scope import Scope
+from modelwarden.audit.source import Source
 from modelwarden.estate import Account, Estate
 from modelwarden.gap import Gap, parse_gaps
 from modelwarden.render.scan import text
@@ -21,7 +26,7 @@ from modelwarden.scan.summary import Summary, share, summarize
 from modelwarden.snapshot import LedgerRow
 from modelwarden.toml import SettingsError
 from tests.audit.conftest import report
-from tests.render.test_scan_page import ONE, TWO, page, plain
+from tests.render.test_scan_page import DARK, ONE, TWO, page, plain
 from tests.render.test_scan_page import scan as recorded
 from tests.render.test_scan_text import manifest, plan
 
@@ -162,6 +167,25 @@ def test_the_page_of_a_unit_names_the_account_whose_unit_is_not_known(unplaced: 
 def test_an_account_directly_below_the_root_is_in_no_unit_and_no_hole(tmp_path: Path) -> None:
     made = placed(tmp_path, unit="", at_root=True)
     assert report(made, Scope(unit=("Workloads",))).coverage.whole
+
+
+def test_a_hole_has_one_identity_in_every_format(tmp_path: Path) -> None:
+    """Also one that belongs to no account, of which ASFF has nothing to say."""
+    made = recorded(tmp_path)
+    told = {name: value for name, value in made.manifest().items() if name != "schema"}
+    told["coverage"]["failed"].append(asdict(denied("", "global", ACCOUNTS)))
+    made.write_manifest(told)
+    with Source(made) as source:
+        found = report(made)
+        lines, document = BytesIO(), BytesIO()
+        writer("ocsf")(source, found, lines)
+        writer("asff")(source, found, document)
+    events = [json.loads(line)["finding_info"]["uid"] for line in lines.getvalue().splitlines()]
+    ids = [one["Id"].rpartition("/")[2] for one in json.loads(document.getvalue())]
+    holes = {one.account: one.identity for one in found.coverage.missing() if one.kind != "skipped"}
+    assert holes.keys() == {"", TWO, DARK}
+    assert set(holes.values()) <= set(events)
+    assert {holes[TWO], holes[DARK]} <= set(ids)
 
 
 def coverage(**changes: Any) -> Coverage:

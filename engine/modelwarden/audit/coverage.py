@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from modelwarden.audit.source import Source
+from modelwarden.evidence import digest
 from modelwarden.render.scan_shape import Accepted, Hole
 from modelwarden.scan.summary import share
 from modelwarden.snapshot import LedgerRow
@@ -28,6 +29,11 @@ class Missing(Struct, frozen=True):
     """Empty where it is the whole account-region, or account."""
     why: str
     """Not escaped."""
+
+    @property
+    def identity(self) -> str:
+        """64 hex digits that stay the same from scan to scan and in every format, whyever it was not read."""
+        return digest(["coverage", self.account, self.region, self.api]).removeprefix("sha256:")
 
     def words(self) -> str:
         """`111122223333/eu-west-1 partly read: kms:DescribeKey: denied: no grant`; not escaped."""
@@ -70,9 +76,7 @@ class Coverage(Struct, frozen=True):
     def places(self) -> frozenset[tuple[str, str]]:
         """(account, region) of what is missing, whoever accepts it. One that is no account-region of the scan, as the
         list of accounts or the regions of an account, is missing wherever one looks."""
-        return frozenset(
-            (one.account, one.region) for some in (self.unread, self.failed, self.accepted) for one in some
-        )
+        return _places(self.unread, self.failed, self.accepted)
 
     def missing(self) -> Iterator[Missing]:
         """What was not read, the worst kind first."""
@@ -95,6 +99,10 @@ def _failure(row: LedgerRow) -> str:
     return f"{row.state}: {row.error}" if row.error else row.state
 
 
+def _places(*kinds: Iterable[Hole | LedgerRow]) -> frozenset[tuple[str, str]]:
+    return frozenset((one.account, one.region) for some in kinds for one in some)
+
+
 def coverage_of(source: Source) -> Coverage:
     told, named = source.manifest.coverage, source.accounts
     expected = set(source.plan.estate.cells)
@@ -108,7 +116,7 @@ def coverage_of(source: Source) -> Coverage:
     unread = (*(one for one in told.unread if within(one)), *unplaced)
     failed = tuple(one for one in told.failed if within(one))
     accepted = tuple(one for one in told.accepted if within(one))
-    broken = {(one.account, one.region) for some in (unread, failed, accepted) for one in some}
+    broken = _places(unread, failed, accepted)
     accounts = {account for account, _ in cells}
     return Coverage(
         cells=len(cells),

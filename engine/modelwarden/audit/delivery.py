@@ -116,6 +116,6 @@ def _closed(source: Source, report: Report, entries: Sequence[Entry]) -> Iterato
 
 def _whole(source: Source, report: Report) -> set[tuple[str, str]]:
     """Account-regions of which nothing is missing: a package that is not in one of them is gone."""
-    holes = {(one.account, one.region) for one in report.coverage.missing()}
+    holes = report.coverage.places
     lost = {account for account, region in holes if region == "global"}
     return {cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost}

@@ -218,12 +218,7 @@ def _accounts(source: Source, coverage: Coverage) -> tuple[Row, ...]:
         "SELECT account, coalesce(verdict, role), count(*) FROM packages GROUP BY ALL"
     ):
         counts.setdefault(account, Counter())[kind] += count
-    holes = Counter(
-        account
-        for account, _ in {
-            (one.account, one.region) for some in (coverage.unread, coverage.failed, coverage.accepted) for one in some
-        }
-    )
+    holes = Counter(account for account, _ in coverage.places)
     names = {one.id: one for one in source.plan.estate.accounts}
     rows = [
         Row(
