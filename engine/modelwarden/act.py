@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args
 from msgspec import Struct
 
 from modelwarden import toml
-from modelwarden.period import start_of
+from modelwarden.period import start_of, utc
 from modelwarden.toml import SettingsError, Table, quoted
 
 Proof = Literal["caller", "asserted"]
@@ -52,7 +52,7 @@ class Act(Struct, frozen=True):
     def __str__(self) -> str:
         """`jane at 2026-11-28T22:10:00Z`; says so where the name was only asserted."""
         asserted = " (asserted)" if self.proof == "asserted" else ""
-        return f"{self.by}{asserted} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{self.by}{asserted} at {utc(self.at)}"
 
 
 class Life(Struct, frozen=True):
