@@ -6,13 +6,15 @@ act says besides how its name came about, so that reviewers see which one was me
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
 from modelwarden import toml
-from modelwarden.period import start_of
+from modelwarden.period import start_of, utc
 from modelwarden.toml import SettingsError, Table, quoted
 
 Proof = Literal["caller", "asserted"]
@@ -24,6 +26,10 @@ LIFE: Final = ("requested", "approval", "revoked")
 """The tables of a waiver that hold acts."""
 LONGEST_TEXT: Final = 1_000
 _HELP: Final = "`modelwarden waiver` writes it"
+_HIDDEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What Unicode says to show as nothing (Default_Ignorable_Code_Point) beside the category Cf."""
 
 
 class Act(Struct, frozen=True):
@@ -46,7 +52,7 @@ class Act(Struct, frozen=True):
     def __str__(self) -> str:
         """`jane at 2026-11-28T22:10:00Z`; says so where the name was only asserted."""
         asserted = " (asserted)" if self.proof == "asserted" else ""
-        return f"{self.by}{asserted} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{self.by}{asserted} at {utc(self.at)}"
 
 
 class Life(Struct, frozen=True):
@@ -64,8 +70,15 @@ class Life(Struct, frozen=True):
 
 
 def person(name: str) -> str:
-    """What two spellings of one person share."""
-    return name.strip().casefold()
+    """What two spellings of one person share: without case, width, hidden characters, and however much space.
+
+    Law: `person(person(name)) == person(name)`. Letters of two alphabets that look alike stay apart.
+    """
+    shown = _HIDDEN.sub("", "".join(one for one in name if unicodedata.category(one) != "Cf"))
+    # Folding takes compositions apart: only a second normalisation gives one spelling.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold())
+    words = " ".join(folded.split())
+    return words if words == name else person(words)
 
 
 def parse_life(raw: Table, where: str) -> Life:
@@ -111,6 +124,13 @@ def check_text(text: str, where: str) -> None:
         raise SettingsError(f"{where}: longer than {LONGEST_TEXT} characters", "say the rest in the ticket")
 
 
+def check_person(name: str, where: str) -> None:
+    """Raises SettingsError for what is no name that a reader of the file would see whole."""
+    check_text(name, where)
+    if not person(name):
+        raise SettingsError(f"{where}: {quoted(name)} names nobody", "write a name that everybody can read")
+
+
 def _check_texts(raw: Table, where: str) -> None:
     for name, value in raw.items():
         if isinstance(value, str):
@@ -127,8 +147,10 @@ def _act(entry: Any, where: str, *, reason: bool = False) -> Act:
     proof: Proof = toml.one_of(raw["proof"], get_args(Proof), f"{where}: `proof`", "proof")  # type: ignore[assignment]
     if ("principal" in raw) != (proof == "caller"):
         raise SettingsError(f"{where}: `principal` belongs to proof `caller` and to no other", _HELP)
+    by = toml.text(raw["by"], f"{where}: `by`")
+    check_person(by, f"{where}: `by`")
     return Act(
-        by=toml.text(raw["by"], f"{where}: `by`"),
+        by=by,
         at=start_of(raw["at"], f"{where}: `at`"),
         proof=proof,
         principal=toml.text(raw["principal"], f"{where}: `principal`") if "principal" in raw else None,

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
+from modelwarden.act import person
 from modelwarden.attributes import NAMESPACE, RISK_POINTER, effective_risk
 from modelwarden.cedar import Authorizer
 from modelwarden.control import ParameterValue
@@ -116,7 +117,7 @@ def refused_waiver(authorizer: Authorizer, waiver: Waiver, rules: Parameters, se
         if refusal:
             refusals.append(refusal)
         else:
-            allowed.add(_key(name))
+            allowed.add(person(name))
     if len(allowed) >= waiver.needed:
         return ""
     names = (BREAKERS, GRANTERS) if waiver.break_glass else (GRANTERS, GRANTERS_OF_CRITICAL)
@@ -150,11 +151,11 @@ def refused_approver(
     groups = [
         group
         for group in (GRANTERS, GRANTERS_OF_CRITICAL, BREAKERS)
-        if _key(name) in map(_key, _listed(rules, group)) or (arn and _named(arn, _listed(rules, group)))
+        if person(name) in map(person, _listed(rules, group)) or (arn and _named(arn, _listed(rules, group)))
     ]
-    person = Principal(_key(name), name, "person", "asserted")
+    who = Principal(person(name), name, "person", "asserted")
     resource = _entity("Waiver", waiver.id, attributes)
-    refusal = _refusal(authorizer, action, _principal(person, groups), resource, rules)
+    refusal = _refusal(authorizer, action, _principal(who, groups), resource, rules)
     return f"`{name}` {'; '.join(refusal)}" if refusal else ""
 
 
@@ -224,7 +225,3 @@ def _parts(arn: str) -> list[str]:
     """Of an ARN; principals carry no path of a role, so a pattern's is left out too."""
     parts = arn.split(":", _ARN_PARTS - 1)
     return [*parts[:-1], _ROLE_PATH.sub("role/", parts[-1])]
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold()

@@ -18,6 +18,9 @@ REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
 """`eu-west-1`, `us-gov-east-1`; whether there is one of that name nobody can tell from its form."""
 
 RECONCILE_DAYS: Final = 7
+OF_ACCOUNTS: Final = ("accounts", "exclude_accounts", "units", "tags")
+OF_REGIONS: Final = "regions"
+"""Members of `Scan` by which it reads less than the whole organization."""
 
 
 class Scan(Struct, frozen=True):
@@ -39,6 +42,11 @@ class Scan(Struct, frozen=True):
     cards: bool = True
     """Whether standalone model cards are looked for."""
 
+    @property
+    def narrowed_by(self) -> tuple[str, ...]:
+        """The settings that leave out accounts or regions, whichever there are."""
+        return tuple(name for name in (*OF_ACCOUNTS, OF_REGIONS) if getattr(self, name))
+
 
 class Account(Struct, frozen=True):
     """One account, as Organizations shows it."""
@@ -49,8 +57,15 @@ class Account(Struct, frozen=True):
     """As AWS spells it; empty where it was not answered, and such an account is expected."""
     unit: str = ""
     """Path of units below the root: `Workloads/Finance`; empty directly below the root, or where it is not known."""
+    at_root: bool = False
+    """Whether Organizations placed it directly below the root. Without that and without a unit nobody knows its place."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Read only where the scan asks for tags."""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known in which unit it is, or that it is in none."""
+        return self.at_root or self.unit != ""
 
 
 class Estate(Struct, frozen=True):
@@ -68,3 +83,5 @@ class Estate(Struct, frozen=True):
     """Who said which accounts there are."""
     hub: str = ""
     """The account that owns the groups that others use; empty where each account has its own."""
+    narrowed_by: tuple[str, ...] = ()
+    """The settings of the scan that leave out accounts or regions."""

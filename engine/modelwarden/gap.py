@@ -19,6 +19,9 @@ from modelwarden.scope import ACCOUNT
 from modelwarden.toml import SettingsError, quoted
 
 _REQUIRED: Final = ("account", "api", "owner", "reason", "expires")
+_OF_ALL: Final = "organizations:"
+"""APIs that say which accounts are expected: without them nobody knows what is missing."""
+_WILD: Final = "*?["
 _EXAMPLE: Final = "every gap has " + ", ".join(_REQUIRED) + ", and may have a region"
 
 
@@ -27,7 +30,8 @@ class Gap(Struct, frozen=True):
 
     account: str
     api: str
-    """As the ledger spells it, `kms:DescribeKey`; a pattern, so `*` stands for the whole account."""
+    """As the ledger spells it, `kms:DescribeKey`; a pattern, so `*` stands for the whole account. Which accounts there
+    are is of no account: an API of Organizations is accepted only where it is spelled out."""
     owner: str
     reason: str
     expires: str
@@ -37,8 +41,9 @@ class Gap(Struct, frozen=True):
 
     def covers(self, account: str, region: str, api: str, as_of: datetime | None) -> bool:
         """Whether it accepts that something was not read; a time that nobody could read finds every gap expired."""
-        place = self.account == account and fnmatchcase(region, self.region) and fnmatchcase(api, self.api)
-        return place and as_of is not None and as_of < self.ends
+        named = self.api == api if api.startswith(_OF_ALL) else fnmatchcase(api, self.api)
+        place = self.account == account and fnmatchcase(region, self.region)
+        return named and place and as_of is not None and as_of < self.ends
 
     def to_json(self) -> dict[str, str]:
         """What reports print of it."""
@@ -58,9 +63,15 @@ def _gap(entry: Any, where: str) -> Gap:
     account = toml.text(raw["account"], f"{where}: `account`")
     if not ACCOUNT.fullmatch(account):
         raise SettingsError(f"{where}: {quoted(account)} is not an account id", "write 12 digits in quotes")
+    api = toml.text(raw["api"], f"{where}: `api`")
+    if api.startswith(_OF_ALL) and any(char in api for char in _WILD):
+        raise SettingsError(
+            f"{where}: {quoted(api)} would accept that nobody knows which accounts there are",
+            "spell the API out, as in organizations:ListAccounts",
+        )
     return Gap(
         account,
-        toml.text(raw["api"], f"{where}: `api`"),
+        api,
         toml.text(raw["owner"], f"{where}: `owner`"),
         toml.text(raw["reason"], f"{where}: `reason`"),
         str(toml.plain(raw["expires"])),

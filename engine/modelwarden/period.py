@@ -1,12 +1,34 @@
-"""Periods that people wrote: the moment at which a date or a time begins, and at which it ends. UTC."""
+"""Times and periods as people write and read them: where a date or a time begins and ends, and how long something lasts. UTC."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Final
 
 from modelwarden import toml
+from modelwarden.errors import UserError
 from modelwarden.toml import SettingsError, quoted
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([dhm])")
+_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def utc(moment: datetime) -> str:
+    """`2026-11-22T02:10:00Z`, rounded down to the second."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def duration(text: str, where: str) -> timedelta:
+    """From `30d`, `12h` or `45m`.
+
+    Raises:
+        UserError: it is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise UserError(f"{where}: {quoted(text)} is no length of time", "write it as 30d, 12h or 45m")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def end_of(value: Any, where: str) -> datetime:

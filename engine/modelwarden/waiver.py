@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from modelwarden import toml
-from modelwarden.act import APPROVALS, LIFE, Act, Life, parse_life, person
+from modelwarden.act import APPROVALS, LIFE, Act, Life, check_person, parse_life, person
 from modelwarden.finding import AppliedWaiver
 from modelwarden.period import end_of, start_of
 from modelwarden.scope import ACCOUNT, Subject
@@ -267,6 +267,8 @@ def _people(raw: Table, where: str, break_glass: bool, life: Life) -> tuple[str,
         if life.requested is None
         else tuple(act.by for act in life.approvals)
     )
+    for name, who in (("owner", owner), *(("approver", one) for one in approvers)):
+        check_person(who, f"{where}: `{name}`")
     people = set(map(person, approvers))
     if person(owner) in people:
         raise SettingsError(f"{where}: the owner {quoted(owner)} approved it", "let somebody else approve it")

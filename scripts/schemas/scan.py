@@ -47,7 +47,11 @@ def scan_schema() -> Schema:
             "id": TEXT,
             "kind": {"const": "scan"},
             **dict.fromkeys(("started_at", "finished_at", "as_of"), TIME),
-            **{name: {"type": "boolean"} for name in ("as_of_asserted", "advisory", "complete")},
+            **{name: {"type": "boolean"} for name in ("as_of_asserted", "advisory")},
+            "complete": {
+                "type": "boolean",
+                "description": "whether all that was expected was read, but for what `coverage.accepted` lists",
+            },
             "source": {"enum": ["organization", "settings"]},
             "coverage": record(coverage),
             "since": {
@@ -146,7 +150,7 @@ def runs_schema() -> Schema:
         **dict.fromkeys(texts, TEXT),
         "kind": {"const": "scan"},
         "finished_at": {**TEXT, "description": "empty while it runs, or where it was not gone on with"},
-        "complete": {"type": "boolean"},
+        "complete": {"type": "boolean", "description": "whether nothing is missing; what is accepted is missing, too"},
         **dict.fromkeys(("expected_cells", "read_cells"), number),
         "verdicts": counts(get_args(Verdict)),
         "digest": {**TEXT, "description": "over what it found; empty where it did not end"},

@@ -242,7 +242,7 @@ def test_what_nobody_was_told_is_logged_all_the_same(evidence: Path) -> None:
             "error: --subject and --any-subject exclude each other",
         ),
         (("e.jsonl", "--subject", IMAGE), 2, f"error: --subject: `{IMAGE}` is not a digest"),
-        (("e.jsonl", "--any-subject", "--max-age", "1y"), 2, "error: --max-age: `1y` is not an age"),
+        (("e.jsonl", "--any-subject", "--max-age", "1y"), 2, "error: --max-age: `1y` is no length of time"),
         (("e.jsonl", "--any-subject", "--stage", "Prod"), 2, "error: unknown stage `Prod`"),
         (
             ("e.jsonl", "--any-subject", "--receipt", "r"),

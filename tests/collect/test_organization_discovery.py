@@ -70,6 +70,7 @@ def test_the_estate_of_the_demo(organization: Organization) -> None:
     estate = discover(collector.aws, Scan())
     assert estate.source == "organization"
     assert {one.id: one.unit for one in estate.accounts} == UNITS
+    assert {one.id for one in estate.accounts if one.at_root} == {id_ for id_, unit in UNITS.items() if not unit}
     assert [one.id for one in estate.accounts] == sorted(UNITS)
     assert estate.accounts[0] == Account("101010101010", "hospital-ml", "ACTIVE", "Workloads")
     assert expected(estate) == ACTIVE
@@ -279,6 +280,9 @@ def test_units_that_nobody_asks_for_may_stay_unknown(organization: Organization,
     assert expected(estate) == ACTIVE
     assert estate.unread == ()
     assert {one.unit for one in estate.accounts} == {""}
+    # Those directly below the root are known where only the units in it are not.
+    placed = {one.id for one in estate.accounts if one.placed}
+    assert placed == ({MANAGEMENT} if operation == "ListOrganizationalUnitsForParent" else set())
     denied = [row.api for row in collector.ledger if row.state == "denied"]
     assert denied == [f"organizations:{operation}"], "the ledger says it"
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwarden.render.breakdown import UNKNOWN, UNPLACED, Severity, Unit, by_severity, by_unit, folded, units_of
+from modelwarden.render.breakdown import NONE, UNKNOWN, Severity, Unit, by_severity, by_unit, folded, units_of
 
 MANIFEST: dict[str, Any] = {
     "accounts": {
@@ -28,7 +28,7 @@ ESTATE: dict[str, Any] = {
         {"id": "2", "unit": "Shop"},
         {"id": "3", "unit": "Bank/Loans"},
         {"id": "4", "unit": "Laboratory"},
-        {"id": "5", "unit": ""},
+        {"id": "5", "unit": "", "at_root": True},
         {"id": "6", "unit": "Shop"},
         {"id": "7", "unit": "Empty"},
         {"id": "8", "unit": "Shop"},
@@ -42,7 +42,7 @@ def test_each_unit_has_its_accounts_counts_and_holes_the_worst_first() -> None:
         Unit("Bank/Loans", 1, {"block": 3}, 0),
         Unit("Shop", 3, {"block": 2, "inventory": 4, "allow": 1}, 1),
         Unit(UNKNOWN, 1, {"undecided": 1}, 0),
-        Unit(UNPLACED, 1, {"flag": 1}, 0),
+        Unit(NONE, 1, {"flag": 1}, 0),
         Unit("Laboratory", 1, {}, 2),
     ]
 
@@ -58,7 +58,7 @@ COUNTS = st.dictionaries(st.sampled_from(["block", "flag", "allow", "inventory"]
 @given(st.dictionaries(st.text("123", min_size=1, max_size=3), COUNTS), st.integers(0, 5), st.randoms())
 def test_no_count_is_lost_however_many_units_are_folded(accounts: Any, most: int, chance: Any) -> None:
     manifest = {"accounts": accounts, "coverage": {"unread": [{"account": id_} for id_ in accounts][::2]}}
-    units = {id_: chance.choice(["A", "B", "C/D", UNPLACED]) for id_ in accounts if chance.random() < 0.8}
+    units = {id_: chance.choice(["A", "B", "C/D", NONE]) for id_ in accounts if chance.random() < 0.8}
     shown, others = folded(by_unit(manifest, units), most)
     rows = [*shown, *([others] if others else [])]
     total, told = Counter[str](), Counter[str]()

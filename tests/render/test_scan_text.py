@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelwarden.render.breakdown import UNPLACED
+from modelwarden.render.breakdown import UNKNOWN
 from modelwarden.render.scan import HOLES, SHOWN, text
 from modelwarden.render.text import is_active
 
@@ -115,7 +115,7 @@ def test_a_hundred_units_stay_readable_and_none_is_lost() -> None:
     (start,) = [number for number, line in enumerate(lines) if line.startswith("unit ")]
     table = lines[start + 1 : lines.index("", start)]
     assert len(table) == SHOWN + 1
-    assert table[0].split() == [*UNPLACED.split(), "1", "7"]
+    assert table[0].split() == [*UNKNOWN.split(), "1", "7"]
     assert table[-1].split() == ["81", "more", "units", "81", "81"]
 
 

@@ -16,7 +16,8 @@ from modelwarden.catalog import load_bundle
 from modelwarden.evidence import Evidence, Present
 from modelwarden.finding import Decision
 from modelwarden.gate import House
-from modelwarden.replay.outlook import Window, clock_readers, course_of, utc
+from modelwarden.period import utc
+from modelwarden.replay.outlook import Window, clock_readers, course_of
 from modelwarden.replay.performing import decide_again
 from modelwarden.replay.recorded import Case, case_of
 from modelwarden.run import write

@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
+from modelwarden import gate
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
 from modelwarden.scan.folder import Folder
+from tests.cli.conftest import clean_environment
+from tests.command import inside
 from tests.organization import CLOCK, ask
 
 from .conftest import REGIONS, WITHOUT_ROLE, house, records, scan, settings
@@ -215,3 +218,53 @@ def test_a_scan_that_came_to_its_end_is_not_gone_on_with(organization: Sandbox, 
     done = subprocess.run([*command, "--resume", str(run)], **given, timeout=60)  # type: ignore[call-overload]
     assert done.returncode == 2
     assert "nothing is left to go on with" in done.stderr
+
+
+GOOD = "777788889999"
+OF_ONE = 'units = ["Workloads/Finance"]\nexclude_accounts = ["444455556666", "555566667777"]\nregions = ["us-east-1"]'
+
+
+def test_a_list_of_accounts_that_failed_is_asked_for_again(organization: Sandbox, tmp_path: Path) -> None:
+    """Nothing was expected, so nothing is left to read; and yet the scan is gone on with, until the list is read."""
+    config = settings(tmp_path, OF_ONE)
+    environment = clean_environment() | organization.environment() | {"AWS_CONFIG_FILE": "/nonexistent"}
+
+    def scanned(*options: str | Path) -> int:
+        given = ("--config", config, "--retries", "0", "--judges", "0", *options)
+        return inside("scan", *given, folder=tmp_path, environment=environment).code
+
+    ask(organization, "POST", "faults", [{"kind": "deny", "op": "organizations:ListAccounts"}])
+    try:
+        assert scanned("--as-of", CLOCK, "--runs", "runs") == 3
+        (run,) = begun(tmp_path)
+        assert scanned("--resume", run) == 3
+        first = Folder(run).plan()
+        assert first["estate"]["cells"] == []
+        assert [row["api"] for row in manifest(run)["coverage"]["failed"]] == ["organizations:ListAccounts"]
+    finally:
+        ask(organization, "DELETE", "faults")
+    assert scanned("--resume", run, "--dry-run") == 0
+    assert Folder(run).plan() == first, "only to look changes nothing"
+    assert scanned("--resume", run) == 0
+    told = manifest(run)["coverage"]
+    assert (told["expected"], told["read"], told["failed"]) == (1, 1, [])
+    again = Folder(run).plan()
+    assert again["estate"]["cells"] == [[GOOD, "us-east-1"]]
+    assert again | {"estate": None} == first | {"estate": None}
+
+
+def test_what_was_expected_stays_expected_when_it_is_asked_again(organization: Sandbox, tmp_path: Path) -> None:
+    """Which unit an account is in was not known, so it was scanned; by now it is known to be in another one."""
+    rules = house(tmp_path, OF_ONE)
+    ask(organization, "POST", "faults", [{"kind": "deny", "op": "organizations:ListRoots"}])
+    try:
+        before = scanning.plan_of(rules, gate.collector_of(rules), CLOCK)
+    finally:
+        ask(organization, "DELETE", "faults")
+    after = scanning.asked_again(before, rules, gate.collector_of(rules))
+    assert before.estate.unread
+    assert after.estate.unread == ()
+    assert after.estate.cells == before.estate.cells
+    assert len(after.estate.cells) > 1
+    assert not {row.account for row in after.estate.skipped} & {account for account, _ in after.estate.cells}
+    assert scanning.asked_again(after, rules, gate.collector_of(rules)) is after

@@ -178,6 +178,21 @@ def test_break_glass_takes_two_people_and_hours_and_is_loud() -> None:
         ({"granted": "!2027-01-01"}, "waiver `W-1`: expires before it was granted"),
         ({**GLASS, "approver": "Ben"}, "waiver `W-1`: break-glass needs two approvers"),
         ({**GLASS, "approver": "!['Ben', 'ben ']"}, "waiver `W-1`: break-glass needs two approvers"),
+        (
+            {**GLASS, "approver": "!['Ben Example', '\uff22\uff25\uff2e  example']"},
+            "waiver `W-1`: break-glass needs two approvers",
+        ),
+        ({**GLASS, "approver": '!["Ben", "Be\\uFE0Fn"]'}, "waiver `W-1`: break-glass needs two approvers"),
+        ({"approver": "Ada  EXAMPLE"}, "waiver `W-1`: the owner `Ada Example` approved it"),
+        (
+            {"approver": "Ada Exam\u00adple"},
+            "waiver `W-1`: `approver`: `Ada Exam\\xadple` holds a character that nobody sees",
+        ),
+        (
+            {"owner": "Ada\u200bExample"},
+            "waiver `W-1`: `owner`: `Ada\\x200bExample` holds a character that nobody sees",
+        ),
+        ({"approver": "\u3164"}, "waiver `W-1`: `approver`: `\u3164` names nobody"),
         ({**GLASS, "granted": None}, "waiver `W-1`: `granted` is missing"),
         ({**GLASS, "expires": "!2026-11-23T10:00:01Z"}, "waiver `W-1`: break-glass lasts longer than 72 hours"),
         ({**GLASS, "expires": "!2026-11-23"}, "waiver `W-1`: break-glass lasts longer than 72 hours"),

@@ -175,7 +175,7 @@ def test_list_says_what_ends_soon_and_a_code_asks_for_attention(waiver: Run, req
     assert waiver("list", "--expiring", "30d", "--exit-code").code == 1
     assert waiver("list", "--expiring", "1d", "--exit-code").code == 0
     wrong = waiver("list", "--expiring", "soon")
-    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: --expiring: `soon` is not a number of days")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: --expiring: `soon` is no length of time")
 
 
 ESCAPING = "arn:aws:sagemaker:*:*:model-package/*"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from modelwarden.errors import UserError
 from modelwarden.render import scan as scan_text
 from modelwarden.scan.folder import Folder
 from modelwarden.waiver import Waiver
@@ -39,15 +40,31 @@ W = Waiver(
 )
 
 
+def judged_now(made: Folder) -> Path:
+    """The same, as of the time of the clock."""
+    told = {name: value for name, value in made.manifest().items() if name != "schema"}
+    made.write_manifest(told | {"as_of_asserted": False})
+    return made.path
+
+
+def planned(made: Folder, **estate: Any) -> Path:
+    """The same, whose plan says this of the estate; None takes it out."""
+    plan = {name: value for name, value in made.plan().items() if name != "schema"}
+    told = {name: value for name, value in (plan["estate"] | estate).items() if value is not None}
+    (made.path / "plan.json").unlink()
+    made.write_plan(plan | {"estate": told})
+    return judged_now(made)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return scan(tmp_path_factory.mktemp("whole"), dark=False).path
+    return judged_now(scan(tmp_path_factory.mktemp("whole"), dark=False))
 
 
 @pytest.fixture(scope="module")
 def holed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One account was not read, and one API failed in another."""
-    return scan(tmp_path_factory.mktemp("holed"), dark=True).path
+    return judged_now(scan(tmp_path_factory.mktemp("holed"), dark=True))
 
 
 def use(*scans: Path, **changes: Any) -> Use:
@@ -73,13 +90,15 @@ def pattern(value: str) -> dict[str, Any]:
         (group("churn", None), "needed", "found 1 findings"),
         (pattern("arn:aws:sagemaker:*:*:model-package/chur?/*"), "needed", "found 1 findings"),
         (group("left", None), "no longer needed", "found no package"),
+        # churn/1 is inventory: whether it complies nobody looked.
+        (group("churn") | {"controls": ("BIAS-01",)}, "cannot tell", "judged 2 of the 3 packages"),
         # A control that did not judge the package says nothing of it.
         ({}, "cannot tell", "did not judge all of its packages by ENC-02"),
         # ENC-01 could not tell of loan/2, and might have failed.
         (group("loan", TWO) | {"controls": ("ENC-01",)}, "cannot tell", "could not tell 1 findings"),
         (group("loan", TWO) | {"controls": ("ENC-01",), "unknown": True}, "needed", "found 1 findings"),
-        ({"target": ("package", arn(ONE, "churn/1"))}, "cannot tell", "did not judge all the packages"),
-        ({"target": ("package", arn(TWO, "loan-single"))}, "cannot tell", "did not judge all the packages"),
+        ({"target": ("package", arn(ONE, "churn/1"))}, "cannot tell", "judged 0 of the 1 packages that it covers"),
+        ({"target": ("package", arn(TWO, "loan-single"))}, "cannot tell", "judged 0 of the 1 packages that it covers"),
         ({"target": ("package", arn("777788889999", "x/1"))}, "cannot tell", "was to read no account and region"),
         ({"granted": datetime(2026, 11, 23, tzinfo=UTC)}, "cannot tell", "is older than the waiver"),
     ],
@@ -104,6 +123,45 @@ def test_need(whole: Path, changes: dict[str, Any], need: str, why: str) -> None
 )
 def test_a_hole_never_makes_a_waiver_unneeded(holed: Path, changes: dict[str, Any], need: str) -> None:
     assert use(holed, **changes).need == need
+
+
+ACCOUNT_WIDE = pattern(f"arn:aws:sagemaker:*:{ONE}:model-package/left/*")
+REGION_WIDE = pattern("arn:aws:sagemaker:eu-west-1:*:model-package/left/*")
+
+
+@pytest.mark.parametrize(
+    ("narrowed_by", "unneeded"),
+    [
+        ([], ["one cell", "one account", "one region", "everywhere"]),
+        (["accounts"], ["one cell", "one account"]),
+        (["exclude_accounts"], ["one cell", "one account"]),
+        (["units", "tags"], ["one cell", "one account"]),
+        (["regions"], ["one cell", "one region"]),
+        (["accounts", "regions"], ["one cell"]),
+        (None, ["one cell"]),
+    ],
+)
+def test_a_scan_that_was_narrowed_tells_nothing_of_what_that_left_out(
+    tmp_path: Path, narrowed_by: list[str] | None, unneeded: list[str]
+) -> None:
+    folder = planned(scan(tmp_path, dark=False), narrowed_by=narrowed_by)
+    about = {
+        "one cell": group("left", ONE) | {"region": "eu-west-1"},
+        "one account": ACCOUNT_WIDE,
+        "one region": REGION_WIDE,
+        "everywhere": group("left", None),
+    }
+    found = {name: use(folder, **changes) for name, changes in about.items()}
+    assert [name for name, one in found.items() if one.need == "no longer needed"] == unneeded
+    said = f"was narrowed by `scan.{'`, `scan.'.join(narrowed_by)}`" if narrowed_by else "does not say whether"
+    assert all(said in one.why for name, one in found.items() if name == "everywhere" not in unneeded), found
+
+
+def test_a_scan_as_of_an_asserted_time_is_refused(tmp_path: Path) -> None:
+    made = scan(tmp_path, dark=False)
+    with pytest.raises(UserError, match=f"scan {made.id} was judged as of an asserted time") as caught:
+        use(made.path)
+    assert caught.value.help == "name scans that were made without --as-of"
 
 
 def test_scans_must_agree_that_nobody_needs_it(whole: Path, holed: Path) -> None:

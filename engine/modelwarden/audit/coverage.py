@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from modelwarden.audit.running import Unseen
 from modelwarden.audit.source import Source
+from modelwarden.evidence import digest
 from modelwarden.render.scan_shape import Accepted, Hole
+from modelwarden.scan.summary import share
 from modelwarden.snapshot import LedgerRow
 
 Kind = Literal["not read", "partly read", "accepted", "skipped"]
 ALARMS: Final[tuple[Kind, ...]] = ("not read", "partly read")
 """Holes that nobody accepted."""
+_UNPLACED: Final = "its unit is not known, so nobody can say whether its packages are of this scope"
 
 
 class Missing(Struct, frozen=True):
@@ -27,6 +30,11 @@ class Missing(Struct, frozen=True):
     """Empty where it is the whole account-region, or account."""
     why: str
     """Not escaped."""
+
+    @property
+    def identity(self) -> str:
+        """64 hex digits that stay the same from scan to scan and in every format, whyever it was not read."""
+        return digest(["coverage", self.account, self.region, self.api]).removeprefix("sha256:")
 
     def words(self) -> str:
         """`111122223333/eu-west-1 partly read: kms:DescribeKey: denied: no grant`; not escaped."""
@@ -54,16 +62,23 @@ class Coverage(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        return self.read == self.cells and not (self.unread or self.failed or self.accepted)
+        """Whether something was expected and nothing of it is missing. What is accepted is missing all the same."""
+        return 0 < self.cells == self.read and not (self.unread or self.failed or self.accepted)
 
     @property
     def percent(self) -> int:
-        """Rounded down: 100 is all of it."""
-        return 100 * self.read // self.cells if self.cells else 0
+        """Rounded down: 100 is the whole."""
+        return share(self.read, self.cells, whole=self.whole)
 
     def headline(self) -> str:
         """`words`, after `NOT COMPLETE: ` where it is not the whole."""
         return self.words() if self.whole else f"NOT COMPLETE: {self.words()}"
+
+    @property
+    def places(self) -> frozenset[tuple[str, str]]:
+        """(account, region) of what is missing, whoever accepts it. One that is no account-region of the scan, as the
+        list of accounts or the regions of an account, is missing wherever one looks."""
+        return _places(self.unread, self.failed, self.accepted)
 
     def missing(self) -> Iterator[Missing]:
         """What was not read, the worst kind first."""
@@ -87,10 +102,15 @@ def _failure(row: LedgerRow) -> str:
     return f"{row.state}: {row.error}" if row.error else row.state
 
 
+def _places(*kinds: Iterable[Hole | LedgerRow]) -> frozenset[tuple[str, str]]:
+    return frozenset((one.account, one.region) for some in kinds for one in some)
+
+
 def coverage_of(source: Source) -> Coverage:
     told, named = source.manifest.coverage, source.accounts
     expected, unseen = set(source.plan.estate.cells), Unseen(source)
-    cells = [cell for cell in expected if named is None or cell[0] in named]
+    unplaced = tuple(Hole(*cell, _UNPLACED) for cell in sorted(expected) if cell[0] in source.unplaced)
+    cells = [cell for cell in expected if named is None or cell[0] in named or cell[0] in source.unplaced]
     regions = {region for _, region in cells}
 
     def within(one: Hole | LedgerRow) -> bool:
@@ -102,10 +122,10 @@ def coverage_of(source: Source) -> Coverage:
             return False
         return unseen.in_cell(one.account, one.region) if isinstance(one, Hole) else unseen.is_for(one)
 
-    unread = tuple(one for one in told.unread if within(one))
+    unread = (*(one for one in told.unread if within(one)), *unplaced)
     failed = tuple(one for one in told.failed if within(one))
     accepted = tuple(one for one in told.accepted if within(one))
-    broken = {(one.account, one.region) for some in (unread, failed, accepted) for one in some}
+    broken = _places(unread, failed, accepted)
     accounts = {account for account, _ in cells}
     return Coverage(
         cells=len(cells),

@@ -98,7 +98,7 @@ class _Looked(Struct, frozen=True):
 
 
 def _looked(source: Source, report: Report) -> _Looked:
-    holes = {(one.account, one.region) for one in report.coverage.missing()}
+    holes = report.coverage.places
     lost = {account for account, region in holes if region == "global"}
     whole = (cell for cell in source.plan.estate.cells if cell not in holes and cell[0] not in lost)
     return _Looked(report.coverage.whole, frozenset(whole), Unseen(source))

@@ -220,10 +220,11 @@ def _accounts(source: Source, coverage: Coverage) -> tuple[Row, ...]:
         counts.setdefault(account, Counter())[kind] += count
     holes = Counter(
         account
-        for account, _ in {
-            (one.account, one.region) for some in (coverage.unread, coverage.failed, coverage.accepted) for one in some
-        }
-        if source.accounts is None or account in source.accounts or account not in source.units
+        for account, _ in coverage.places
+        if source.accounts is None
+        or account in source.accounts
+        or account in source.unplaced
+        or account not in source.units
     )
     names = {one.id: one for one in source.plan.estate.accounts}
     rows = [

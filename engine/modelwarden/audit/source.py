@@ -105,6 +105,9 @@ class Source:
         self.units = units_of(document["estate"])
         self.accounts = scope.accounts(self.units)
         """None: not narrowed to accounts."""
+        self.unplaced = self._unplaced()
+        """Accounts of which nobody knows whether they are in a unit of the scope. Their packages are not in it, and
+        they are a hole of it."""
         self.controls = controls
         """None: not narrowed to controls."""
         self._open = ExitStack()
@@ -202,6 +205,13 @@ class Source:
             raise TablesError(f"{self.folder.path}: `{row['package']}`: {said}") from error
         place = {name: row[name] or "" for name in ("package", "account", "region", "group", "stage", "moment")}
         return Found(**place, ruling=ruling, info=self.info(ruling.finding.control))
+
+    def _unplaced(self) -> frozenset[str]:
+        if not self.scope.unit:
+            return frozenset()
+        unknown = {one.id for one in self.plan.estate.accounts if not one.placed and one.id in self.units}
+        asked = unknown & set(self.scope.account) if self.scope.account else unknown
+        return frozenset(asked.difference(self.accounts or ()))
 
     def _narrow(self) -> None:
         """Views of the tables that hold nothing but the scope, and read them where they lie.

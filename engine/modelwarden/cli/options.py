@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, get_args
 import click
 
 from modelwarden.errors import UserError
+from modelwarden.period import utc
 from modelwarden.request import Moment, Stage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -152,7 +153,7 @@ def day_of(text: str | None, option: str) -> str | None:
 
 def now() -> str:
     """UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(datetime.now(UTC))
 
 
 def run_id() -> str:

@@ -59,6 +59,7 @@ def scan(context: click.Context, /, **options: Any) -> None:
     since = Since()
     if options["resume"]:
         folder, plan = scanning.resumed(options["resume"], house)
+        plan = scanning.asked_again(plan, house, collector)
     else:
         since = since_of(options["since"], runs, house.settings.scan, now())
         plan = scanning.plan_of(house, collector, time_of(options["as_of"]), since.folder)
@@ -70,7 +71,9 @@ def scan(context: click.Context, /, **options: Any) -> None:
         return
     # Opened before hours of work: where the store cannot be reached, nothing is scanned.
     state = state_at(location_of(house.settings.store, house.settings.runs), lambda: gating.collector_of(house).aws)
-    if not options["resume"]:
+    if options["resume"]:
+        scanning.go_on(folder, plan)
+    else:
         scanning.begin(folder, plan, house)
     state.begin(chronicle.run_of(folder, folder.plan()))
     spool = None

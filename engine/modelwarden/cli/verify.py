@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from modelwarden.cli.options import stage_of
 from modelwarden.cli.pack_checking import is_pack, verify_pack
 from modelwarden.cli.signing import need_sign
 from modelwarden.errors import UserError
+from modelwarden.period import duration
 
 if TYPE_CHECKING:
     from modelwarden.attest.checking import Attested, Wanted
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from modelwarden.attest.statement import Totals, Uncovered
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_AGE: Final = re.compile(r"([1-9]\d{0,4})([dhm])")
-_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 _OF_ATTESTATIONS: Final = ("subjects", "any_subject", "allow_uncovered", "max_age", "bundle", "stage", "moment")
 
 
@@ -155,7 +154,7 @@ def _wanted(options: dict[str, Any]) -> Wanted:
         now=datetime.now(UTC),
         subjects=options["subjects"],
         allow_uncovered=options["allow_uncovered"],
-        max_age=_age(options["max_age"]),
+        max_age=duration(options["max_age"], "--max-age") if options["max_age"] is not None else None,
         bundle=options["bundle"],
         stage=stage_of(options["stage"]) if options["stage"] is not None else None,
         moment=options["moment"],
@@ -167,15 +166,6 @@ def _check_digest(option: str, value: str | None) -> None:
     """Raises UserError for what is none."""
     if value is not None and not _DIGEST.fullmatch(value):
         raise UserError(f"{option}: `{value}` is not a digest", "write it as sha256: and 64 hexadecimal digits")
-
-
-def _age(text: str | None) -> timedelta | None:
-    if text is None:
-        return None
-    found = _AGE.fullmatch(text)
-    if not found:
-        raise UserError(f"--max-age: `{text}` is not an age", "write it as 30d, 12h or 45m")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def _told(found: Attested, target: str, wanted: Wanted) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,6 +13,7 @@ from modelwarden.act import Act
 from modelwarden.cli.acting import act_of, step_options
 from modelwarden.cli.waivers import list_, prune, show
 from modelwarden.errors import UserError
+from modelwarden.period import utc
 from modelwarden.waivers import life
 from modelwarden.waivers.pack import open_pack
 
@@ -116,4 +117,4 @@ def _end(expires: str | None, hours: int | None, act: Act) -> str:
     if expires is not None:
         return expires
     assert hours is not None
-    return f"{(act.at + timedelta(hours=hours)).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return utc(act.at + timedelta(hours=hours))

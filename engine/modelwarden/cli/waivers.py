@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from modelwarden.act import LONGEST_TEXT
 from modelwarden.cli.acting import act_of, clock, pack_option, step_options
 from modelwarden.cli.options import time_of
 from modelwarden.errors import UserError
-from modelwarden.period import start_of
+from modelwarden.period import duration, start_of, utc
 from modelwarden.render.json import dump
 from modelwarden.render.text import cut, printable
 from modelwarden.waiver import Waiver
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 SOON: Final = timedelta(days=30)
 FOUND: Final = 1
 """Exit code with `--exit-code`, where something was found."""
-_DAYS: Final = re.compile(r"(?P<days>[1-9]\d{0,2})d")
 _FORMAT: Final = click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -38,7 +36,7 @@ _EXIT_CODE: Final = click.option("--exit-code", is_flag=True, help="Exit 1 where
 
 @click.command("list")
 @pack_option
-@click.option("--expiring", metavar="DAYS", help="Only those that count and end within so many days: 30d.")
+@click.option("--expiring", metavar="DURATION", help="Only those that count and end within so long: 30d, 12h.")
 @click.option(
     "--unused",
     "scans",
@@ -63,7 +61,9 @@ def list_(
     """List the waivers: how each stands, until when, and who asked and approved. What ends first comes first."""
     if exit_code and not (expiring or scans):
         raise UserError("--exit-code has no effect here", "add --expiring or --unused, or leave it out")
-    found = standings(open_pack(pack), _moment(as_of), _days(expiring))
+    found = standings(
+        open_pack(pack), _moment(as_of), duration(expiring, "--expiring") if expiring is not None else SOON
+    )
     if expiring is not None:
         found = tuple(one for one in found if one.state == "expiring")
     told: dict[str, Use] = {}
@@ -151,15 +151,6 @@ def _moment(as_of: str | None) -> datetime:
     return start_of(given, "--as-of") if given is not None else clock()
 
 
-def _days(text: str | None) -> timedelta:
-    if text is None:
-        return SOON
-    days = _DAYS.fullmatch(text)
-    if days is None:
-        raise UserError(f"--expiring: `{text}` is not a number of days", "write it as 30d")
-    return timedelta(days=int(days["days"]))
-
-
 def _line(one: Standing) -> str:
     waiver = one.waiver
     left = f" ({one.days_left} days)" if one.days_left is not None else ""
@@ -203,7 +194,7 @@ def _rows(one: Standing, others: Iterable[Waiver]) -> Iterator[tuple[str, Any]]:
     else:
         yield "approved", f"by {', '.join(waiver.approvers)}"
     if waiver.granted is not None:
-        yield "counts from", f"{waiver.granted:%Y-%m-%dT%H:%M:%SZ}"
+        yield "counts from", utc(waiver.granted)
     yield "until", waiver.expires
     if waiver.revoked is not None:
         yield "revoked", f"by {waiver.revoked}"

@@ -29,6 +29,7 @@ from msgspec import Struct
 from modelwarden.collect.text import whole
 from modelwarden.errors import UserError
 from modelwarden.evidence import Absent, Fact, Source, Unknown
+from modelwarden.period import utc
 from modelwarden.snapshot import RowState
 
 _STATES: Final[dict[RowState, tuple[str, ...]]] = {
@@ -187,4 +188,4 @@ def _line(text: str) -> str:
 
 def now() -> str:
     """UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(datetime.now(UTC))

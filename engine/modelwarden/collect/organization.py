@@ -66,6 +66,7 @@ def discover(aws: Aws, scan: Scan) -> Estate:
         tuple(sorted(found.unread, key=_place)),
         "settings" if scan.accounts else "organization",
         scan.hub,
+        scan.narrowed_by,
     )
 
 
@@ -159,13 +160,12 @@ def _ask_organization(organization: _Organization, scan: Scan, found: _Found) ->
         found.unread += [_no_unit(organization.account, unit) for unit in scan.units if unit not in units.paths]
     chosen: list[Account] = []
     for account in _accounts(listed, units):
-        placed = account.id in units.of
-        why = _left_out(account, scan, placed=placed)
+        why = _left_out(account, scan)
         if why:
             found.skip(account, why)
             continue
         chosen.append(account)
-        if scan.units and not placed:
+        if scan.units and not account.placed:
             found.unread.append(_unplaced(account.id, units))
     _choose_by_tags(organization, scan, chosen, found)
 
@@ -178,6 +178,7 @@ def _accounts(listed: Iterable[Mapping[str, Any]], units: _Units) -> Iterable[Ac
             # `Status` retired in 2026; it knows less than `State`.
             whole(one.get("State") or one.get("Status") or ""),
             units.of.get(one["Id"], ""),
+            at_root=units.of.get(one["Id"]) == "",
         )
         for one in listed
         if ACCOUNT.fullmatch(one.get("Id", ""))
@@ -185,13 +186,13 @@ def _accounts(listed: Iterable[Mapping[str, Any]], units: _Units) -> Iterable[Ac
     return accounts.values()
 
 
-def _left_out(account: Account, scan: Scan, *, placed: bool) -> str:
+def _left_out(account: Account, scan: Scan) -> str:
     """Why an account is not scanned; empty where it is. A unit that is not known leaves nothing out."""
     if account.state not in ("", "ACTIVE"):
         return f"state:{account.state}"
     if account.id in scan.exclude_accounts:
         return "config:exclude_accounts"
-    outside = placed and not any(f"{account.unit}/".startswith(f"{unit}/") for unit in scan.units)
+    outside = account.placed and not any(f"{account.unit}/".startswith(f"{unit}/") for unit in scan.units)
     return "config:units" if scan.units and outside else ""
 
 

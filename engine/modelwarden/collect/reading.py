@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Final
 
 from msgspec import Struct
@@ -38,10 +38,7 @@ class Wants(Struct, frozen=True):
 
     def any(self, *prefixes: str, without: tuple[str, ...] = ()) -> bool:
         """Whether some needed pattern starts with one of the prefixes and ends in none of `without`."""
-        if self.patterns is None:
-            return True
-        chosen = (pattern for pattern in self.patterns if pattern.startswith(prefixes))
-        return any(not pattern.endswith(tuple(f"/{name}" for name in without)) for pattern in chosen)
+        return self.patterns is None or _any(tuple(self.patterns), prefixes, without)
 
     def below(self, prefix: str) -> list[str]:
         """Needed patterns that start with the prefix; the prefix itself where all are needed."""
@@ -49,6 +46,13 @@ class Wants(Struct, frozen=True):
 
     def exactly(self, *patterns: str) -> bool:
         return self.patterns is None or any(pattern in self.patterns for pattern in patterns)
+
+
+@lru_cache(maxsize=1_024)
+def _any(patterns: tuple[str, ...], prefixes: tuple[str, ...], without: tuple[str, ...]) -> bool:
+    """The packages of a scan want the same few lists, and each asks a dozen times."""
+    ends = tuple(f"/{name}" for name in without)
+    return any(pattern.startswith(prefixes) and not pattern.endswith(ends) for pattern in patterns)
 
 
 class Reading:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelwarden.evidence import Absent, Fact, Present, Source
+from modelwarden.period import utc
 
 
 def whole(text: str) -> str:
@@ -42,4 +43,4 @@ def time_text(value: datetime) -> str:
     except OverflowError:
         # Within a day of the first or last moment that Python can tell; the zone does not matter there.
         value = value.replace(tzinfo=UTC)
-    return value.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    return utc(value)

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 SEVERITIES: Final = ("critical", "high", "medium", "low")
 UNKNOWN: Final = "(unit not known)"
-UNPLACED: Final = "(no unit, or not known)"
-"""AWS Organizations was asked: the account is directly below the root, or its place could not be read."""
+"""Nobody asked AWS Organizations, or the place of the account could not be read."""
+NONE: Final = "(no unit)"
+"""The account is directly below the root."""
 _WORST: Final = ("block", "undecided", "unmapped", "flag")
 
 
@@ -41,9 +42,12 @@ class Severity(Struct, frozen=True):
 
 def units_of(estate: Mapping[str, Any]) -> dict[str, str]:
     """Account -> unit of each account that a plan's `estate` expects, with a word for none."""
-    none = UNPLACED if estate["source"] == "organization" else UNKNOWN
     expected = {account for account, _ in estate["cells"]}
-    return {one["id"]: one["unit"] or none for one in estate["accounts"] if one["id"] in expected}
+    return {
+        one["id"]: one["unit"] or (NONE if one.get("at_root") else UNKNOWN)
+        for one in estate["accounts"]
+        if one["id"] in expected
+    }
 
 
 def by_unit(manifest: Mapping[str, Any], units: Mapping[str, str]) -> list[Unit]:

@@ -17,6 +17,7 @@ from modelwarden.render.relations import sections
 from modelwarden.render.text import cut, printable, short
 from modelwarden.scan.cards import Loose
 from modelwarden.scan.relations import Copies, Hub
+from modelwarden.scan.summary import share
 
 SHOWN: Final = 20
 """Packages and endpoints of one kind, and units, that are spelled out."""
@@ -83,8 +84,8 @@ def _headline(manifest: Mapping[str, Any]) -> str:
 
 def _coverage(coverage: Mapping[str, Any], complete: bool) -> list[str]:
     expected, read = coverage["expected"], coverage["read"]
-    share = f"{100 * read // expected} %" if expected else "nothing was expected"
-    head = f"coverage {share}: {read} of {expected} account-regions were read whole"
+    percent = share(read, expected, whole=complete and read == expected and not coverage["accepted"])
+    head = f"coverage {percent} %: {read} of {expected} account-regions were read whole"
     lines = [head if complete else f"{head}; what follows is less than the whole"]
     holes = {(one["account"], one["region"]) for one in coverage["unread"]}
     failed = [

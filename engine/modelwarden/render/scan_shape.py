@@ -82,6 +82,8 @@ class Estate(Struct, frozen=True):
     source: str
     unread: tuple[LedgerRow, ...] = ()
     """Why the cells may be others than they should be."""
+    narrowed_by: tuple[str, ...] | None = None
+    """The settings that left out accounts or regions; None where the plan does not say it."""
 
 
 class Settings(Struct, frozen=True):

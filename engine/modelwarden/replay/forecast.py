@@ -11,8 +11,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from modelwarden.gap import Gap
+from modelwarden.period import utc
 from modelwarden.replay.house import NotAgain
-from modelwarden.replay.outlook import Cause, Turn, clock_readers, course_of, utc, window_of
+from modelwarden.replay.outlook import Cause, Turn, clock_readers, course_of, window_of
 from modelwarden.replay.performing import Spec, in_parts, performer_of
 from modelwarden.replay.recorded import Case, Part, Recorded, cases_of, manifest_of, rules_of
 from modelwarden.replay.tally import NAMED, Named

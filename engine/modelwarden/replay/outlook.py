@@ -18,6 +18,7 @@ from modelwarden.audit.framework import Framework, framework, names
 from modelwarden.catalog import Bundle
 from modelwarden.finding import Decision, Effect, Ruling, Verdict
 from modelwarden.gate import House
+from modelwarden.period import utc
 from modelwarden.replay.performing import decide_again
 from modelwarden.replay.recorded import Case
 from modelwarden.scope import subject_of
@@ -245,8 +246,3 @@ def _day(day: date) -> datetime:
 def _whole(moment: datetime) -> datetime:
     """The first whole second that is not before it: requests know no parts of one."""
     return moment if not moment.microsecond else moment.replace(microsecond=0) + _SECOND
-
-
-def utc(moment: datetime) -> str:
-    """As requests spell a time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

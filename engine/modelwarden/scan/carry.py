@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from modelwarden.collect.refresh import LIVE
 from modelwarden.evidence import Evidence, Present, Unknown
+from modelwarden.period import utc
 from modelwarden.run import Run
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import Record
@@ -102,4 +103,4 @@ def before(folder: Folder | None, account: str, region: str) -> Before | None:
 
 def _settled(folder: Folder) -> str:
     began = instant(folder.plan()["started_at"])
-    return (began - OVERLAP).replace(microsecond=0, tzinfo=None).isoformat() + "Z" if began else ""
+    return utc(began - OVERLAP) if began else ""

@@ -112,7 +112,8 @@ def keep(
     coverage = summary["coverage"]
     ended = {
         "finished_at": at,
-        "complete": summary["complete"],
+        # A list of scans has no room for what was accepted, and calls nothing complete that is not the whole.
+        "complete": summary["complete"] and not coverage["accepted"],
         "read_cells": coverage["read"],
         "verdicts": {verdict: count for verdict, count in summary["verdicts"].items() if count},
         "digest": summary["digest"],

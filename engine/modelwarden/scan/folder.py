@@ -36,6 +36,7 @@ from modelwarden.scan.record import Cards, CellEnd, Record, Reference, Running, 
 from modelwarden.scan.tally import Tally
 from modelwarden.scan.visibility import Visibility
 from modelwarden.tables import merge_tables, read_tables
+from modelwarden.whole_file import whole
 
 PLAN: Final = "modelwarden.plan/1"
 MANIFEST: Final = "modelwarden.scan/1"
@@ -57,6 +58,17 @@ class Folder(Struct, frozen=True):
     def write_plan(self, plan: dict[str, Any]) -> None:
         """Raises ScanError where the folder cannot be written, or has a plan."""
         self._write("plan.json", {"schema": PLAN, **plan})
+
+    def grow_plan(self, estate: dict[str, Any]) -> None:
+        """What is expected by now; all else that was asked stays.
+
+        Raises:
+            ScanError: there is no plan, it was changed, or the folder cannot be written.
+        """
+        document = self.plan() | {"estate": estate}
+        path = self.path / "plan.json"
+        with told(path), whole(path) as out:
+            out.write(_sealed(document))
 
     def plan(self) -> dict[str, Any]:
         """Raises ScanError where there is none, or it was changed."""
@@ -258,7 +270,10 @@ class Folder(Struct, frozen=True):
             ScanError: the cells are no longer there.
         """
         self.refuse_ended()
-        (self.path / _CELLS).unlink(missing_ok=True)
+        with told(self.path):
+            # Where no cell is expected yet, its folder alone says that somebody may go on.
+            (self.path / "cells").mkdir(exist_ok=True)
+            (self.path / _CELLS).unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Remove what is needed only to go on with the scan."""
@@ -293,7 +308,7 @@ class Folder(Struct, frozen=True):
     def _write(self, name: str, document: dict[str, Any]) -> None:
         with told(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_new(self.path / name, msgspec.json.encode({**document, "checksum": digest(document)}))
+            write_new(self.path / name, _sealed(document))
 
     def _read(self, name: str, schema: str) -> dict[str, Any]:
         path = self.path / name
@@ -309,6 +324,10 @@ class Folder(Struct, frozen=True):
         if stated != digest(document):
             raise ScanError(f"{path}: the checksum does not fit: it was changed after it was written")
         return document
+
+
+def _sealed(document: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({**document, "checksum": digest(document)})
 
 
 @lru_cache(maxsize=1_024)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from msgspec.structs import asdict
 
 from modelwarden import gate
@@ -102,6 +102,44 @@ def resumed(path: Path, house: House) -> tuple[Folder, Plan]:
     return folder, Plan(**plain, estate=estate)
 
 
+def asked_again(plan: Plan, house: House, collector: Collector) -> Plan:
+    """The plan with what could not be found out of its accounts and regions asked for again; nothing is written.
+
+    Raises:
+        NoCredentials: there is nobody to call AWS as.
+    """
+    if not plan.estate.unread:
+        return plan
+    found = discover(collector.aws, house.settings.scan)
+    collector.aws.take_ledger()  # what of it leaves a hole is in the estate
+    return structs.replace(plan, estate=_grown(plan.estate, found))
+
+
+def go_on(folder: Folder, plan: Plan) -> None:
+    """Keep what is expected by now.
+
+    Raises:
+        ScanError: the folder cannot be written.
+    """
+    estate = estate_to_json(plan.estate)
+    if folder.plan()["estate"] != estate:
+        folder.grow_plan(estate)
+
+
+def _grown(before: Estate, found: Estate) -> Estate:
+    """INVARIANT: what was expected stays expected: it may have been read already."""
+    cells = {*before.cells, *found.cells}
+    expected = {account for account, _ in cells}
+    accounts = {one.id: one for one in (*before.accounts, *found.accounts)}
+    skipped = {row.account: row for row in (*before.skipped, *found.skipped) if row.account not in expected}
+    return structs.replace(
+        found,
+        accounts=tuple(account for _, account in sorted(accounts.items())),
+        cells=tuple(sorted(cells)),
+        skipped=tuple(row for _, row in sorted(skipped.items())),
+    )
+
+
 def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: State | None = None) -> Outcome:
     """Read and judge what is left, write tables and manifest, and put what was found into the state of all scans.
 
@@ -166,7 +204,7 @@ def tidy(outcome: Outcome, runs: Path) -> None:
         other = Folder(path.parent)
         if other.id < outcome.folder.id:
             other.tidy()
-    if not left(outcome.folder, outcome.plan.estate.cells):
+    if not outcome.plan.estate.unread and not left(outcome.folder, outcome.plan.estate.cells):
         outcome.folder.tidy()
 
 
@@ -179,6 +217,7 @@ def estate_to_json(estate: Estate) -> dict[str, Any]:
         "cells": [list(cell) for cell in estate.cells],
         "skipped": [asdict(row) for row in estate.skipped],
         "unread": [asdict(row) for row in estate.unread],
+        "narrowed_by": list(estate.narrowed_by),
     }
 
 
@@ -191,4 +230,5 @@ def estate_from_json(raw: dict[str, Any]) -> Estate:
         unread=tuple(LedgerRow(**row) for row in raw["unread"]),
         source=raw["source"],
         hub=raw.get("hub", ""),
+        narrowed_by=tuple(raw.get("narrowed_by", ())),
     )

@@ -45,6 +45,8 @@ class Summary(Struct):
     """Cells."""
     read: int = 0
     """Cells of which nothing is missing."""
+    listed: int = 0
+    """Cells whose packages are all known, whatever else is missing."""
     unread: list[tuple[str, str, str]] = field(default_factory=list)
     """(account, region, why) of each expected cell whose packages may not all be known."""
     partly: list[LedgerRow] = field(default_factory=list)
@@ -81,8 +83,11 @@ class Summary(Struct):
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was expected was read, but for what the organization accepts."""
-        return not self.unread and not self.partly
+        """Whether everything that was expected was read, but for what the organization accepts.
+
+        INVARIANT: a scan that looked at nothing is not complete, whatever is accepted.
+        """
+        return self.listed > 0 and not self.unread and not self.partly
 
     def code(self) -> int:
         """The exit code: holes before blocks, since what was not read may be worse."""
@@ -224,6 +229,7 @@ def _cell(found: Summary, end: CellEnd, running: Running | None, holes: Sequence
         found.unread.append((end.account, end.region, end.unread))
     found.partly += failed
     found.accepted += accepted
+    found.listed += not end.unread
     found.read += not end.unread and not failed and not accepted
 
 
@@ -261,6 +267,13 @@ def _tally(found: Summary, tally: Tally, names: Counter[str]) -> None:
         if names[kind(one)] < MOST:
             names[kind(one)] += 1
             found.named.append(one)
+
+
+def share(read: int, expected: int, *, whole: bool) -> int:
+    """How much was read, in percent, rounded down. Law: 100 is all of it, and is said of nothing less."""
+    if not expected:
+        return 0
+    return 100 if whole else min(99, 100 * read // expected)
 
 
 def severities(controls: Mapping[str, ControlInfo], outcomes: Mapping[str, Mapping[str, int]]) -> Counter[str]:

@@ -119,6 +119,7 @@ class RunRow(Struct, frozen=True):
     finished_at: str = ""
     """Empty while it runs."""
     complete: bool = False
+    """Whether nothing that was expected is missing. What the organization accepts is missing all the same."""
     expected_cells: int = 0
     read_cells: int = 0
     verdicts: Mapping[str, int] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from modelwarden.authz import refused_approver
 from modelwarden.errors import UserError
 from modelwarden.evidence import Unknown
 from modelwarden.gate import severities_of
-from modelwarden.period import end_of
+from modelwarden.period import end_of, utc
 from modelwarden.request import Principal
 from modelwarden.toml import quoted
 from modelwarden.waivers.pack import Pack
@@ -93,7 +93,7 @@ def approve(pack: Pack, id_: str, act: Act) -> tuple[Path, int]:
             raise Refused(f"{quoted(act.by)} {what} and may not approve it", "let somebody else approve it")
     if any(person(one.by) == person(act.by) for one in waiver.approvals):
         raise Refused(f"{quoted(act.by)} approved waiver {quoted(id_)} already", "let somebody else approve it")
-    rules = pack.rules(waiver, f"{act.at:%Y-%m-%dT%H:%M:%SZ}")
+    rules = pack.rules(waiver, utc(act.at))
     house = pack.house
     refusal = refused_approver(house.bundle.authorizer, waiver, act.by, act.principal, rules, severities_of(house))
     if refusal:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from modelwarden.authz import refused_waiver
 from modelwarden.gate import severities_of
+from modelwarden.period import utc
 from modelwarden.waiver import State, Waiver
 from modelwarden.waivers.pack import Pack
 
@@ -47,7 +48,7 @@ def standing_of(pack: Pack, waiver: Waiver, now: datetime, soon: timedelta) -> S
     if state != "live":
         return Standing(waiver, state, left, "")
     house = pack.house
-    rules = pack.rules(waiver, f"{now:%Y-%m-%dT%H:%M:%SZ}")
+    rules = pack.rules(waiver, utc(now))
     refusal = refused_waiver(house.bundle.authorizer, waiver, rules, severities_of(house))
     if refusal:
         return Standing(waiver, "refused", left, refusal)

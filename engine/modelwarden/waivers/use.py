@@ -14,7 +14,10 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
+from modelwarden.audit.coverage import coverage_of
 from modelwarden.audit.source import Source
+from modelwarden.errors import UserError
+from modelwarden.estate import OF_ACCOUNTS, OF_REGIONS
 from modelwarden.evidence import Evidence, Unknown
 from modelwarden.scan.folder import Folder
 from modelwarden.scope import Subject
@@ -23,7 +26,7 @@ from modelwarden.waiver import Waiver
 
 Need = Literal["needed", "no longer needed", "cannot tell"]
 
-_WILD: Final = "*?["
+_WILD: Final = "*?"
 _UNIT: Final = Unknown("not asked")
 _NOTHING: Final = Evidence("")
 
@@ -59,7 +62,6 @@ class _Seen(Struct):
 
     packages: int = 0
     judged: int = 0
-    unmapped: int = 0
     findings: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(control, outcome) -> findings of packages that it covers."""
 
@@ -68,11 +70,16 @@ def uses(waivers: Sequence[Waiver], scans: Sequence[Path]) -> tuple[Use, ...]:
     """By the order of `waivers`. Needed in one of the scans is needed; no longer needed is what all of them agree on.
 
     Raises:
-        UserError: a folder is no scan that came to its end, or was changed.
+        UserError: a folder is no scan that came to its end, was changed, or was judged as of an asserted time.
     """
     told: dict[str, list[tuple[Need, str, int]]] = {one.id: [] for one in waivers}
     for path in scans:
         with Source(Folder(path)) as source:
+            if source.manifest.as_of_asserted:
+                raise UserError(
+                    f"scan {source.manifest.id} was judged as of an asserted time, and does not tell what is needed",
+                    "name scans that were made without --as-of",
+                )
             for waiver, seen in zip(waivers, _read(source, waivers), strict=True):
                 told[waiver.id].append((*_need(source, waiver, seen), seen.packages))
     return tuple(_together(one, told[one.id]) for one in waivers)
@@ -96,7 +103,6 @@ def _read(source: Source, waivers: Sequence[Waiver]) -> list[_Seen]:
         for number in numbers:
             found[number].packages += 1
             found[number].judged += package.verdict != ""
-            found[number].unmapped += package.role == "unmapped"
         if numbers and package.verdict:
             covering[package.package] = numbers
     controls = sorted({id_ for one in waivers for id_ in one.controls})
@@ -118,8 +124,8 @@ def _need(source: Source, waiver: Waiver, seen: _Seen) -> tuple[Need, str]:
         return "needed", f"scan {scan} found {count} findings that it covers"
     if hole := _hole(source, waiver):
         return "cannot tell", hole
-    if seen.unmapped or (seen.packages and not seen.judged):
-        return "cannot tell", f"scan {scan} did not judge all the packages that it covers"
+    if seen.judged < seen.packages:
+        return "cannot tell", f"scan {scan} judged {seen.judged} of the {seen.packages} packages that it covers"
     unknown = sum(number for (_, outcome), number in seen.findings.items() if outcome == "unknown")
     if unknown:
         return "cannot tell", f"scan {scan} could not tell {unknown} findings that it might cover"
@@ -135,7 +141,7 @@ def _need(source: Source, waiver: Waiver, seen: _Seen) -> tuple[Need, str]:
 
 def _hole(source: Source, waiver: Waiver) -> str:
     """Why the scan cannot say that there is nothing for it to cover; empty where it can."""
-    scan, told = source.manifest.id, source.manifest.coverage
+    scan = source.manifest.id
     as_of = instant(source.manifest.as_of)
     begun = waiver.granted or (waiver.requested.at if waiver.requested else None)
     if as_of is None or (begun is not None and as_of < begun):
@@ -144,14 +150,28 @@ def _hole(source: Source, waiver: Waiver) -> str:
     cells = {cell for cell in expected if _could_lie_in(waiver, *cell)}
     if not cells:
         return f"scan {scan} was to read no account and region that it is about"
-    holes = [(row.account, row.region) for some in (told.unread, told.failed, told.accepted) for row in some]
-    for cell in holes:
+    for place in sorted(coverage_of(source).places):
         # What belongs to no cell, as the list of accounts does, is a hole wherever one looks.
-        if cell in cells or cell not in expected:
-            return f"scan {scan} did not read all of {' '.join(cell)}".rstrip()
-    # A suspended account promotes nothing; one that the settings leave out might.
-    if not _is_literal(waiver) and any(not row.error.startswith("state:") for row in told.skipped):
-        return f"scan {scan} skipped accounts, which it might be about"
+        if place in cells or place not in expected:
+            return f"scan {scan} did not read all of {' '.join(place)}".rstrip()
+    return _left_out(source, waiver)
+
+
+def _left_out(source: Source, waiver: Waiver) -> str:
+    """Why the waiver might be about an account or a region that the scan was not to read; empty where it cannot be.
+
+    A suspended account promotes nothing; one that the settings leave out might.
+    """
+    scan, narrowed_by = source.manifest.id, source.plan.estate.narrowed_by
+    region, account = _place(waiver)
+    open_to = (*(() if account else OF_ACCOUNTS), *(() if region else (OF_REGIONS,)))
+    if not open_to:
+        return ""
+    if narrowed_by is None:
+        return f"scan {scan} does not say whether it was to read all accounts and regions"
+    narrowing = [f"`scan.{name}`" for name in narrowed_by if name in open_to]
+    if narrowing:
+        return f"scan {scan} was narrowed by {', '.join(narrowing)}, and the waiver might be about what that left out"
     return ""
 
 
@@ -167,11 +187,17 @@ def _could_lie_in(waiver: Waiver, account: str, region: str) -> bool:
     return fnmatchcase(region, their_region) and fnmatchcase(account, their_account)
 
 
-def _is_literal(waiver: Waiver) -> bool:
-    """Whether it names one account."""
+def _place(waiver: Waiver) -> tuple[str, str]:
+    """(region, account) that it names; empty where it may be about more than one."""
     kind, value = waiver.target
-    account = waiver.account if kind == "group" else value.split(":", 5)[4]
-    return account is not None and not any(char in account for char in _WILD)
+    if kind != "group" and "[" in value:
+        return "", ""
+    region, account = (waiver.region, waiver.account) if kind == "group" else value.split(":", 5)[3:5]
+    return _one(region), _one(account)
+
+
+def _one(part: str | None) -> str:
+    return "" if part is None or any(char in part for char in _WILD) else part
 
 
 def found(told: Iterable[Use]) -> list[Use]:

@@ -111,7 +111,7 @@ class _Maker:
     def hole(self, hole: Missing) -> dict[str, Any]:
         account = hole.account or (self._hub.account if self._hub else "")
         return self._document(
-            identity=digest(["coverage", hole.account, hole.region, hole.api]).removeprefix("sha256:"),
+            identity=hole.identity,
             control="coverage",
             place=(account, hole.region),
             title=f"not all of an account was read: {hole.kind}",

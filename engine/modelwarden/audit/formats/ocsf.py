@@ -109,7 +109,7 @@ class _Head:
         """A finding about the account: what was not read cannot be told."""
         account = hole.account or "organization"
         return self._untold(
-            identity=["coverage", account, hole.region, hole.api],
+            uid=hole.identity,
             title="accounts and regions that were expected must be read"
             if hole.kind != "skipped"
             else "account skipped",
@@ -122,7 +122,7 @@ class _Head:
 
     def undecided(self, one: Package, why: str) -> dict[str, Any]:
         return self._untold(
-            identity=["decision", one.package],
+            uid=digest(["decision", one.package]).removeprefix("sha256:"),
             title="package must be decided",
             why=printable(why),
             place=(one.account, one.region),
@@ -131,10 +131,9 @@ class _Head:
             resource=_package(one.package, one.region, one.group),
         )
 
-    def _untold(self, *, identity: list[str], title: str, why: str, control: str, **about: Any) -> dict[str, Any]:
+    def _untold(self, *, title: str, why: str, control: str, **about: Any) -> dict[str, Any]:
         id_, word = _COMPLIANCE["unknown"]
         told = self._event(
-            uid=digest(identity).removeprefix("sha256:"),
             title=title,
             desc=why,
             status=_NEW,

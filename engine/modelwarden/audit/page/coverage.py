@@ -68,8 +68,11 @@ def _name(id_: str, accounts: Mapping[str, Account]) -> str:
 
 def by_account(source: Source, report: Report) -> dict[str, Any]:
     """A row for each account with packages or with a hole, the worst first; and the others, which have neither."""
+    named = source.accounts
     expected = Counter(
-        account for account, _ in source.plan.estate.cells if source.accounts is None or account in source.accounts
+        account
+        for account, _ in source.plan.estate.cells
+        if named is None or account in named or account in source.unplaced
     )
     rows = [
         {"id": row.name, "name": row.title, "unit": row.unit, "counts": row.verdicts, "bar": bar(row.verdicts)}
