@@ -22,8 +22,9 @@ from modelwarden.material import PATTERNS, material_digest
 from modelwarden.precedent import binding
 from modelwarden.request import Principal
 from modelwarden.run import Run
+from modelwarden.settings.respond import Reverted
 
-Status = Literal["Approved", "Rejected"]
+Status = Literal["Approved", "Rejected", "PendingManualApproval"]
 
 API: Final = "sagemaker:UpdateModelPackage"
 LONGEST_DESCRIPTION: Final = 1024
@@ -64,6 +65,28 @@ def enforce(house: House, run: Run, *, kept: bool = True) -> str:
     return f"{decision.package} is now {wanted}, and was {status or 'of a status that could not be read'}"
 
 
+def revert(house: House, run: Run, status: Reverted) -> str | None:
+    """Take an approval back that the run's decision does not bear; what was done in one line, None where nothing was to do.
+
+    Raises:
+        NotEnforced: the package was changed after it was judged, something was asserted, or AWS refused.
+    """
+    decision = run.decision
+    _check_proven(decision)
+    _check_rules(house, decision)
+    now, _ = _read_again(collector_of(house), decision, status)
+    if now and now != "Approved":
+        return None
+    _write(house, decision.package, status, description(run, _asked(decision)))
+    return f"{decision.package} is now {status}, and was {now or 'of a status that could not be read'}"
+
+
+def _asked(decision: Decision) -> Principal | None:
+    """Whose approval it is."""
+    principal = decision.request.principal
+    return principal if isinstance(principal, Principal) else None
+
+
 def description(run: Run, principal: Principal | None) -> str:
     """Who, why, and what exactly; at most `LONGEST_DESCRIPTION` characters of one line."""
     decision = run.decision
@@ -89,31 +112,39 @@ def _is_said(decision: Decision, said: str) -> bool:
 def _why(decision: Decision) -> list[str]:
     waived = [f"{one.finding.control} by {one.waiver.id}" for one in decision.rulings if one.waiver]
     blocked = [one.finding.control for one in decision.rulings if one.effect == "blocks"]
+    undecided = [one.finding.control for one in decision.rulings if one.effect == "undecides"]
     flagged = [one.finding.control for one in decision.rulings if one.effect == "flags" and not one.waiver]
-    lists = (("blocked by", blocked), ("waived", waived), ("flagged", flagged))
+    lists = (("blocked by", blocked), ("undecided by", undecided), ("waived", waived), ("flagged", flagged))
     said = [f"{what} {', '.join(names)}" for what, names in lists if names]
     return [*said, f"{decision.count()['passed']} passed"]
 
 
 def _check(house: House, decision: Decision) -> None:
-    if decision.asserted:
-        raise NotEnforced(
-            f"not enforced: {', '.join(decision.asserted)} of this decision is asserted, not proven",
-            "gate the package's ARN with your own credentials and without --as-of",
-        )
+    _check_proven(decision)
     if decision.request.moment != "approve":
         raise NotEnforced(
             f"not enforced: the decision is about the moment {decision.request.moment}, and the approval status about approve",
             "gate it with --at approve",
         )
-    theirs = (decision.digests.bundle, decision.digests.settings, decision.digests.waivers)
-    if theirs != (house.bundle.digest, house.settings.digest, house.settings.waivers_digest):
-        raise NotEnforced("not enforced: controls or settings are not those of the decision", "gate the package again")
+    _check_rules(house, decision)
     if parse_arn(decision.package).group is None:
         raise NotEnforced(
             f"not enforced: {decision.package} is unversioned, and only versions of a group have an approval status",
             "register it in a model package group",
         )
+
+
+def _check_proven(decision: Decision) -> None:
+    if decision.asserted:
+        raise NotEnforced(
+            f"not enforced: {', '.join(decision.asserted)} of this decision is asserted, not proven",
+            "gate the package's ARN with your own credentials and without --as-of",
+        )
+
+
+def _check_rules(house: House, decision: Decision) -> None:
+    if (decision.digests.bundle, decision.digests.settings, decision.digests.waivers) != house.digests:
+        raise NotEnforced("not enforced: controls or settings are not those of the decision", "gate the package again")
 
 
 def _check_authority(decision: Decision, kept: bool) -> None:

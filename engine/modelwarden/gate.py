@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -186,15 +186,24 @@ def collector_of(house: House, *, record: Path | None = None, replay: Path | Non
     )
 
 
-def collect(collector: Collector, house: House, question: Question) -> Observed:
-    """Read one package with only the facts that the enabled controls need."""
+def collect(
+    collector: Collector,
+    house: House,
+    question: Question,
+    *,
+    actor: Callable[[], Principal | Unknown | None] | None = None,
+) -> Observed:
+    """Read one package with only the facts that the enabled controls need.
+
+    `actor` says who acts, where it is not whoever the credentials prove.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     reads = needed_facts(house, question)
     package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
     principal: Principal | Unknown | None = _asserted(question)
     if principal is None and (question.rollback or any(pattern.startswith(_PRINCIPAL) for pattern in reads)):
-        principal = collector.caller()
+        principal = (actor or collector.caller)()
     with ThreadPoolExecutor(2) as beside:
         approval = beside.submit(newest_approval, collector, house, question, package)
         evidence, reference = _read(collector, house, question, package, reads, beside)
@@ -264,6 +273,12 @@ def _precedent(collector: Collector, house: House, question: Question, evidence:
     returned = partial(precedent.rollback_to, stage=question.stage, material=material)
     found = records.newest(question.target, lambda run: returned(run) is not None)
     return returned(found) if isinstance(found, Run) else found
+
+
+def roll_back(collector: Collector, house: House, question: Question, observed: Observed) -> tuple[Question, Observed]:
+    """The same question as a rollback to what was allowed once, with what that would return to."""
+    found = _precedent(collector, house, question, observed.evidence)
+    return structs.replace(question, rollback=True), structs.replace(observed, precedent=found)
 
 
 def needed_facts(house: House, question: Question) -> list[str]:

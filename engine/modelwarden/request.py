@@ -16,6 +16,7 @@ Moment = Literal["approve", "deploy", "serve"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
+PROVEN_BY = "sts:GetCallerIdentity"
 PRINCIPAL_FIELDS = ("principal", "identity", "kind", "person")
 
 
@@ -28,7 +29,9 @@ class Principal(Struct, frozen=True):
     """The person where AWS names one, else the principal."""
     kind: Literal["person", "role"]
     state: Literal["proven", "asserted"]
-    """`proven` by sts:GetCallerIdentity; `asserted` by `--principal`."""
+    """`proven` by what `source` names; `asserted` by `--principal`."""
+    source: str = PROVEN_BY
+    """The API or event that proves it; without a meaning where it is asserted."""
 
     def fact(self, name: str, source: Source | None) -> Fact:
         """One of `PRINCIPAL_FIELDS` as a fact; `person` is absent where nobody is named behind a role."""
@@ -68,7 +71,7 @@ def _facts(request: Request) -> Mapping[str, Fact]:
     for name in PRINCIPAL_FIELDS:
         match request.principal:
             case Principal(state=state):
-                source = Source("sts:GetCallerIdentity") if state == "proven" else None
+                source = Source(request.principal.source) if state == "proven" else None
                 facts[f"/request/principal/{name}"] = request.principal.fact(name, source)
             case Unknown():
                 facts[f"/request/principal/{name}"] = request.principal

@@ -18,7 +18,7 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, EvidenceError, Fact, Source, Unknown, digest, facts_from_json, facts_to_json
 from modelwarden.finding import AppliedWaiver, ControlInfo, Decision, Digests, Finding, Observation, Rollback, Ruling
 from modelwarden.json_bytes import NotJson, decoded
-from modelwarden.request import Principal, Request
+from modelwarden.request import PROVEN_BY, Principal, Request
 from modelwarden.snapshot import LedgerRow
 
 SCHEMA_VERSION: Final = "modelwarden.run/1"
@@ -275,6 +275,8 @@ def _request_to_json(request: Request) -> dict[str, Any]:
     match request.principal:
         case Principal():
             principal = asdict(request.principal)
+            if principal["source"] == PROVEN_BY:
+                del principal["source"]  # as runs have always said it
         case Unknown(reason, source, detail):
             principal = {"state": "unknown", "reason": reason}
             principal |= ({"detail": detail} if detail else {}) | ({"source": asdict(source)} if source else {})

@@ -69,6 +69,14 @@ def deployments(aws: Aws, account: str, region: str) -> Deployments:
     return Deployments(tuple(sorted(found, key=_order)), unread)
 
 
+def run_by(aws: Aws, endpoint: str) -> tuple[Deployment, ...]:
+    """What one endpoint runs, by its ARN; nothing where AWS says that there is none. The account has been entered before."""
+    _, _, _, region, account, name = endpoint.split(":", 5)
+    ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))
+    found = set(_of_endpoint(ask, _Endpoint(name.removeprefix("endpoint/"), endpoint, "")))
+    return tuple(sorted(found, key=_order))
+
+
 def _order(one: Deployment) -> tuple[str, ...]:
     return one.endpoint, one.variant, one.model, one.package or "", one.image, one.problem, one.status
 

@@ -50,6 +50,9 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "dynamodb:Query": (),
     "dynamodb:PutItem": (),
     "dynamodb:TransactWriteItems": (),
+    "sqs:SendMessage": ("MessageId",),
+    "sns:Publish": ("MessageId",),
+    "events:PutEvents": ("FailedEntryCount", "Entries"),
 }
 """What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded.
 

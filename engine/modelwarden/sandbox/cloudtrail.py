@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from modelwarden.sandbox.eventbridge import called
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Handler, page
 
@@ -39,10 +40,12 @@ def record(call: Call, arn: str) -> None:
         "recipientAccountId": account,
         "userIdentity": {"type": kind, **user},
         "requestParameters": parameters,
+        "responseElements": {"modelPackageArn": arn} if ":model-package/" in arn else None,
         "resources": [{"ARN": arn, "accountId": account}],
         "readOnly": False,
     }
     call.world.cell(account, call.region).trail.append(event)
+    called(call, event, arn)
 
 
 def _lookup(call: Call) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from modelwarden.sandbox.cloudtrail import record
+from modelwarden.sandbox.eventbridge import package_changed
 from modelwarden.sandbox.wire import Refusal
 from modelwarden.sandbox.world import Call, Cell, Group, Handler, check_decrypt, denied, page
 
@@ -165,6 +166,7 @@ def _create(call: Call) -> Mapping[str, Any]:
     }
     cell.packages[key] = {"ModelPackageName": key, "ModelPackageArn": arn, **own, **given, **by, **status}
     record(call, arn)
+    package_changed(call, cell.packages[key])
     return {"ModelPackageArn": arn}
 
 
@@ -188,6 +190,7 @@ def _update(call: Call) -> Mapping[str, Any]:
         package["CustomerMetadataProperties"] = properties
     package["LastModifiedTime"], package["LastModifiedBy"] = call.world.now(), identity(call)
     record(call, package["ModelPackageArn"])
+    package_changed(call, package)
     return {"ModelPackageArn": package["ModelPackageArn"]}
 
 

@@ -60,14 +60,19 @@ def select(
 def _choice(listed: Listed, deployed: bool, stages: Mapping[str, str], otherwise: Stage | None) -> Choice:
     why = "deployed" if deployed else "approved" if listed.approval == "Approved" else "newest of its group"
     moment: Moment = "approve" if why == "newest of its group" else "serve"
-    claimed = stages.get(listed.claimed)
-    stage = next((one for one in STAGES if one == claimed), None) if listed.claimed else otherwise
+    stage = stage_for(listed.claimed, stages, otherwise)
     if stage is None:
         claims = (
             f"claims stage `{listed.claimed}`, which `stages` does not map" if listed.claimed else "claims no stage"
         )
         return Choice(listed, "unmapped", f"{why}; {claims}", moment)
     return Choice(listed, "judged", why, moment, stage)
+
+
+def stage_for(claimed: str, stages: Mapping[str, str], otherwise: Stage | None) -> Stage | None:
+    """The stage for which a package is judged; `claimed` is empty where it claims none."""
+    named = stages.get(claimed)
+    return next((one for one in STAGES if one == named), None) if claimed else otherwise
 
 
 def _newest(packages: Iterable[Listed]) -> set[str]:

@@ -24,6 +24,7 @@ from modelwarden.scope import Subject, subject_of
 from modelwarden.settings.layer import REDACTED, SECRET, Layer, Source
 from modelwarden.settings.reading import Collect, Enforce, collect_of, enforce_of, redact_of
 from modelwarden.settings.resolve import NOTHING, Holds, levels, parameter_of, resolve
+from modelwarden.settings.respond import Respond, respond_of
 from modelwarden.settings.scan import scan_of
 from modelwarden.settings.sources import Sources
 from modelwarden.toml import SettingsError, Table
@@ -160,7 +161,7 @@ class Settings(Struct, frozen=True, dict=True):
         """
         ids = tuple(sorted(control_ids))
         settings = Settings(sources, sources.parse(declarations, ids), declarations, ids)
-        _ = settings.collect, settings.enforce, settings.scan, settings.redact
+        _ = settings.collect, settings.enforce, settings.scan, settings.redact, settings.respond
         return settings
 
     @property
@@ -258,6 +259,15 @@ class Settings(Struct, frozen=True, dict=True):
             SettingsError: a mistyped value, or one without an effect beside another.
         """
         return scan_of(self.layers)
+
+    @cached_property
+    def respond(self) -> Respond:
+        """What is done about an approval that events tell of; only the first layer says it.
+
+        Raises:
+            SettingsError: a mistyped value.
+        """
+        return respond_of(self.layers)
 
     @cached_property
     def digest(self) -> str:

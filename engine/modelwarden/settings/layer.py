@@ -35,6 +35,7 @@ AUTHORITY: Final = {
     "scan": "only the organization layer says which accounts and regions are scanned",
     "sign": "only the organization layer says with which key decisions are signed",
     "log": "only the organization layer says where decisions are logged",
+    "respond": "only the organization layer says what is done about an approval that events tell of",
 }
 """Settings of the first layer -> what a layer below is told."""
 _WAY: Final = "only the organization layer says by way of which roles accounts are entered"
@@ -43,6 +44,7 @@ _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
 COLLECT: Final = ("role", "external_id", "via", "retries", "timeout_seconds", "searches_per_second", "reads_per_second")
 ENFORCE: Final = ("role", "external_id")
 SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reconcile_days", "hub", "cards")
+RESPOND: Final = ("mode", "revert_to", "wait_minutes", "undecided")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
 """Shared with the accounts and nobody else: neither shown nor recorded."""
 REDACTED: Final = "(not shown)"
@@ -175,6 +177,7 @@ def check_keys(document: Table, where: str) -> None:
     toml.table(document.get("enforce", {}), f"{where}: `enforce`", ENFORCE)
     toml.table(document.get("scan", {}), f"{where}: `scan`", SCAN)
     toml.table(document.get("pack", {}), f"{where}: `pack`", PACK)
+    toml.table(document.get("respond", {}), f"{where}: `respond`", RESPOND)
 
 
 def _profile(source: Source, *, first: bool) -> str | None:

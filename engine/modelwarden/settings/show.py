@@ -12,8 +12,9 @@ from modelwarden.enforcement import Enforcement, Setting, of_profile
 from modelwarden.estate import Scan
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.settings.effective import Settings
-from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, SCAN, SECRET, Layer
+from modelwarden.settings.layer import COLLECT, ENFORCE, LABELS, REDACTED, RESPOND, SCAN, SECRET, Layer
 from modelwarden.settings.resolve import assuming, level_of, parameter_of
+from modelwarden.settings.respond import Respond
 from modelwarden.waiver import Waiver
 
 
@@ -58,6 +59,12 @@ def rows(settings: Settings) -> list[Row]:
     scan = [(key, getattr(settings.scan, key)) for key in SCAN]
     found += [
         Row(f"scan.{key}", toml.plain(value), first.label) for key, value in scan if value != getattr(Scan(), key)
+    ]
+    respond = [(key, getattr(settings.respond, key)) for key in RESPOND]
+    found += [
+        Row(f"respond.{key}", toml.plain(value), first.label)
+        for key, value in respond
+        if value != getattr(Respond(), key)
     ]
     for table, key in (*(("collect", key) for key in COLLECT), *(("enforce", key) for key in ENFORCE)):
         documents = [(one.source.document.get(table, {}), one.label) for one in layers]

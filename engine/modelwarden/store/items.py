@@ -11,15 +11,17 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from modelwarden.respond.claim import Claim
 from modelwarden.store.state import Change, RunRow, Standing, StateError
 
-T = TypeVar("T", Standing, Change, RunRow)
+T = TypeVar("T", Standing, Change, RunRow, Claim)
 Item = dict[str, dict[str, Any]]
 """Attribute -> value as DynamoDB writes it: `{"S": "text"}`."""
 
 NOW: Final = "NOW"
 """Sort key of the current state of a package."""
 CHANGE: Final = "CHANGE#"
+CLAIM: Final = "CLAIM#"
 RUNS: Final = "RUNS"
 """Partition of all runs, which are few."""
 CELLS: Final = "cells"
@@ -30,6 +32,10 @@ MAX_BYTES: Final = 390_000
 
 def package_key(package: str) -> Item:
     return _key(f"PACKAGE#{package}", NOW)
+
+
+def claim_key(claim: Claim) -> Item:
+    return _key(f"PACKAGE#{claim.package}", f"{CLAIM}{claim.key}")
 
 
 def run_key(run_id: str) -> Item:
@@ -64,6 +70,12 @@ def of_run(run: RunRow, version: int, keep_days: int | None) -> Item:
     """A run; `version` as that of a package."""
     key = run_key(run.id) | _expiry(run.started_at, keep_days)
     return _sized(key | {"version": {"N": str(version)}, "body": to_value(run)}, run.id)
+
+
+def of_claim(claim: Claim, version: int, keep_days: int | None) -> Item:
+    """A claim; `version` as that of a package, and `keep_days` as those of history."""
+    key = claim_key(claim) | _expiry(claim.at, keep_days)
+    return _sized(key | {"version": {"N": str(version)}, "body": to_value(claim)}, claim.package)
 
 
 def read(item: Mapping[str, Any], kind: type[T]) -> T:
@@ -122,7 +134,7 @@ def _key(partition: str, sort: str) -> Item:
 def _expiry(at: str, keep_days: int | None) -> Item:
     if keep_days is None:
         return {}
-    ends = datetime.strptime(at, "%Y-%m-%dT%H:%M:%S.%f%z") + timedelta(days=keep_days)
+    ends = datetime.fromisoformat(at) + timedelta(days=keep_days)
     return {"expires_at": {"N": str(int(ends.timestamp()))}}
 
 

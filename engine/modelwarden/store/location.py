@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from modelwarden.run import RUNS
 from modelwarden.settings.store import Table, store_of
-from modelwarden.store.state import State
+from modelwarden.store.state import State, StateError
 
 if TYPE_CHECKING:
     from modelwarden.collect.aws import Aws
+    from modelwarden.respond.claim import Claims
 
 
 def location_of(store: str | None, runs: Path | None) -> str:
@@ -36,3 +37,20 @@ def state_at(location: str, aws: Callable[[], Aws], *, create: bool = True) -> S
     from modelwarden.store.sqlite import SqliteState
 
     return SqliteState(place or Path(location), create=create)
+
+
+def claims_at(location: str | None, aws: Callable[[], Aws]) -> Claims:
+    """The claims in the table that `store` names. A file would be another one on each machine.
+
+    Raises:
+        StateError: it names none.
+    """
+    place = store_of(location) if location else None
+    if not isinstance(place, Table):
+        raise StateError(
+            "responding to events needs a table of DynamoDB as `store` of the organization layer",
+            'deploy/store-table.yaml makes one: store = "dynamodb://TABLE?region=REGION"',
+        )
+    from modelwarden.store.claims import TableClaims
+
+    return TableClaims(aws(), place)

@@ -24,6 +24,10 @@ class NotKept(UserError):
     help = "let whoever gates write below `records`, and gate again"
 
 
+class AlreadyThere(NotKept):
+    """A document of this name was written before, and says something else."""
+
+
 class Place(Protocol):
     """Documents by name, `a/b/c.json`. What cannot be read is unknown and never missing."""
 
@@ -37,7 +41,8 @@ class Place(Protocol):
         """Write a new document, whole or not at all; where it is now.
 
         Raises:
-            NotKept: it could not be written, or there is one of this name.
+            AlreadyThere: there is one of this name.
+            NotKept: it could not be written.
         """
         ...
 
@@ -70,6 +75,8 @@ class Folder(Struct, frozen=True):
             self.path.stat()
             path.parent.mkdir(parents=True, exist_ok=True)
             write_new(path, data)
+        except FileExistsError as error:
+            raise AlreadyThere(f"{path}: was written before") from error
         except OSError as error:
             raise NotKept(f"{path}: cannot be written: {error.strerror}") from error
         return str(path)
@@ -113,7 +120,10 @@ class Bucket(Struct, frozen=True):
         where = f"s3://{self.bucket}/{self.prefix}{name}"
         answer = self._call("PutObject", Key=self.prefix + name, Body=data, IfNoneMatch="*")
         # An answer that was lost on its way back is asked for again, and finds what the first attempt wrote.
-        if isinstance(answer, Failure) and not (answer.code == "PreconditionFailed" and self.read(name) == data):
+        if isinstance(answer, Failure) and answer.code == "PreconditionFailed":
+            if self.read(name) != data:
+                raise AlreadyThere(f"{where}: was written before")
+        elif isinstance(answer, Failure):
             raise NotKept(f"{where}: cannot be written: {answer.source.api}: {answer.code}: {answer.message}")
         return where
 

@@ -13,9 +13,9 @@ from modelwarden.arn import parse_arn
 from modelwarden.collect.aws import Aws
 from modelwarden.evidence import Source, Unknown
 from modelwarden.run import Run, RunError, parse
-from modelwarden.store.place import Bucket, Folder, NotKept, Place
+from modelwarden.store.place import AlreadyThere, Bucket, Folder, NotKept, Place
 
-__all__ = ["NotKept", "Records", "records_at"]
+__all__ = ["AlreadyThere", "NotKept", "Records", "records_at"]
 
 _MOST: Final = 200
 """Runs of one package that are read for one answer."""
@@ -45,10 +45,14 @@ class Records(Struct, frozen=True):
         """Write a run; where it is now.
 
         Raises:
+            AlreadyThere: another one of its id was written before.
             NotKept: it could not be written.
         """
-        name = f"{_folder(run.decision.package)}/{run.id}.json"
-        return self.place.write(name, msgspec.json.encode(run.to_json()))
+        return self.place.write(_name(run.decision.package, run.id), msgspec.json.encode(run.to_json()))
+
+    def get(self, package: str, run_id: str) -> Run | Unknown:
+        """The run of this id, which was kept before."""
+        return self._read(_name(package, run_id), package)
 
     def _read(self, name: str, package: str) -> Run | Unknown:
         data = self.place.read(name)
@@ -73,6 +77,10 @@ def records_at(location: str, aws: Aws) -> Records:
     bucket, _, prefix = location.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
     return Records(Bucket(aws, bucket, f"{prefix}/" if prefix else ""))
+
+
+def _name(package: str, run_id: str) -> str:
+    return f"{_folder(package)}/{run_id}.json"
 
 
 def _folder(package: str) -> str:

@@ -1,0 +1,73 @@
+"""The desk of a function, from its environment.
+
+`MODELWARDEN_ORGANIZATION` and `MODELWARDEN_ORGANIZATION_DIGEST` name the organization layer, as everywhere. `ARCHIVE` is the
+`s3://bucket/prefix` where runs are written, `QUEUE_URL` the queue that hints come from, `TOPIC_ARN` and `BUS_NAME` who is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from modelwarden import gate
+from modelwarden.aws.outlets import AwsOutlets
+from modelwarden.collect import Collector
+from modelwarden.collect.aws import Aws
+from modelwarden.enforce import revert
+from modelwarden.errors import UserError
+from modelwarden.gate import House
+from modelwarden.respond.desk import Desk
+from modelwarden.store.location import claims_at
+from modelwarden.store.records import records_at
+
+
+class NotSetUp(UserError):
+    """A function whose environment does not say what it needs."""
+
+    help = "deploy it with the template in deploy/"
+
+
+def desk_of(environment: Mapping[str, str]) -> Desk:
+    """The desk that the environment describes; settings and bundle are loaded once for the life of the function.
+
+    Raises:
+        UserError: something is missing, or the settings cannot be used.
+    """
+    queue, archive, region = (_given(environment, name) for name in ("QUEUE_URL", "ARCHIVE", "AWS_REGION"))
+    house = gate.load_house(gate.Sources(), environment)
+    if house.settings.advisory and house.settings.respond.mode == "enforce":
+        raise NotSetUp(
+            "`respond.mode` is enforce, and no pinned organization layer says so",
+            "set MODELWARDEN_ORGANIZATION and MODELWARDEN_ORGANIZATION_DIGEST",
+        )
+    whole = gate.collector_of(house)
+
+    def collector(account: str) -> Collector:
+        # Entered here, so that every one that follows goes on with what was assumed; a refusal is met, and told, again there.
+        whole.aws.enter(account, region)
+        return whole.member(account)
+
+    outlets = AwsOutlets(_own(house), region, queue, environment.get("TOPIC_ARN", ""), environment.get("BUS_NAME", ""))
+    return Desk(
+        house,
+        claims_at(house.settings.store, lambda: _own(house)),
+        records_at(archive, _own(house)),
+        outlets,
+        lambda run: revert(house, run, house.settings.respond.revert_to),
+        collector,
+        lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.urandom(4).hex()}",
+    )
+
+
+def _own(house: House) -> Aws:
+    """The function's own calls, which belong into nobody's ledger."""
+    return gate.collector_of(house).aws
+
+
+def _given(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise NotSetUp(f"{name} is not set")
+    return value

@@ -1,0 +1,150 @@
+"""Cases: what an event leads to once the package is read anew. An event decides nothing but which package is read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from modelwarden import gate, precedent
+from modelwarden.arn import parse_arn
+from modelwarden.collect import Collector, NoSuchPackage
+from modelwarden.errors import UserError
+from modelwarden.evidence import Evidence, Present, Source, Unknown
+from modelwarden.gate import House, Observed, Question
+from modelwarden.material import material_digest
+from modelwarden.request import Moment, Principal, Stage
+from modelwarden.respond.hint import Hint
+from modelwarden.run import Run
+from modelwarden.scan.select import stage_for
+
+_STATUS: Final = "/approval/status"
+_MODIFIED: Final = "/package/modified_at"
+_CLAIMED: Final = "/life_cycle/stage"
+_APPROVER: Final = ("/approver/principal", "/approver/identity", "/approver/kind")
+_SOON: Final = timedelta(seconds=5)
+"""Between CloudTrail's time of a call and the registry's time of the change that it made, at most."""
+TRAIL: Final = "cloudtrail:LookupEvents"
+"""What proves a principal that the event itself does not."""
+
+
+class NotRead(UserError):
+    """A package of which not even the status could be read: the event comes again."""
+
+    help = "the message is tried again; see why the reader role cannot read the package"
+    exit_code = 4
+
+
+class Nothing(Struct, frozen=True):
+    """Why there is nothing to judge."""
+
+    state: str
+    """`gone`, `not approved` or `unmapped`."""
+    why: str
+
+
+class Case(Struct, frozen=True):
+    """A package that is to be judged."""
+
+    question: Question
+    observed: Observed
+    approved: bool
+    """Whether the registry says so now."""
+    modified: str
+    """UTC: when the package was changed last."""
+
+
+def case_of(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
+    """Read the package of a hint, and tell what is to be judged of it.
+
+    Raises:
+        NotRead: its status, stage or time could not be read.
+    """
+    try:
+        return _case(house, collector, hint)
+    except NoSuchPackage as error:
+        return Nothing("gone", str(error))
+
+
+def _case(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
+    glance = collector.package(hint.package, (_STATUS, _MODIFIED, _CLAIMED))
+    status, modified, claimed = (_told(glance, pointer) for pointer in (_STATUS, _MODIFIED, _CLAIMED))
+    approved = status == "Approved"
+    if not approved and not hint.endpoint:
+        return Nothing("not approved", f"its approval status is {status or 'not set'}")
+    otherwise = house.settings.account_stages.get(parse_arn(hint.package).account)
+    stage = stage_for(claimed, house.settings.stages, otherwise)
+    if stage is None:
+        return Nothing(
+            "unmapped", f"it claims stage `{claimed}`, which `stages` does not map" if claimed else "it claims no stage"
+        )
+    serve = _ask(house, collector, hint, stage, "serve", None)
+    if not approved or _settled(house, collector, hint, serve.evidence, stage):
+        return Case(_question(hint, stage, "serve"), serve, approved, modified)
+    actor = _actor(collector, hint, modified)
+    observed = _ask(house, collector, hint, stage, "approve", actor)
+    return Case(_question(hint, stage, "approve"), observed, approved, modified)
+
+
+def _settled(house: House, collector: Collector, hint: Hint, evidence: Evidence, stage: Stage) -> bool:
+    """Whether the approval was judged before, as what the package is now.
+
+    The gate's own approval names its run in the registry. Of any other one, a run judged at `approve` says so, unless
+    this very event is another approval.
+    """
+    newest = gate.recorded_approval(collector, house, hint.package)
+    if precedent.standing(newest, evidence, stage).state == "recorded":
+        return True
+    return hint.actor is None and isinstance(newest, Run) and _judged(newest, evidence, stage)
+
+
+def _judged(run: Run, evidence: Evidence, stage: Stage) -> bool:
+    decision = run.decision
+    same = decision.digests.material == material_digest(evidence) != ""
+    return same and decision.request.stage == stage and decision.verdict in ("allow", "flag")
+
+
+def _ask(
+    house: House, collector: Collector, hint: Hint, stage: Stage, moment: Moment, actor: Principal | Unknown | None
+) -> Observed:
+    observed = gate.collect(collector, house, _question(hint, stage, moment), actor=lambda: actor)
+    return replace(observed, principal=actor)
+
+
+def _question(hint: Hint, stage: Stage, moment: Moment) -> Question:
+    return Question(hint.package, stage, moment)
+
+
+def _actor(collector: Collector, hint: Hint, modified: str) -> Principal | Unknown:
+    """Who approved what the package is now: by the event, if nothing was changed after it, else by the trail."""
+    if hint.actor is not None and _at_once(hint.at, modified):
+        return hint.actor
+    evidence = collector.package(hint.package, _APPROVER)
+    principal, identity, kind = (evidence.get(pointer) for pointer in _APPROVER)
+    if not (isinstance(principal, Present) and isinstance(identity, Present) and isinstance(kind, Present)):
+        return principal if isinstance(principal, Unknown) else Unknown("no event found", Source(TRAIL))
+    named: Literal["person", "role"] = "person" if kind.value == "person" else "role"
+    return Principal(str(principal.value), str(identity.value), named, "proven", TRAIL)
+
+
+def _at_once(event: str, modified: str) -> bool:
+    """Whether a call of that time made the change of this one."""
+    if not modified:
+        return False
+    apart = datetime.fromisoformat(event) - datetime.fromisoformat(modified)
+    return abs(apart) <= _SOON
+
+
+def _told(evidence: Evidence, pointer: str) -> str:
+    """A text, empty where AWS answered that there is none.
+
+    Raises:
+        NotRead: nobody can tell.
+    """
+    fact = evidence.get(pointer)
+    if isinstance(fact, Unknown):
+        detail = f": {fact.detail}" if fact.detail else ""
+        raise NotRead(f"{evidence.package}: {pointer} is unknown: {fact.reason}{detail}")
+    return str(fact.value) if isinstance(fact, Present) else ""

@@ -1,0 +1,63 @@
+"""Claims: which decisions were begun and what of each is done, so that events that come twice are answered once. Pure.
+
+A claim is made before anything is written elsewhere. It fixes the id and the clock of the run, so that whoever goes on
+after a crash makes the very same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from msgspec import Struct
+
+from modelwarden.evidence import digest
+from modelwarden.finding import Decision
+from modelwarden.request import Principal
+
+
+class Claim(Struct, frozen=True):
+    """One decision about one state of one package."""
+
+    package: str
+    """ARN."""
+    key: str
+    """`sha256:<hex>` of everything that the decision rests on but the clock."""
+    run: str
+    """Id of the run that records it."""
+    at: str
+    """UTC: the time as of which it is judged."""
+    verdict: str = ""
+    """Empty until it is recorded."""
+    done: tuple[str, ...] = ()
+    """Steps that are behind it, in their order."""
+
+
+class Claims(Protocol):
+    """The claims of an organization. Many may claim at once."""
+
+    def claim(self, wanted: Claim) -> Claim:
+        """The claim of this package and key: the given one, or the one that somebody made before."""
+        ...
+
+    def note(self, claim: Claim, step: str, verdict: str = "") -> Claim:
+        """Note a step, and the verdict with it; the claim as it is now. A step may be noted twice."""
+        ...
+
+    def of(self, package: str) -> Iterator[Claim]:
+        """Every claim of a package, in no order."""
+        ...
+
+
+def key_of(decision: Decision, modified: str) -> str:
+    """Equal for equal questions about an equal state; `modified` is when the package was last changed.
+
+    Setting a status again changes that time, so that an approval that was taken back and given again is another one.
+    """
+    request, digests = decision.request, decision.digests
+    who = request.principal
+    named = [who.principal, who.identity, who.kind, who.state] if isinstance(who, Principal) else who is not None
+    rules = [digests.bundle, digests.settings, digests.waivers]
+    return digest(
+        [decision.package, request.stage, request.moment, named, modified, digests.evidence, digests.reference, rules]
+    )

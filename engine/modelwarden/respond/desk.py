@@ -1,0 +1,182 @@
+"""The desk: where one hint is answered. Each step may be done twice, and is known to be done once it is noted.
+
+The order is that of safety: what was decided is recorded before anybody acts by it, an approval is taken back before
+anybody is told, and what is undecided comes again until its time is up. A crash between any two steps costs nothing:
+the message comes again, and whoever takes it goes on behind what is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from modelwarden import gate, precedent
+from modelwarden.collect import Collector
+from modelwarden.errors import UserError
+from modelwarden.evidence import Unknown
+from modelwarden.finding import Verdict
+from modelwarden.gate import House
+from modelwarden.respond.case import Case, Nothing, case_of
+from modelwarden.respond.claim import Claim, Claims, key_of
+from modelwarden.respond.hint import Hint, again
+from modelwarden.respond.word import Word, word_of
+from modelwarden.run import Run
+from modelwarden.store.records import AlreadyThere, Records
+
+_FIRST: Final = 30
+_LONGEST: Final = 900
+"""Seconds until what is undecided is judged again: twice as long each time, and SQS delays no message longer."""
+
+
+class Outlets(Protocol):
+    """What the desk sends. Each raises UserError where it was not taken, and then the whole message comes again."""
+
+    def later(self, message: bytes, seconds: int) -> None:
+        """Put a message into the queue that hints come from, visible after so many seconds."""
+        ...
+
+    def tell(self, word: Word) -> None:
+        """Tell whoever listens."""
+        ...
+
+
+class Desk(Struct, frozen=True):
+    """What answering needs."""
+
+    house: House
+    claims: Claims
+    archive: Records
+    """Where every run is written, also one that proves nothing."""
+    outlets: Outlets
+    revert: Callable[[Run], str | None]
+    """Takes an approval back; what was done, None where nothing was to do. Raises UserError where it was not."""
+    collector: Callable[[str], Collector]
+    """A collector that knows nothing yet, by the account whose packages it reads."""
+    now: Callable[[], str]
+    """UTC, to the second."""
+    run_id: Callable[[], str]
+
+
+class Answer(Struct, frozen=True):
+    """What became of one hint about one package."""
+
+    package: str
+    state: Verdict | str
+    """The verdict, or `gone`, `not approved`, `unmapped`."""
+    run: str = ""
+    did: tuple[str, ...] = ()
+    """What was done this time, in words; empty where everything had been done before."""
+
+
+class NotRecorded(UserError):
+    """A decision that could not be recorded, so that nobody acted by it."""
+
+    help = "the message is tried again; let the function write below its archive"
+    exit_code = 4
+
+
+def answer(desk: Desk, hint: Hint) -> Answer:
+    """Answer a hint about one package.
+
+    Raises:
+        UserError: a step failed. What was done is noted, and the same hint goes on behind it.
+    """
+    account = hint.package.split(":")[4]
+    case = case_of(desk.house, desk.collector(account), hint)
+    if isinstance(case, Nothing):
+        return Answer(hint.package, case.state, did=(case.why,))
+    run, claim = _recorded(desk, case)
+    verdict = run.decision.verdict
+    did: list[str] = []
+    waits = verdict == "undecided" and case.approved and not _is_over(desk, hint, claim)
+    if waits:
+        did += _once(desk, claim, f"again {hint.attempt}", lambda: _later(desk, hint, claim))
+    elif verdict == "undecided" and case.approved and desk.house.settings.respond.leaves(run.decision.request.stage):
+        did += _once(desk, claim, "left", lambda: "left as it is, although it stays undecided")
+    elif verdict in ("block", "undecided") and case.approved:
+        did += _once(desk, claim, "reverted", lambda: _take_back(desk, run))
+    if verdict != "allow":
+        step = "told that it waits" if waits else "told"
+        did += _once(desk, claim, step, lambda: _tell(desk, run, tuple(did)))
+    return Answer(hint.package, verdict, run.id, tuple(did))
+
+
+def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
+    """The run of a case: the one that is recorded, or one that is recorded now.
+
+    Raises:
+        NotRecorded: it is nowhere, and cannot be written.
+    """
+    now = desk.now()
+    first = _judge(desk, case, now, desk.run_id())
+    key = key_of(first.decision, case.modified)
+    claim = desk.claims.claim(Claim(first.decision.package, key, first.id, now))
+    if claim.verdict:
+        return _read(desk, claim), claim
+    run = first if claim.run == first.id else _judge(desk, case, claim.at, claim.run)
+    try:
+        desk.archive.keep(run)
+    except AlreadyThere:
+        # Somebody recorded it and could not note it any more: what stands there is what was decided.
+        run = _read(desk, claim)
+    if precedent.counts(run):
+        with suppress(AlreadyThere):
+            gate.keep(desk.house, run)
+    return run, desk.claims.note(claim, "recorded", run.decision.verdict)
+
+
+def _judge(desk: Desk, case: Case, at: str, run_id: str) -> Run:
+    """The case judged as of a time; where it is blocked, whoever approved may have returned to what was allowed once."""
+    run = gate.judge(desk.house, case.question, case.observed, now=at, run_id=run_id)
+    if run.decision.verdict != "block" or case.question.moment != "approve":
+        return run
+    account = run.decision.package.split(":")[4]
+    returned = gate.roll_back(desk.collector(account), desk.house, case.question, case.observed)
+    back = gate.judge(desk.house, *returned, now=at, run_id=run_id)
+    return back if back.decision.rollback else run
+
+
+def _read(desk: Desk, claim: Claim) -> Run:
+    found = desk.archive.get(claim.package, claim.run)
+    if isinstance(found, Unknown):
+        raise NotRecorded(f"run {claim.run} of {claim.package} cannot be read: {found.reason}: {found.detail}")
+    return found
+
+
+def _is_over(desk: Desk, hint: Hint, claim: Claim) -> bool:
+    """Whether it was undecided for as long as the settings wait."""
+    waited = datetime.fromisoformat(desk.now()) - datetime.fromisoformat(hint.since or claim.at)
+    return waited >= timedelta(minutes=desk.house.settings.respond.wait_minutes)
+
+
+def _later(desk: Desk, hint: Hint, claim: Claim) -> str:
+    seconds = min(_LONGEST, _FIRST * 2**hint.attempt)
+    desk.outlets.later(again(hint, hint.since or claim.at), seconds)
+    return f"judged again in {seconds} s"
+
+
+def _take_back(desk: Desk, run: Run) -> str | None:
+    rules = desk.house.settings.respond
+    if rules.mode != "enforce":
+        return f"would be {rules.revert_to}: the mode is {rules.mode}"
+    return desk.revert(run)
+
+
+def _tell(desk: Desk, run: Run, did: tuple[str, ...]) -> str | None:
+    if desk.house.settings.respond.mode == "observe":
+        return None
+    desk.outlets.tell(word_of(run, did))
+    return "told"
+
+
+def _once(desk: Desk, claim: Claim, step: str, work: Callable[[], str | None]) -> list[str]:
+    """Do a step that is not noted, and note it; what was done."""
+    if step in claim.done:
+        return []
+    said = work()
+    desk.claims.note(claim, step)
+    return [said] if said else []
