@@ -91,8 +91,10 @@ def description(run: Run, principal: Principal | None) -> str:
     """Who, why, and what exactly; at most `LONGEST_DESCRIPTION` characters of one line."""
     decision = run.decision
     who = _name(principal) if principal else "somebody who could not be told"
+    # At serve nobody acts, and nobody is asked for.
+    by = "" if principal is None and decision.request.principal is None else f" by {who}"
     parts = [
-        f"modelwarden: {decision.verdict} for {decision.request.stage} by {who}",
+        f"modelwarden: {decision.verdict} for {decision.request.stage}{by}",
         f"run {run.id}",
         binding(decision),
         *([f"rollback to run {decision.rollback.run}"] if decision.rollback else []),

@@ -139,6 +139,20 @@ class Hub:
                     self.client("sqs").delete_message(QueueUrl=self.queue, ReceiptHandle=one["receiptHandle"])
         raise AssertionError(f"the queue is not empty after {most} batches")
 
+    def bodies(self) -> list[str]:
+        """Take every message out of the queue, in the order in which they came."""
+        found = []
+        while records := self.batch():
+            for one in records:
+                found.append(one["body"])
+                self.client("sqs").delete_message(QueueUrl=self.queue, ReceiptHandle=one["receiptHandle"])
+        return found
+
+    def send(self, *bodies: str | dict[str, Any]) -> None:
+        for body in bodies:
+            text = body if isinstance(body, str) else json.dumps(body)
+            self.client("sqs").send_message(QueueUrl=self.queue, MessageBody=text)
+
     def claims(self, arn: str) -> list[Claim]:
         return sorted(self.desk.claims.of(arn), key=lambda one: one.run)
 

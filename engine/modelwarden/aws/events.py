@@ -53,5 +53,5 @@ def _take(record: SQSRecord) -> None:
         metrics.add_metric("Again", MetricUnit.Count, 1)
         raise
     for one in answers:
-        logger.info("answered", package=one.package, state=one.state, run=one.run, did=list(one.did))
+        logger.info("answered", package=one.package, state=one.state, run=one.run, why=one.why, did=one.did)
         metrics.add_metric(one.state.title().replace(" ", ""), MetricUnit.Count, 1)

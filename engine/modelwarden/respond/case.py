@@ -81,29 +81,40 @@ def _case(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
             "unmapped", f"it claims stage `{claimed}`, which `stages` does not map" if claimed else "it claims no stage"
         )
     serve = _ask(house, collector, hint, stage, "serve", None)
-    if not approved or _settled(house, collector, hint, serve.evidence, stage):
+    newest = gate.recorded_approval(collector, house, hint.package)
+    if not approved or _settled(hint, newest, serve.evidence, stage):
         return Case(_question(hint, stage, "serve"), serve, approved, modified)
-    actor = _actor(collector, hint, modified)
+    actor = _actor(collector, hint, modified, _other(newest, serve.evidence, stage))
     observed = _ask(house, collector, hint, stage, "approve", actor)
     return Case(_question(hint, stage, "approve"), observed, approved, modified)
 
 
-def _settled(house: House, collector: Collector, hint: Hint, evidence: Evidence, stage: Stage) -> bool:
+def _settled(hint: Hint, newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> bool:
     """Whether the approval was judged before, as what the package is now.
 
-    The gate's own approval names its run in the registry. Of any other one, a run judged at `approve` says so, unless
-    this very event is another approval.
+    The gate's own approval names its run in the registry. Of any other one, the newest run that judged an approval says
+    so, unless this very event is another approval.
     """
-    newest = gate.recorded_approval(collector, house, hint.package)
     if precedent.standing(newest, evidence, stage).state == "recorded":
         return True
-    return hint.actor is None and isinstance(newest, Run) and _judged(newest, evidence, stage)
+    same = _allowed(newest, stage) == material_digest(evidence) != ""
+    return hint.actor is None and same
 
 
-def _judged(run: Run, evidence: Evidence, stage: Stage) -> bool:
-    decision = run.decision
-    same = decision.digests.material == material_digest(evidence) != ""
-    return same and decision.request.stage == stage and decision.verdict in ("allow", "flag")
+def _other(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> Unknown | None:
+    """Why nobody approved what the package is now, where the newest approval was of something else."""
+    then, now = _allowed(newest, stage), material_digest(evidence)
+    if not isinstance(newest, Run) or "" in (then, now) or then == now:
+        return None
+    return Unknown("changed after it was approved", Source("records"), f"run {newest.id} approved material {then}")
+
+
+def _allowed(newest: Run | Unknown | None, stage: Stage) -> str:
+    """The material that a run allowed for this stage; empty where it allowed none."""
+    if not isinstance(newest, Run) or newest.decision.verdict not in ("allow", "flag"):
+        return ""
+    decision = newest.decision
+    return decision.digests.material if decision.request.stage == stage else ""
 
 
 def _ask(
@@ -117,10 +128,15 @@ def _question(hint: Hint, stage: Stage, moment: Moment) -> Question:
     return Question(hint.package, stage, moment)
 
 
-def _actor(collector: Collector, hint: Hint, modified: str) -> Principal | Unknown:
-    """Who approved what the package is now: by the event, if nothing was changed after it, else by the trail."""
+def _actor(collector: Collector, hint: Hint, modified: str, other: Unknown | None) -> Principal | Unknown:
+    """Who approved what the package is now: by the event, if nothing was changed after it, else by the trail.
+
+    `other` says that the last approval that was judged was of something else, which the trail cannot mend.
+    """
     if hint.actor is not None and _at_once(hint.at, modified):
         return hint.actor
+    if other is not None:
+        return other
     evidence = collector.package(hint.package, _APPROVER)
     principal, identity, kind = (evidence.get(pointer) for pointer in _APPROVER)
     if not (isinstance(principal, Present) and isinstance(identity, Present) and isinstance(kind, Present)):

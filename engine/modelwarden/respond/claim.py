@@ -7,13 +7,20 @@ after a crash makes the very same one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from modelwarden.evidence import digest
 from modelwarden.finding import Decision
 from modelwarden.request import Principal
+
+RECORDED: Final = "recorded"
+REVERTED: Final = "reverted"
+LEFT: Final = "left"
+WAITS: Final = "told that it waits"
+TOLD: Final = "told"
+"""Steps; those of waiting are `again 0`, `again 1` ..."""
 
 
 class Claim(Struct, frozen=True):
@@ -31,6 +38,13 @@ class Claim(Struct, frozen=True):
     """Empty until it is recorded."""
     done: tuple[str, ...] = ()
     """Steps that are behind it, in their order."""
+    said: tuple[str, ...] = ()
+    """What was done, in words."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to be done; one that waits is gone on with by the message that it waits for."""
+        return self.verdict in ("", "allow") or TOLD in self.done or WAITS in self.done
 
 
 class Claims(Protocol):
@@ -40,8 +54,8 @@ class Claims(Protocol):
         """The claim of this package and key: the given one, or the one that somebody made before."""
         ...
 
-    def note(self, claim: Claim, step: str, verdict: str = "") -> Claim:
-        """Note a step, and the verdict with it; the claim as it is now. A step may be noted twice."""
+    def note(self, claim: Claim, step: str, *, verdict: str = "", said: str = "") -> Claim:
+        """Note a step, with the verdict or what was done; the claim as it is now. A step may be noted twice."""
         ...
 
     def of(self, package: str) -> Iterator[Claim]:

@@ -21,7 +21,7 @@ from modelwarden.evidence import Unknown
 from modelwarden.finding import Verdict
 from modelwarden.gate import House
 from modelwarden.respond.case import Case, Nothing, case_of
-from modelwarden.respond.claim import Claim, Claims, key_of
+from modelwarden.respond.claim import LEFT, RECORDED, REVERTED, TOLD, WAITS, Claim, Claims, key_of
 from modelwarden.respond.hint import Hint, again
 from modelwarden.respond.word import Word, word_of
 from modelwarden.run import Run
@@ -68,8 +68,10 @@ class Answer(Struct, frozen=True):
     state: Verdict | str
     """The verdict, or `gone`, `not approved`, `unmapped`."""
     run: str = ""
+    why: str = ""
+    """Why there is nothing to judge."""
     did: tuple[str, ...] = ()
-    """What was done this time, in words; empty where everything had been done before."""
+    """Steps that were done this time; empty where everything had been done before."""
 
 
 class NotRecorded(UserError):
@@ -88,21 +90,31 @@ def answer(desk: Desk, hint: Hint) -> Answer:
     account = hint.package.split(":")[4]
     case = case_of(desk.house, desk.collector(account), hint)
     if isinstance(case, Nothing):
-        return Answer(hint.package, case.state, did=(case.why,))
+        return Answer(hint.package, case.state, why=case.why, did=_finish(desk, hint.package, case))
     run, claim = _recorded(desk, case)
     verdict = run.decision.verdict
-    did: list[str] = []
+    before = claim.done
     waits = verdict == "undecided" and case.approved and not _is_over(desk, hint, claim)
     if waits:
-        did += _once(desk, claim, f"again {hint.attempt}", lambda: _later(desk, hint, claim))
+        claim = _once(desk, claim, f"again {hint.attempt}", lambda: _later(desk, hint, claim))
     elif verdict == "undecided" and case.approved and desk.house.settings.respond.leaves(run.decision.request.stage):
-        did += _once(desk, claim, "left", lambda: "left as it is, although it stays undecided")
+        claim = _once(desk, claim, LEFT, lambda: "left as it is, although it stays undecided")
     elif verdict in ("block", "undecided") and case.approved:
-        did += _once(desk, claim, "reverted", lambda: _take_back(desk, run))
+        claim = _once(desk, claim, REVERTED, lambda: _take_back(desk, run))
     if verdict != "allow":
-        step = "told that it waits" if waits else "told"
-        did += _once(desk, claim, step, lambda: _tell(desk, run, tuple(did)))
-    return Answer(hint.package, verdict, run.id, tuple(did))
+        claim = _once(desk, claim, WAITS if waits else TOLD, lambda: _tell(desk, run, claim.said))
+    return Answer(hint.package, verdict, run.id, did=claim.done[len(before) :])
+
+
+def _finish(desk: Desk, package: str, now: Nothing) -> tuple[str, ...]:
+    """Tell of what was decided and maybe taken back before a crash: the package is no longer what the decision is about."""
+    did: tuple[str, ...] = ()
+    for claim in desk.claims.of(package):
+        if not claim.ended:
+            words = claim.said or (now.why,)
+            done = _once(desk, claim, TOLD, lambda: _tell(desk, _read(desk, claim), words))  # noqa: B023 - called at once
+            did += done.done[len(claim.done) :]
+    return did
 
 
 def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
@@ -126,7 +138,7 @@ def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
     if precedent.counts(run):
         with suppress(AlreadyThere):
             gate.keep(desk.house, run)
-    return run, desk.claims.note(claim, "recorded", run.decision.verdict)
+    return run, desk.claims.note(claim, RECORDED, verdict=run.decision.verdict)
 
 
 def _judge(desk: Desk, case: Case, at: str, run_id: str) -> Run:
@@ -153,10 +165,9 @@ def _is_over(desk: Desk, hint: Hint, claim: Claim) -> bool:
     return waited >= timedelta(minutes=desk.house.settings.respond.wait_minutes)
 
 
-def _later(desk: Desk, hint: Hint, claim: Claim) -> str:
+def _later(desk: Desk, hint: Hint, claim: Claim) -> None:
     seconds = min(_LONGEST, _FIRST * 2**hint.attempt)
     desk.outlets.later(again(hint, hint.since or claim.at), seconds)
-    return f"judged again in {seconds} s"
 
 
 def _take_back(desk: Desk, run: Run) -> str | None:
@@ -166,17 +177,11 @@ def _take_back(desk: Desk, run: Run) -> str | None:
     return desk.revert(run)
 
 
-def _tell(desk: Desk, run: Run, did: tuple[str, ...]) -> str | None:
-    if desk.house.settings.respond.mode == "observe":
-        return None
-    desk.outlets.tell(word_of(run, did))
-    return "told"
+def _tell(desk: Desk, run: Run, did: tuple[str, ...]) -> None:
+    if desk.house.settings.respond.mode != "observe":
+        desk.outlets.tell(word_of(run, did))
 
 
-def _once(desk: Desk, claim: Claim, step: str, work: Callable[[], str | None]) -> list[str]:
-    """Do a step that is not noted, and note it; what was done."""
-    if step in claim.done:
-        return []
-    said = work()
-    desk.claims.note(claim, step)
-    return [said] if said else []
+def _once(desk: Desk, claim: Claim, step: str, work: Callable[[], str | None]) -> Claim:
+    """Do a step that is not noted, and note it."""
+    return claim if step in claim.done else desk.claims.note(claim, step, said=work() or "")

@@ -21,7 +21,7 @@ def take(desk: Desk, body: bytes) -> list[Answer]:
     """
     hint = read_hint(body)
     if isinstance(hint, Irrelevant):
-        return [Answer("", "irrelevant", did=(hint.why,))]
+        return [Answer("", "irrelevant", why=hint.why)]
     hints = [hint] if hint.package else _run_by(desk.collector(hint.endpoint.split(":")[4]), hint)
     return [answer(desk, one) for one in hints]
 

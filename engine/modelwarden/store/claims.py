@@ -35,16 +35,17 @@ class TableClaims:
                 return wanted
         raise self._calls.gave_up(detail)
 
-    def note(self, claim: Claim, step: str, verdict: str = "") -> Claim:
+    def note(self, claim: Claim, step: str, *, verdict: str = "", said: str = "") -> Claim:
         detail = ""
         for attempt in range(ATTEMPTS):
             held = self._held(claim)
             if held is None:
                 raise self._calls.gave_up(f"the claim {claim.key} of {claim.package} is gone")
             now, version = held
-            after = replace(now, done=tuple(dict.fromkeys((*now.done, step))), verdict=verdict or now.verdict)
-            if after == now:
+            if step in now.done:
                 return now
+            words = (*now.said, said) if said else now.said
+            after = replace(now, done=(*now.done, step), verdict=verdict or now.verdict, said=words)
             try:
                 self._calls.put(items.of_claim(after, version + 1, self._keep_days), version)
             except NotWritten as lost:
