@@ -13,10 +13,8 @@ from datetime import UTC, datetime
 from modelwarden import gate
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
-from modelwarden.collect.aws import Aws
 from modelwarden.enforce import revert
 from modelwarden.errors import UserError
-from modelwarden.gate import House
 from modelwarden.respond.desk import Desk
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
@@ -48,22 +46,18 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         whole.aws.enter(account, region)
         return whole.member(account)
 
-    outlets = AwsOutlets(_own(house), region, queue, environment.get("TOPIC_ARN", ""), environment.get("BUS_NAME", ""))
+    own = whole.aws
+    outlets = AwsOutlets(own, region, queue, environment.get("TOPIC_ARN", ""), environment.get("BUS_NAME", ""))
     return Desk(
         house,
-        claims_at(house.settings.store, lambda: _own(house)),
-        records_at(archive, _own(house)),
+        claims_at(house.settings.store, lambda: own),
+        records_at(archive, own),
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
         lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.urandom(4).hex()}",
     )
-
-
-def _own(house: House) -> Aws:
-    """The function's own calls, which belong into nobody's ledger."""
-    return gate.collector_of(house).aws
 
 
 def _given(environment: Mapping[str, str], name: str) -> str:
