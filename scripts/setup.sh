@@ -26,4 +26,4 @@ if ! "$python" -m venv "$venv" 2>/dev/null; then
   fi
 fi
 echo "setting up $venv (a minute or two the first time)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,scan,pdf,dask,sign,dev]'
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,scan,pdf,dask,sign,lambda,dev]'

@@ -19,6 +19,7 @@ ALLOWED = {
     "moto": ("sandbox/",),
     "cedarpy": ("cedar.py",),
     "click": ("cli/",),
+    "aws_lambda_powertools": ("aws/",),
     "jsonschema": ("collect/",),
     "rich": ("cli/display.py",),
     "distributed": ("scan/cluster.py",),

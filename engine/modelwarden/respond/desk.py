@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -90,7 +91,7 @@ def answer(desk: Desk, hint: Hint) -> Answer:
     account = hint.package.split(":")[4]
     case = case_of(desk.house, desk.collector(account), hint)
     if isinstance(case, Nothing):
-        return Answer(hint.package, case.state, why=case.why, did=_finish(desk, hint.package, case))
+        return Answer(hint.package, case.state, why=case.why, did=_finish(desk, hint.package, case.why))
     run, claim = _recorded(desk, case)
     verdict = run.decision.verdict
     before = claim.done
@@ -103,16 +104,17 @@ def answer(desk: Desk, hint: Hint) -> Answer:
         claim = _once(desk, claim, REVERTED, lambda: _take_back(desk, run))
     if verdict != "allow":
         claim = _once(desk, claim, WAITS if waits else TOLD, lambda: _tell(desk, run, claim.said))
-    return Answer(hint.package, verdict, run.id, did=claim.done[len(before) :])
+    did = claim.done[len(before) :]
+    return Answer(hint.package, verdict, run.id, did=(*did, *_finish(desk, hint.package, "changed since", claim.key)))
 
 
-def _finish(desk: Desk, package: str, now: Nothing) -> tuple[str, ...]:
-    """Tell of what was decided and maybe taken back before a crash: the package is no longer what the decision is about."""
+def _finish(desk: Desk, package: str, why: str, but: str = "") -> tuple[str, ...]:
+    """Tell of decisions that a crash left untold, and that the package is no longer about; `but` is the key of the present one."""
     did: tuple[str, ...] = ()
     for claim in desk.claims.of(package):
-        if not claim.ended:
-            words = claim.said or (now.why,)
-            done = _once(desk, claim, TOLD, lambda: _tell(desk, _read(desk, claim), words))  # noqa: B023 - called at once
+        if claim.key != but and not claim.ended:
+            run, words = _read(desk, claim), claim.said or (why,)
+            done = _once(desk, claim, TOLD, partial(_tell, desk, run, words))
             did += done.done[len(claim.done) :]
     return did
 
