@@ -1,6 +1,7 @@
 """EventBridge: what SageMaker and CloudTrail put on the default bus of an account. moto's own rules take it from there.
 
-moto forwards an event to another account's bus under that account's name and without its resources; AWS keeps both.
+moto leaves the account out of what it hands to a target, and forwards an event to another account's bus without its
+resources; AWS keeps both.
 """
 
 from __future__ import annotations
