@@ -13,7 +13,7 @@ from msgspec import Struct
 from modelwarden.evidence import Evidence, Fact, Present, Source, Unknown
 from modelwarden.finding import Decision, Rollback
 from modelwarden.material import material_digest
-from modelwarden.request import Principal, Stage
+from modelwarden.request import PROVEN_BY, Principal, Stage
 from modelwarden.run import Run
 
 _SOURCE: Final = "records"
@@ -93,7 +93,22 @@ def standing(approval: Run | Unknown | None, evidence: Evidence | None, stage: S
         return Standing("out of band", f"{run} is for {decision.request.stage}, not for {stage}")
     if approver(approval, evidence, stage):
         return Standing("recorded", run)
+    who = decision.request.principal
+    if isinstance(who, Principal) and who.source != PROVEN_BY:
+        return _after(approval, who, evidence, run)
     return _differing(approval, evidence, run)
+
+
+def _after(approval: Run, who: Principal, evidence: Evidence, run: str) -> Standing:
+    """A run that judged an approval after somebody gave it: it is about that approver's, of that material."""
+    by = evidence.get("/approver/principal")
+    if "" in (approval.decision.digests.material, material_digest(evidence)) or not isinstance(by, Present):
+        return Standing("not told", f"not everything was read, to compare it with {run}")
+    if by.value != who.principal:
+        return Standing("out of band", f"{run} judged the approval of {who.principal}, and {by.value} gave this one")
+    if approval.decision.digests.material != material_digest(evidence):
+        return Standing("out of band", f"it is no longer what {run} approved")
+    return Standing("recorded", f"{run}, which judged it after it was given")
 
 
 def _differing(approval: Run, evidence: Evidence, run: str) -> Standing:

@@ -16,6 +16,7 @@ from modelwarden.evidence import Present, Unknown
 from modelwarden.precedent import Standing
 from modelwarden.render import scan as scan_text
 from modelwarden.render.text import short
+from modelwarden.request import Principal
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan import run as scanning
@@ -181,3 +182,28 @@ def test_a_record_that_differs_is_out_of_band_and_one_that_cannot_be_compared_is
         "not told", f"nobody can tell its stage, to compare it with {who}"
     )
     assert precedent.standing(None, None, None) == Standing("out of band", "no recorded decision is about it")
+
+
+def test_an_approval_that_was_judged_on_its_event_is_recorded_for_whoever_gave_it(registry: Registry) -> None:
+    """Its description names no run: somebody approved beside the gate, and a run judged that approval."""
+    _, run = approved(registry)
+    given = Principal("arn:aws:iam::444455556666:user/grace", "grace", "person", "proven", "events:UpdateModelPackage")
+    judged = replace(run, decision=replace(run.decision, request=replace(run.decision.request, principal=given)))
+    by = {"/approval/status": Present("Approved"), "/approval/description": Present("looks good")}
+    facts = {**run.evidence.facts, **by, "/approver/principal": Present(given.principal)}
+
+    def told(**changes: Present | Unknown) -> Standing:
+        named = {f"/{name.replace('__', '/')}": fact for name, fact in changes.items()}
+        return precedent.standing(judged, replace(run.evidence, facts={**facts, **named}), "Staging")
+
+    assert told() == Standing("recorded", f"run {run.id}, which judged it after it was given")
+    assert told(approver__principal=Present("arn:aws:iam::444455556666:user/henk")) == Standing(
+        "out of band",
+        f"run {run.id} judged the approval of {given.principal}, and arn:aws:iam::444455556666:user/henk gave this one",
+    )
+    unread = Standing("not told", f"not everything was read, to compare it with run {run.id}")
+    assert told(approver__principal=Unknown("AccessDenied")) == unread
+    assert told(container__0__image__uri=Unknown("AccessDenied")) == unread
+    assert told(container__0__image__uri=Present("other")) == Standing(
+        "out of band", f"it is no longer what run {run.id} approved"
+    )
