@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from modelwarden.aws import desk as functions
@@ -41,7 +42,7 @@ def test_an_approval_that_breaks_policy_is_taken_back(hub: Hub) -> None:
     ]
     assert "; blocked by BIAS-02; " in after["ApprovalDescription"]
     (claim,) = hub.claims(arn)
-    assert (claim.run, claim.verdict, claim.done) == (run.id, "block", ("recorded", "reverted", "told"))
+    assert (claim.run, claim.verdict, claim.done) == (run.id, "block", ("recorded", "logged", "reverted", "told"))
     (word,) = hub.told()
     assert {name: word[name] for name in ("run", "package", "verdict", "blocked", "principal")} == {
         "run": run.id,
@@ -51,6 +52,26 @@ def test_an_approval_that_breaks_policy_is_taken_back(hub: Hub) -> None:
         "principal": APPROVER,
     }
     assert word["done"] == [f"{arn} is now Rejected, and was Approved"]
+
+
+def test_every_decision_enters_the_log_and_is_signed(hub: Hub) -> None:
+    registry = hub.registry
+    (registry.folder / "log").mkdir()
+    registry.run("key", "new", "k", "--no-passphrase")
+    hub.set_up(top=f'log = "{registry.folder / "log"}"\nsign = "{registry.folder / "k"}"\n')
+    for ending in ("credit-default/1", "credit-default/4"):
+        hub.approve(ending)
+        hub.send(*calls(hub.bodies()))
+        hub.pump()
+    newest = hub.archived()[-1]
+    run = registry.folder / f"{newest.id}.json"
+    run.write_bytes(msgspec.json.encode(newest.to_json()))
+    done = registry.run("verify", "log", "--key", "k.pub", "--run", run)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0] == "whole     log: 2 entries, 2 of them under 2 checkpoints"
+    assert any(line.startswith(f"run       {newest.id} is entry 2, ") for line in lines)
+    assert any(line.startswith("signed    2 entries and 2 checkpoints by sha256:") for line in lines)
 
 
 def test_an_approval_by_policy_stays_and_is_known_from_then_on(hub: Hub) -> None:
@@ -181,7 +202,7 @@ def test_what_stays_undecided_comes_again(hub: Hub) -> None:
     assert hub.pump() == []
     assert hub.status(arn) == "Approved"
     (claim,) = hub.claims(arn)
-    assert (claim.verdict, claim.done) == ("undecided", ("recorded", "again 0", "told that it waits"))
+    assert (claim.verdict, claim.done) == ("undecided", ("recorded", "logged", "again 0", "told that it waits"))
     (word,) = hub.told()
     assert (word["verdict"], word["undecided"]) == ("undecided", ["BIAS-01", "BIAS-02", "BIAS-03"])
     assert word["done"] == []

@@ -69,6 +69,8 @@ class Weather:
     dead: list[str] = field(default_factory=list)
     claims: dict[tuple[str, str], Claim] = field(default_factory=dict)
     archive: dict[str, bytes] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    """Run ids that were entered."""
     told: list[Word] = field(default_factory=list)
     ids: int = 0
 
@@ -119,12 +121,18 @@ class Weather:
             self.house,
             Held(self),
             Records(Shelf(self)),
+            self.enter,
             Out(self),
             self.revert,
             lambda _: collector,
             self.now,
             self.run_id,
         )
+
+    def enter(self, run: Run) -> None:
+        self.step()
+        self.log.append(run.id)
+        self.step()
 
     def batch(self) -> list[tuple[str, int]]:
         """Up to ten visible messages in any order, each counted as received."""
@@ -212,7 +220,7 @@ class Shelf:
         return sorted(name for name in self.weather.archive if name.startswith(f"{folder}/"))
 
     def read(self, name: str) -> bytes | Unknown:
-        return self.weather.archive[name]
+        return self.weather.archive.get(name, Unknown("NoSuchKey"))
 
     def write(self, name: str, data: bytes) -> str:
         self.weather.step()

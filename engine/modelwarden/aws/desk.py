@@ -6,16 +6,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+
+import msgspec
 
 from modelwarden import gate
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
+from modelwarden.collect.aws import Aws
 from modelwarden.enforce import revert
 from modelwarden.errors import UserError
+from modelwarden.gate import House
 from modelwarden.respond.desk import Desk
+from modelwarden.run import Run
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
 
@@ -52,12 +58,43 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         house,
         claims_at(house.settings.store, lambda: own),
         records_at(archive, own),
+        _log_of(house, own),
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
-        lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        _now,
         lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.urandom(4).hex()}",
     )
+
+
+def _log_of(house: House, aws: Aws) -> Callable[[Run], None]:
+    """What enters a run into the log that the organization layer names; nothing where it names none.
+
+    Nothing waits on a disk that ends with the function: where the log refuses, the message comes again.
+    """
+    location = house.settings.log
+    if location is None:
+        return lambda run: None
+    from modelwarden.attest import entry, log
+    from modelwarden.attest.location import shelf_at
+    from modelwarden.attest.signer import signer_at
+
+    shelf = shelf_at(location, lambda: aws)
+    key = house.settings.sign
+    signer = signer_at(key, lambda: aws, lambda: b"") if key and not house.settings.advisory else None
+
+    def enter(run: Run) -> None:
+        sha256 = {"run": hashlib.sha256(msgspec.json.encode(run.to_json())).hexdigest()}
+        word = entry.Word(run.id, "gate", _now(), run.decision.package, run.decision.verdict, sha256)
+        number = log.append(shelf, entry.signed(word, signer) if signer else word)
+        if signer:
+            log.sign(shelf, signer, _now, entered=(number,))
+
+    return enter
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _given(environment: Mapping[str, str], name: str) -> str:

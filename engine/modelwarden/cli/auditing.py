@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from modelwarden.cli.entering import shelf_of
 from modelwarden.cli.files import read_file, sha256_of
 from modelwarden.cli.output import write_apart
 from modelwarden.cli.signing import own_aws
@@ -41,6 +40,7 @@ def verify_log(target: str, key: PublicKey | None, options: dict[str, Any]) -> N
     """
     from modelwarden.attest import checkpoint
     from modelwarden.attest.audit import audit
+    from modelwarden.attest.location import shelf_at
     from modelwarden.attest.receipt import receipt_of
 
     location = target if "?" in target or not target.startswith("s3://") else target + _READING
@@ -50,7 +50,7 @@ def verify_log(target: str, key: PublicKey | None, options: dict[str, Any]) -> N
     if options["checkpoint"]:
         name = str(options["checkpoint"])
         kept = checkpoint.read(read_file(options["checkpoint"], checkpoint.MAX_BYTES), name, key)
-    found = audit(shelf_of(location, own_aws), key, kept, allow_unsigned=options["allow_unsigned"])
+    found = audit(shelf_at(location, own_aws), key, kept, allow_unsigned=options["allow_unsigned"])
     size = len(found.lines)
     click.echo(
         printable(f"whole     {target}: {size} entries, {found.covered} of them under {len(found.notes)} checkpoints")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,10 @@ from modelwarden.cli.options import now
 from modelwarden.cli.signing import agreed, need_sign
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
-from modelwarden.settings.log import LockedBucket, log_of
+from modelwarden.settings.log import log_of
 
 if TYPE_CHECKING:
     from modelwarden.attest.entry import Word
-    from modelwarden.attest.shelf import Shelf
     from modelwarden.attest.signer import Signer
     from modelwarden.attest.spool import Spool
     from modelwarden.collect.aws import Aws
@@ -42,18 +40,6 @@ def log_for(flag: str | None, settings: Settings) -> str | None:
         )
     need_sign()
     return location
-
-
-def shelf_of(location: str, aws: Callable[[], Aws]) -> Shelf:
-    """The place of a log that `log_for` named."""
-    from modelwarden.attest.shelf import Folder
-
-    place = log_of(location)
-    if isinstance(place, LockedBucket):
-        from modelwarden.attest.bucket import LockedShelf
-
-        return LockedShelf(aws(), place, lambda: datetime.now(UTC))
-    return Folder(Path(location))
 
 
 def word_of(run: Run, recorded: bytes, attestation: bytes | None) -> Word:
@@ -93,8 +79,10 @@ def spooled(word: Word, location: str, runs: Path, signer: Signer | None) -> Spo
 
 def deliver(spool: Spool, run: str, location: str, signer: Signer | None, aws: Callable[[], Aws]) -> None:
     """Enter what waits and have it signed. Where that fails, it waits on, and stderr says why; `run`: the one just kept."""
+    from modelwarden.attest.location import shelf_at
+
     try:
-        shelf = shelf_of(location, aws)
+        shelf = shelf_at(location, aws)
         numbers = spool.deliver(shelf)
         if run in numbers:
             print(f"run {run} is entry {numbers[run]} of the log {shelf.where}", file=sys.stderr)

@@ -16,11 +16,13 @@ from modelwarden.finding import Decision
 from modelwarden.request import Principal
 
 RECORDED: Final = "recorded"
+LOGGED: Final = "logged"
+OVERTAKEN: Final = "overtaken"
 REVERTED: Final = "reverted"
 LEFT: Final = "left"
 WAITS: Final = "told that it waits"
 TOLD: Final = "told"
-"""Steps; those of waiting are `again 0`, `again 1` ..."""
+"""Steps; those of waiting are `again 0`, `again 1` ... `overtaken` is what was never recorded, and is no longer asked."""
 
 
 class Claim(Struct, frozen=True):
@@ -44,7 +46,8 @@ class Claim(Struct, frozen=True):
     @property
     def ended(self) -> bool:
         """Whether nothing is left to be done; one that waits is gone on with by the message that it waits for."""
-        return self.verdict in ("", "allow") or TOLD in self.done or WAITS in self.done
+        told = self.verdict == "allow" or TOLD in self.done or WAITS in self.done
+        return OVERTAKEN in self.done or (LOGGED in self.done and told)
 
 
 class Claims(Protocol):

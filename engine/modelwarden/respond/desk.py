@@ -22,11 +22,22 @@ from modelwarden.evidence import Unknown
 from modelwarden.finding import Verdict
 from modelwarden.gate import House
 from modelwarden.respond.case import Case, Nothing, case_of
-from modelwarden.respond.claim import LEFT, RECORDED, REVERTED, TOLD, WAITS, Claim, Claims, key_of
+from modelwarden.respond.claim import (
+    LEFT,
+    LOGGED,
+    OVERTAKEN,
+    RECORDED,
+    REVERTED,
+    TOLD,
+    WAITS,
+    Claim,
+    Claims,
+    key_of,
+)
 from modelwarden.respond.hint import Hint, again
 from modelwarden.respond.word import Word, word_of
 from modelwarden.run import Run
-from modelwarden.store.records import AlreadyThere, Records
+from modelwarden.store.records import MISSING, AlreadyThere, Records
 
 _FIRST: Final = 30
 _LONGEST: Final = 900
@@ -52,6 +63,8 @@ class Desk(Struct, frozen=True):
     claims: Claims
     archive: Records
     """Where every run is written, also one that proves nothing."""
+    enter: Callable[[Run], None]
+    """Enters a run into the log of the organization, where there is one. It may be entered twice, and is never left out."""
     outlets: Outlets
     revert: Callable[[Run], str | None]
     """Takes an approval back; what was done, None where nothing was to do. Raises UserError where it was not."""
@@ -109,14 +122,27 @@ def answer(desk: Desk, hint: Hint) -> Answer:
 
 
 def _finish(desk: Desk, package: str, why: str, but: str = "") -> tuple[str, ...]:
-    """Tell of decisions that a crash left untold, and that the package is no longer about; `but` is the key of the present one."""
+    """Go on with decisions that a crash left unfinished, and that the package is no longer about; `but` is the present one's key."""
     did: tuple[str, ...] = ()
     for claim in desk.claims.of(package):
         if claim.key != but and not claim.ended:
-            run, words = _read(desk, claim), claim.said or (why,)
-            done = _once(desk, claim, TOLD, partial(_tell, desk, run, words))
-            did += done.done[len(claim.done) :]
+            after = _finished(desk, claim, why)
+            did += after.done[len(claim.done) :]
     return did
+
+
+def _finished(desk: Desk, claim: Claim, why: str) -> Claim:
+    found = desk.archive.get(claim.package, claim.run)
+    if isinstance(found, Unknown):
+        if claim.verdict or found.reason != MISSING:
+            raise _unreadable(claim, found)
+        return desk.claims.note(claim, OVERTAKEN)
+    if not claim.verdict:
+        claim = desk.claims.note(claim, RECORDED, verdict=found.decision.verdict)
+    claim = _once(desk, claim, LOGGED, lambda: desk.enter(found))
+    if claim.verdict == "allow" or WAITS in claim.done:
+        return claim
+    return _once(desk, claim, TOLD, partial(_tell, desk, found, claim.said or (why,)))
 
 
 def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
@@ -130,7 +156,8 @@ def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
     key = key_of(first.decision, case.modified)
     claim = desk.claims.claim(Claim(first.decision.package, key, first.id, now))
     if claim.verdict:
-        return _read(desk, claim), claim
+        run = _read(desk, claim)
+        return run, _once(desk, claim, LOGGED, lambda: desk.enter(run))
     run = first if claim.run == first.id else _judge(desk, case, claim.at, claim.run)
     try:
         desk.archive.keep(run)
@@ -140,7 +167,8 @@ def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
     if precedent.counts(run):
         with suppress(AlreadyThere):
             gate.keep(desk.house, run)
-    return run, desk.claims.note(claim, RECORDED, verdict=run.decision.verdict)
+    claim = desk.claims.note(claim, RECORDED, verdict=run.decision.verdict)
+    return run, _once(desk, claim, LOGGED, lambda: desk.enter(run))
 
 
 def _judge(desk: Desk, case: Case, at: str, run_id: str) -> Run:
@@ -157,8 +185,12 @@ def _judge(desk: Desk, case: Case, at: str, run_id: str) -> Run:
 def _read(desk: Desk, claim: Claim) -> Run:
     found = desk.archive.get(claim.package, claim.run)
     if isinstance(found, Unknown):
-        raise NotRecorded(f"run {claim.run} of {claim.package} cannot be read: {found.reason}: {found.detail}")
+        raise _unreadable(claim, found)
     return found
+
+
+def _unreadable(claim: Claim, found: Unknown) -> NotRecorded:
+    return NotRecorded(f"run {claim.run} of {claim.package} cannot be read: {found.reason}: {found.detail}")
 
 
 def _is_over(desk: Desk, hint: Hint, claim: Claim) -> bool:

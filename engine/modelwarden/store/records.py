@@ -17,6 +17,8 @@ from modelwarden.store.place import AlreadyThere, Bucket, Folder, NotKept, Place
 
 __all__ = ["AlreadyThere", "NotKept", "Records", "records_at"]
 
+MISSING: Final = "missing"
+"""Reason of what `get` does not find."""
 _MOST: Final = 200
 """Runs of one package that are read for one answer."""
 
@@ -51,8 +53,13 @@ class Records(Struct, frozen=True):
         return self.place.write(_name(run.decision.package, run.id), msgspec.json.encode(run.to_json()))
 
     def get(self, package: str, run_id: str) -> Run | Unknown:
-        """The run of this id, which was kept before."""
-        return self._read(_name(package, run_id), package)
+        """The run of this id; unknown with the reason `MISSING` only where the place shows that there is none."""
+        name = _name(package, run_id)
+        found = self._read(name, package)
+        if isinstance(found, Run):
+            return found
+        names = self.place.names(_folder(package))
+        return found if isinstance(names, Unknown) or name in names else Unknown(MISSING, _SOURCE, name)
 
     def _read(self, name: str, package: str) -> Run | Unknown:
         data = self.place.read(name)
