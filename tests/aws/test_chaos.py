@@ -79,6 +79,7 @@ def storm(weather: Weather, count: int) -> list[str]:
     return poison
 
 
+@pytest.mark.filterwarnings("ignore:No application metrics")  # of a process that died
 @pytest.mark.parametrize("trouble", [0.0, 0.03])
 def test_every_package_ends_as_it_should(house: gate.House, monkeypatch: pytest.MonkeyPatch, trouble: float) -> None:
     weather = Weather(house, random.Random(20261129), trouble)

@@ -54,6 +54,8 @@ class Case(Struct, frozen=True):
     """Whether the registry says so now."""
     modified: str
     """UTC: when the package was changed last."""
+    returned: str = ""
+    """The run by which somebody returned to it, which approved what the rules of today may block; empty where there is none."""
 
 
 def case_of(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
@@ -83,7 +85,8 @@ def _case(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
     serve = _ask(house, collector, hint, stage, "serve", None)
     newest = gate.recorded_approval(collector, house, hint.package)
     if not approved or _settled(hint, newest, serve.evidence, stage):
-        return Case(_question(hint, stage, "serve"), serve, approved, modified)
+        returned = _returned(newest, serve.evidence, stage)
+        return Case(_question(hint, stage, "serve"), serve, approved, modified, returned)
     actor = _actor(collector, hint, modified, _other(newest, serve.evidence, stage))
     observed = _ask(house, collector, hint, stage, "approve", actor)
     return Case(_question(hint, stage, "approve"), observed, approved, modified)
@@ -95,10 +98,20 @@ def _settled(hint: Hint, newest: Run | Unknown | None, evidence: Evidence, stage
     The gate's own approval names its run in the registry. Of any other one, the newest run that judged an approval says
     so, unless this very event is another approval.
     """
-    if precedent.standing(newest, evidence, stage).state == "recorded":
+    if isinstance(newest, Run) and precedent.approver(newest, evidence, stage):
         return True
-    same = _allowed(newest, stage) == material_digest(evidence) != ""
-    return hint.actor is None and same
+    return hint.actor is None and _is_same(newest, evidence, stage)
+
+
+def _is_same(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> bool:
+    """Whether a run allowed, for this stage, what the package is now."""
+    return _allowed(newest, stage) == material_digest(evidence) != ""
+
+
+def _returned(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> str:
+    """The run that let somebody return to what the package is now; empty where there is none."""
+    rollback = isinstance(newest, Run) and newest.decision.rollback is not None and _is_same(newest, evidence, stage)
+    return newest.id if isinstance(newest, Run) and rollback else ""
 
 
 def _other(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> Unknown | None:

@@ -113,6 +113,8 @@ def answer(desk: Desk, hint: Hint) -> Answer:
         claim = _once(desk, claim, f"again {hint.attempt}", lambda: _later(desk, hint, claim))
     elif verdict == "undecided" and case.approved and desk.house.settings.respond.leaves(run.decision.request.stage):
         claim = _once(desk, claim, LEFT, lambda: "left as it is, although it stays undecided")
+    elif verdict == "block" and case.returned:
+        claim = _once(desk, claim, LEFT, lambda: f"left as it is: run {case.returned} returned to it")
     elif verdict in ("block", "undecided") and case.approved:
         claim = _once(desk, claim, REVERTED, lambda: _take_back(desk, run))
     if verdict != "allow":
