@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.session import Session, get_session
+from botocore.loaders import Loader, create_loader
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests/golden"
@@ -33,15 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def models() -> Iterator[None]:
     """Service models are read once in this process: to parse them takes longer than most tests."""
-    loader = get_session().get_component("data_loader")
+    loader = create_loader()
 
-    def session() -> Session:
-        made = Session()
-        made.register_component("data_loader", loader)
-        return made
+    def shared(search_path_string: str | None = None) -> Loader:
+        return create_loader(search_path_string) if search_path_string else loader
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("modelwarden.collect.aws.get_session", session)
+        patch.setattr("botocore.session.create_loader", shared)
         yield
 
 
