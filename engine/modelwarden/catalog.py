@@ -254,12 +254,12 @@ class _Reader:
 
     def validate(self, bundle: Bundle) -> None:
         """Strict validation of the policies against the schema with every declared parameter."""
+        schema = bundle.schema()
+        lines = {policy.id: policy.info.line for policy in bundle.policies}
         for file in self._of("policy"):
             mine = {policy.id: policy.json for policy in bundle.policies if policy.info.path == file.path}
             if mine and self._checked(file):
-                self._validated(
-                    file, mine, bundle.schema(), {policy.id: policy.info.line for policy in bundle.policies}
-                )
+                self._validated(file, mine, schema, lines)
 
     def _validated(
         self, file: BundleFile, policies: Mapping[str, PolicyJson], schema: str, lines: Mapping[str, int]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,10 +109,7 @@ def validate(policies: Mapping[str, PolicyJson], schema: str) -> list[tuple[str,
     """
     if not policies:
         return []
-    try:
-        handle = cedarpy.Schema.from_str(schema)
-    except ValueError as error:
-        raise CedarError(f"schema: {_first_line(error)}") from error
+    handle = _schema(schema)
     problems: dict[tuple[str, str], None] = {}
     for policy_id, policy in policies.items():
         try:
@@ -128,6 +125,15 @@ def validate(policies: Mapping[str, PolicyJson], schema: str) -> list[tuple[str,
         # A record and the members in it are one problem, told of the longest path.
         problems |= {(policy_id, one): None for one in told if not any(_is_prefix(one, other) for other in told)}
     return list(problems)
+
+
+@lru_cache(maxsize=2)
+def _schema(text: str) -> cedarpy.Schema:
+    """One for the controls and one for who may: a bundle is validated file by file, and to read a schema takes longer."""
+    try:
+        return cedarpy.Schema.from_str(text)
+    except ValueError as error:
+        raise CedarError(f"schema: {_first_line(error)}") from error
 
 
 def _validation_problem(error: str) -> str:

@@ -7,7 +7,7 @@ gives different answers to the same question; `lint` refuses the first two and w
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from modelwarden.problem import Problem
@@ -32,21 +32,23 @@ def problems(text: str, path: str) -> list[Problem]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return []
-    found = [*_imports(tree, path), *_calls(tree, path)]
-    for function in ast.walk(tree):
+    nodes = list(ast.walk(tree))  # once: to walk takes longer than to look
+    found = [*_imports(nodes, path), *_calls(nodes, path)]
+    for function in nodes:
         if isinstance(function, ast.FunctionDef) and any(map(_is_control, function.decorator_list)):
             found += _early_pass(function, path)
     return sorted(found, key=lambda problem: problem.line)
 
 
-def _imports(tree: ast.AST, path: str) -> Iterator[Problem]:
-    for node in ast.walk(tree):
-        names: list[str] = []
+def _imports(nodes: Iterable[ast.AST], path: str) -> Iterator[Problem]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        line = getattr(node, "lineno", 0)
+        else:
+            continue
+        line = node.lineno
         refused = next((module for name in names for module in REFUSED if _inside(name, module)), None)
         warned = next((module for name in names for module in WARNED if _inside(name, module)), None)
         if refused:
@@ -67,8 +69,8 @@ def _inside(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-def _calls(tree: ast.AST, path: str) -> Iterator[Problem]:
-    for node in ast.walk(tree):
+def _calls(nodes: Iterable[ast.AST], path: str) -> Iterator[Problem]:
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Attribute(attr=name)) if name in _CLOCKS:
                 help_ = "compare with the fact /request/as_of, so that the answer can be replayed"
