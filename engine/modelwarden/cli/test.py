@@ -30,15 +30,17 @@ def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path,
         import pytest
     except ImportError as error:
         raise UserError("running cases needs pytest", "pip install 'modelwarden[test]'") from error
-    from modelwarden.pytest_plugin import CONTROL
+    from modelwarden import pytest_plugin
 
     targets = folders or bundles
     for folder in targets:
-        _check(folder, CONTROL)
+        _check(folder, pytest_plugin.CONTROL)
     named = [*bundles, *(folder for folder in folders if _holds_controls(folder))]
     options = [
         "-q",
         "--no-header",
+        # Plugins that happen to be installed have no say in what a case shows, and take longer to load than cases to run.
+        "--disable-plugin-autoload",
         "-p",
         "no:cacheprovider",
         "--import-mode=importlib",
@@ -48,7 +50,7 @@ def test(context: click.Context, folders: tuple[Path, ...], bundles: tuple[Path,
     ]
     options += ["--modelwarden-complete", *(f"--modelwarden-bundle={folder}" for folder in dict.fromkeys(named))]
     with as_file(files("modelwarden.builtin.cases")) as builtin:
-        code = int(pytest.main([*options, *map(str, targets or [builtin])]))
+        code = int(pytest.main([*options, *map(str, targets or [builtin])], plugins=[pytest_plugin]))
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise UserError("no case was found", "put them into `<folder>/<CONTROL>/cases.json`")
     context.exit(code if code in (0, 1) else 2)
