@@ -37,12 +37,22 @@ def operations_of(service: str) -> frozenset[str]:
     return frozenset(botocore.session.get_session().get_service_model(service).operation_names)
 
 
+@cache
+def operations() -> frozenset[str]:
+    return frozenset().union(*map(operations_of, SERVICES))
+
+
 def constants(node: ast.AST) -> set[str]:
     return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
-def called(path: Path) -> Iterator[str]:
+@cache
+def called(path: Path) -> frozenset[str]:
     """`service:Operation` of every operation that a module names in a call or a table of calls."""
+    return frozenset(_called(path))
+
+
+def _called(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text())
     mentioned = constants(tree) & set(SERVICES)
     for node in ast.walk(tree):
@@ -50,7 +60,7 @@ def called(path: Path) -> Iterator[str]:
             continue
         direct = [*node.args, *(one.value for one in node.keywords)] if isinstance(node, ast.Call) else node.elts
         texts = [one.value for one in direct if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-        for operation in (one for one in texts if any(one in operations_of(service) for service in SERVICES)):
+        for operation in operations() & set(texts):
             near = set(texts) & set(SERVICES) or mentioned or SERVICES
             found = [service for service in near if operation in operations_of(service)]
             assert len(found) == 1, f"{path.name}: of which service is {operation}? {found}"

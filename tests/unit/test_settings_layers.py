@@ -411,7 +411,7 @@ def _settle(*documents: dict[str, Any]) -> Settings:
 
 
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(above=_documents, below=_documents, facts=_facts, request_=_requests)
 def test_no_layer_below_makes_any_level_weaker_or_any_parameter_looser(
@@ -430,7 +430,7 @@ def test_no_layer_below_makes_any_level_weaker_or_any_parameter_looser(
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(document=_documents, request_=_requests, keys=st.sets(st.sampled_from(["/tag_keys", "/tag/tier", "/tag/team"])))
 def test_not_knowing_a_tag_never_weakens_a_level_and_never_makes_up_a_parameter(
