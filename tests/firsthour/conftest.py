@@ -76,9 +76,9 @@ def outcomes(arn: str, settings: Path = SETTINGS) -> dict[tuple[str, str], str]:
     """(control, moment) -> outcome of the gate to Production, read anew; standing in the environment of `demo`."""
     house = gate.load_house(gate.Sources(config=settings), {})
     found = {}
+    collector = Collector(role=ROLE, retries=0, session=get_session())
     for moment in ("approve", "deploy"):
         question = gate.Question(arn, "Production", moment, None, CLOCK)
-        collector = Collector(role=ROLE, retries=0, session=get_session())
         judged = gate.judge(house, question, gate.collect(collector, house, question), now=CLOCK, run_id="test")
         found |= {(ruling.finding.control, moment): ruling.finding.outcome for ruling in judged.decision.rulings}
     return found

@@ -218,7 +218,8 @@ KEPT = {
 
 @pytest.fixture(scope="module")
 def known(demo: Organization) -> list[Evidence]:
-    return [Collector(role=ROLE).package(arn) for arn in WITNESSES]
+    collector = Collector(role=ROLE)
+    return [collector.package(arn) for arn in WITNESSES]
 
 
 @pytest.mark.parametrize("action", [action for action in PERMISSIONS if action not in LISTING | {IDENTITY, ENTER}])
@@ -228,8 +229,9 @@ def test_the_facts_of_an_action_are_those_that_packages_lose_without_it(
     """The dictionary of facts, held against the collector: whatever some package loses is told, and nothing else."""
     organization.fail(*OPERATIONS.get(action, (action,)))
     lost: set[str] = set()
+    collector = Collector(role=ROLE, retries=0)
     for before in known:
-        after = Collector(role=ROLE, retries=0).package(before.package)
+        after = collector.package(before.package)
         gone = {pointer for pointer, fact in before.facts.items() if not isinstance(fact, Unknown)}
         pointers = gone | (after.facts.keys() - before.facts.keys())
         lost |= {pattern(pointer) for pointer in pointers if isinstance(after.get(pointer), Unknown)}
