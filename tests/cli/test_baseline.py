@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cli.conftest import DEMO, Done
@@ -151,7 +152,7 @@ def dated(file: Path, at: str) -> Path:
     document = json.loads(file.read_text())
     document.pop("checksum")
     document["started_at"] = at
-    file.write_text(json.dumps(document | {"checksum": digest(document)}))
+    file.write_bytes(msgspec.json.encode(document | {"checksum": digest(document)}))
     return file
 
 
