@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
 from botocore.session import Session
 
 import modelwarden
@@ -77,6 +79,25 @@ def test_a_client_has_the_operations_of_the_table_and_no_other() -> None:
     listed = {api.partition(":")[2] for api in NEEDED if api.startswith("sagemaker:")}
     assert set(sagemaker.meta.service_model.operation_names) == listed
     assert not hasattr(sagemaker, "delete_model_package")
+
+
+@pytest.mark.parametrize(
+    "name", ["endpoints", "partitions", "s3/2006-03-01/service-2", "s3/2006-03-01/endpoint-rule-set-1"]
+)
+def test_models_are_read_as_botocore_reads_them(name: str) -> None:
+    own, loader, other = Session(), Loader(), Loader()
+    own.register_component("data_loader", loader)
+    Clients(own)
+    assert type(loader.file_loader) is not type(other.file_loader)
+    assert loader.load_data_with_path(name) == other.load_data_with_path(name)
+
+
+def test_what_is_no_model_is_still_told_by_botocore() -> None:
+    own, loader = Session(), Loader()
+    own.register_component("data_loader", loader)
+    Clients(own)
+    with pytest.raises(UnknownServiceError):
+        loader.load_service_model("nothing", "service-2")
 
 
 def test_every_operation_that_the_engine_names_is_in_the_table() -> None:
