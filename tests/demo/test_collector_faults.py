@@ -77,7 +77,7 @@ def _using(api: str, kind: str, runs: Mapping[str, Run]) -> list[dict[str, Any]]
     good, bad = (
         [one for one in chosen if any(row.api == api for row in runs[arn_of(one)].ledger)] for chosen in (GOOD, BAD)
     )
-    turn = KINDS.index(kind)
+    turn = KINDS.index(kind) // 3
     return [chosen[turn % len(chosen)] for chosen in (good, bad) if chosen]
 
 
@@ -85,8 +85,20 @@ def _outcomes(run: Run) -> dict[str, str]:
     return {ruling.finding.control: ruling.finding.outcome for ruling in run.decision.rulings}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("api", APIS)
+BESIDE = {"sts:GetCallerIdentity", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+"""By these the caller and the base images are read, which are no facts of a package."""
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    # Whatever the kind, the facts are unknown, as is shown below for each: here the APIs share the kinds.
+    [
+        (api, kind)
+        for at, api in enumerate(APIS)
+        for turn, kind in enumerate(KINDS)
+        if api in BESIDE or turn % 3 == at % 3
+    ],
+)
 def test_no_pass_comes_from_a_broken_api(
     api: str, kind: str, faults: Organization, undisturbed: dict[str, Run]
 ) -> None:
@@ -174,8 +186,8 @@ def test_a_missing_permission_leaves_these_shares_undecided(
     faults: Organization, record_property: Callable[[str, object], None]
 ) -> None:
     """Measured and printed: what the lack of one permission costs the packages that are fine otherwise."""
-    # A part of them: each costs 21 calls for each permission.
-    fine = [package for package in PACKAGES if package["planned"]["verdict"] == "allow"][::4]
+    # A quarter of them, of every kind: each costs 21 calls for each permission.
+    fine = [package for package in PACKAGES if package["planned"]["verdict"] == "allow"][2::4]
     lines = []
     for api in (*APIS, "kms:Decrypt"):
         faults.ask("POST", "faults", [{"kind": "deny", "op": api}])

@@ -22,7 +22,7 @@ from tests.organization import ask
 from .conftest import ACCOUNT, REGION, TEMPLATE, client, create_table, loads, row, run_id, seen, table
 from .test_state import CHURN, scanned
 
-NAMES = [f"model-{number:02}" for number in range(15)]
+NAMES = [f"model-{number:02}" for number in range(30)]
 
 
 @pytest.fixture

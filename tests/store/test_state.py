@@ -174,7 +174,7 @@ def test_a_clock_that_is_behind_hides_no_sighting_from_its_own_run(state: State)
 
 def test_more_packages_than_a_batch_holds(state: State) -> None:
     # A simulated transaction copies the whole table, so that a thousand of them would take minutes.
-    count = 1203 if isinstance(state, SqliteState) else 60
+    count = 1203 if isinstance(state, SqliteState) else 30
     names = [f"model-{number:04}" for number in range(count)]
     state.begin(row(1))
     state.put(run_id(1), (seen(name, 1) for name in names))

@@ -25,7 +25,7 @@ from tests.unit.facts_strategy import CONTROLS, Everything, builtin, evidence, p
 DIGESTS = Digests("e", "r", "b", "s", "w", "m")
 WORSE = {"allow": 0, "flag": 1, "undecided": 2, "block": 3}
 
-often = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def outcomes(record: Evidence, request: Request, values: dict[str, Any] | None = None) -> dict[str, Finding]:
