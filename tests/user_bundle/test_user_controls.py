@@ -309,6 +309,18 @@ class TestCases:
         done = run("test", "house")
         assert (done.code, "cases for `ACME-99`, which is not a control of the bundle" in done.out) == (1, True)
 
+    def test_plugins_that_happen_to_be_installed_have_no_say(
+        self, bundle: Callable[..., Path], run: Callable[..., Done], tmp_path: Path
+    ) -> None:
+        bundle({"a.cedar": STATUS, "tests/ACME-01/cases.json": f"[{GOOD}]"})
+        installed = tmp_path / "installed"
+        (installed / "loud-1.dist-info").mkdir(parents=True)
+        (installed / "loud-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1\n")
+        (installed / "loud-1.dist-info/entry_points.txt").write_text("[pytest11]\nloud = loud\n")
+        (installed / "loud.py").write_text("raise RuntimeError('loud')\n")
+        done = run("test", "house", env={"PYTHONPATH": str(installed)})
+        assert (done.code, "1 passed" in done.out) == (0, True), done.out + done.err
+
     def test_no_such_folder(self, run: Callable[..., Done]) -> None:
         done = run("test", "nowhere")
         assert (done.code, done.err.splitlines()[0]) == (2, "error: nowhere: no such folder")
