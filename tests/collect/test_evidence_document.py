@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +14,11 @@ import pytest
 from scripts import schemas
 
 from modelwarden.evidence import Evidence
+from tests.command import inside
 from tests.organization import DEMO, PACKAGES
 
 from .conftest import Organization
 
-SCRIPT = Path(sys.executable).with_name("modelwarden")
 CLOCK = "2026-11-20T06:00:00Z"
 ME = "arn:aws:iam::111111111111:user/sandbox"
 BASES = [line for line in (DEMO / "modelwarden.toml").read_text(encoding="utf-8").split('"') if "/ml/base:" in line]
@@ -47,16 +45,9 @@ def generated_schema() -> dict[str, Any]:
 def run(folder: Path, environment: Mapping[str, str], *arguments: str | Path) -> Done:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MODELWARDEN_"))}
     nowhere = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
-    done = subprocess.run(
-        [str(SCRIPT), *map(str, arguments)],
-        cwd=folder,
-        env={**kept, **nowhere, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    done = inside(*arguments, folder=folder, environment={**kept, **nowhere, **environment})
+    assert "Traceback" not in done.err
+    return Done(done.code, done.out, done.err)
 
 
 def evidence(folder: Path, organization: Organization, ending: str, *options: str | Path) -> Done:
