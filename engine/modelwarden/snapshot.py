@@ -50,6 +50,11 @@ class Deployment(Struct, frozen=True):
     """URI of the container's image where it runs no package, else empty."""
     problem: str = ""
     """Why it could not be told what it runs; then neither package nor image says anything."""
+    capture: Literal["", "absent", "Started", "Stopped"] = ""
+    """Whether the endpoint captures its data, as AWS spells it; `absent` where it has no data capture, empty where nobody
+    could read it."""
+    capture_percent: int | None = None
+    """Share of requests that it captures; None where it has no data capture, or nobody could read it."""
 
 
 class ModelCard(Struct, frozen=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from modelwarden.collect.answer import Failure
 from modelwarden.collect.aws import Answer, Aws
@@ -42,7 +43,7 @@ def read(aws: Aws, account: str, region: str) -> Deployments:
 
 # The demo over HTTP.
 
-DEMO = {
+_DEMO = {
     (HUB, REGION): [
         Deployment(
             endpoint("mailroom-sorter", HUB), "InService", "AllTraffic", "mailroom-005", package("mailroom/5", HUB), ""
@@ -102,6 +103,8 @@ DEMO = {
         )
     ],
 }
+DEMO = {cell: [replace(one, capture="absent") for one in rows] for cell, rows in _DEMO.items()}
+"""None of them captures its data."""
 
 
 def test_every_endpoint_of_the_demo_is_told(organization: Organization) -> None:
@@ -248,8 +251,32 @@ def told(aws: Script) -> Deployments:
 
 
 def row(held: str | None = None, image: str = "", problem: str = "", **more: str) -> Deployment:
-    given = {"endpoint": endpoint("e"), "status": "InService", "variant": "v", "model": "m", **more}
-    return Deployment(package=held, image=image, problem=problem, **given)
+    given = {"endpoint": endpoint("e"), "status": "InService", "variant": "v", "model": "m", "capture": "absent", **more}
+    return Deployment(package=held, image=image, problem=problem, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"CaptureStatus": "Started", "CurrentSamplingPercentage": 20}, ("Started", 20)),
+        ({"CaptureStatus": "Stopped", "CurrentSamplingPercentage": 0}, ("Stopped", 0)),
+        ({"CaptureStatus": "Whirling"}, ("", None)),
+        ({}, ("absent", None)),
+        (None, ("absent", None)),
+    ],
+)
+def test_data_capture_is_told_or_is_not_there_or_is_not_known(said: Any, expected: tuple[str, int | None]) -> None:
+    def described(given: Mapping[str, Any]) -> dict[str, Any]:
+        running = {**summary("e"), "EndpointConfigName": "c", "EndpointStatus": "InService", "LastModifiedTime": NOON}
+        return {**running, "DataCaptureConfig": said}
+
+    (found,) = told(script(DescribeEndpoint=described)).found
+    assert (found.capture, found.capture_percent) == expected
+
+
+def test_of_an_endpoint_that_nobody_could_read_data_capture_is_not_known() -> None:
+    (found,) = told(script(DescribeEndpoint=failure("AccessDenied"))).found
+    assert (found.capture, found.capture_percent) == ("", None)
 
 
 @pytest.mark.parametrize(
@@ -340,6 +367,7 @@ def test_what_is_being_rolled_out_is_told_beside_what_runs() -> None:
                 status="Creating",
                 variant="",
                 model="",
+                capture="",
                 problem="sagemaker:DescribeEndpoint: the description of another one",
             ),
         ),
@@ -405,7 +433,7 @@ def test_only_awss_word_that_it_does_not_exist_leaves_an_endpoint_out(
     code: str, state: str, message: str, left_out: bool
 ) -> None:
     found = told(script(DescribeEndpoint=failure(code, state, message)))
-    lost = row(status="Creating", variant="", model="", problem=f"test:Call: {code}")
+    lost = row(status="Creating", variant="", model="", capture="", problem=f"test:Call: {code}")
     assert found == Deployments(() if left_out else (lost,), None)
 
 

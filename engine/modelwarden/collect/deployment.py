@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +22,8 @@ from modelwarden.collect.text import whole
 from modelwarden.evidence import Unknown
 from modelwarden.snapshot import Deployment
 
+Capture = Literal["", "absent", "Started", "Stopped"]
+"""As in `Deployment`."""
 Ask = Callable[..., "Answer | Failure"]
 """One operation of the cell, by name; the same question is asked once."""
 
@@ -51,6 +53,8 @@ class _Endpoint(Struct, frozen=True):
     arn: str
     status: str
     changed: datetime | None = None
+    capture: Capture = ""
+    capture_percent: int | None = None
 
     @property
     def packages(self) -> str:
@@ -103,7 +107,7 @@ def _of_endpoint(ask: Ask, listed: _Endpoint) -> Iterator[Deployment]:
     if isinstance(told, Failure) or wrong:
         yield _deployment(listed, "", _Held(problem=wrong))
         return
-    endpoint = replace(listed, status=whole(told.data["EndpointStatus"]), changed=told.data["LastModifiedTime"])
+    endpoint = _described(listed, told.data)
     named = [told.data.get("EndpointConfigName"), dig(told.data, "PendingDeploymentSummary", "EndpointConfigName")]
     configurations = [name for name in named if name]
     if not configurations:
@@ -113,9 +117,31 @@ def _of_endpoint(ask: Ask, listed: _Endpoint) -> Iterator[Deployment]:
             yield _deployment(endpoint, variant, held)
 
 
+def _described(listed: _Endpoint, data: Mapping[str, Any]) -> _Endpoint:
+    """An endpoint as its description has it. A state of data capture that we do not know is one that nobody could read."""
+    told = dig(data, "DataCaptureConfig") or {}
+    status, percent = told.get("CaptureStatus"), told.get("CurrentSamplingPercentage")
+    capture: Capture = "" if told else "absent"
+    return replace(
+        listed,
+        status=whole(data["EndpointStatus"]),
+        changed=data["LastModifiedTime"],
+        capture=status if status in ("Started", "Stopped") else capture,
+        capture_percent=percent if isinstance(percent, int) else None,
+    )
+
+
 def _deployment(endpoint: _Endpoint, variant: str, held: _Held) -> Deployment:
     return Deployment(
-        endpoint.arn, endpoint.status, variant, held.model, held.package, held.image, problem=held.problem
+        endpoint.arn,
+        endpoint.status,
+        variant,
+        held.model,
+        held.package,
+        held.image,
+        problem=held.problem,
+        capture=endpoint.capture,
+        capture_percent=endpoint.capture_percent,
     )
 
 
