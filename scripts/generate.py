@@ -29,6 +29,7 @@ COMMANDS = [
     "forecast",
     "report",
     "evidence-pack",
+    "publish",
     "waiver request",
     "waiver approve",
     "waiver renew",

@@ -40,6 +40,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "forecast": ("forecast:forecast", "List what turns worse by nothing but time."),
     "waiver": ("waiver:waiver", "Ask for, approve, renew, revoke and list waivers."),
     "report": ("report:report", "Write one page over recorded runs."),
+    "publish": ("publish:publish", "Put what a scan found where Athena and dashboards read it."),
     "verify": ("verify:verify", "Check an attestation, a log, a pack or a recorded run, offline."),
     "key": ("key:key", "Make the keys that sign decisions."),
     "evidence-pack": ("evidence_pack:evidence_pack", "Build an archive of evidence for an auditor."),

@@ -70,7 +70,7 @@ def compare(
     from modelwarden.scan.find import named
 
     files = format_files(outputs, tuple(_FORMATS))
-    where = _runs(config, runs)
+    where = runs_of(config, runs)
     folders = [named(text, where) for text in (earlier, later)]
     for _, file in files:
         for folder in folders:
@@ -95,7 +95,7 @@ def _render(found: Comparison, format_: str, limit: int | None) -> str:
     return text(found, limit or _FORMATS[format_])
 
 
-def _runs(config: Path | None, runs: Path | None) -> Path:
+def runs_of(config: Path | None, runs: Path | None) -> Path:
     """The folder of runs, as a scan finds it."""
     if runs is not None:
         return runs

@@ -11,6 +11,7 @@ from modelwarden.collect.aws import OWN, Answer, Aws, Failure
 from modelwarden.errors import UserError
 from modelwarden.evidence import Source, Unknown
 from modelwarden.run import MAX_BYTES, write_new
+from modelwarden.whole_file import whole
 
 _HOME: Final = "us-east-1"
 """Asked where the caller has no region of its own; S3 redirects to where the bucket is."""
@@ -46,6 +47,14 @@ class Place(Protocol):
         """
         ...
 
+    def replace(self, name: str, data: bytes) -> str:
+        """Write a document over whatever stands there, whole or not at all; where it is now.
+
+        Raises:
+            NotKept: it could not be written.
+        """
+        ...
+
 
 class Folder(Struct, frozen=True):
     """Files below a folder."""
@@ -77,6 +86,17 @@ class Folder(Struct, frozen=True):
             write_new(path, data)
         except FileExistsError as error:
             raise AlreadyThere(f"{path}: was written before") from error
+        except OSError as error:
+            raise NotKept(f"{path}: cannot be written: {error.strerror}") from error
+        return str(path)
+
+    def replace(self, name: str, data: bytes) -> str:
+        path = self.path / name
+        try:
+            self.path.stat()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path) as file:
+                file.write(data)
         except OSError as error:
             raise NotKept(f"{path}: cannot be written: {error.strerror}") from error
         return str(path)
@@ -127,8 +147,24 @@ class Bucket(Struct, frozen=True):
             raise NotKept(f"{where}: cannot be written: {answer.source.api}: {answer.code}: {answer.message}")
         return where
 
+    def replace(self, name: str, data: bytes) -> str:
+        where = f"s3://{self.bucket}/{self.prefix}{name}"
+        answer = self._call("PutObject", Key=self.prefix + name, Body=data, ChecksumAlgorithm="SHA256")
+        if isinstance(answer, Failure):
+            raise NotKept(f"{where}: cannot be written: {answer.source.api}: {answer.code}: {answer.message}")
+        return where
+
     def _call(self, operation: str, **parameters: Any) -> Answer | Failure:
         own = self.aws.own_account(_HOME)
         if isinstance(own, Failure):
             return own
         return self.aws.call(OWN, self.aws.home(_HOME), "s3", operation, Bucket=self.bucket, **parameters)
+
+
+def place_at(location: str, aws: Aws) -> Place:
+    """The place at `s3://bucket/prefix`, or in a folder."""
+    if not location.startswith("s3://"):
+        return Folder(Path(location))
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    return Bucket(aws, bucket, f"{prefix}/" if prefix else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -13,7 +12,7 @@ from modelwarden.arn import parse_arn
 from modelwarden.collect.aws import Aws
 from modelwarden.evidence import Source, Unknown
 from modelwarden.run import Run, RunError, parse
-from modelwarden.store.place import AlreadyThere, Bucket, Folder, NotKept, Place
+from modelwarden.store.place import AlreadyThere, NotKept, Place, place_at
 
 __all__ = ["AlreadyThere", "NotKept", "Records", "records_at"]
 
@@ -79,11 +78,7 @@ _SOURCE: Final = Source("records")
 
 def records_at(location: str, aws: Aws) -> Records:
     """Records at `s3://bucket/prefix` or in a folder, as `settings.Settings.records` names them."""
-    if not location.startswith("s3://"):
-        return Records(Folder(Path(location)))
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
-    prefix = prefix.strip("/")
-    return Records(Bucket(aws, bucket, f"{prefix}/" if prefix else ""))
+    return Records(place_at(location, aws))
 
 
 def _name(package: str, run_id: str) -> str:
