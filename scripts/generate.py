@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts import pages, readme, schemas  # noqa: E402
+from scripts.analytics import athena, quicksight  # noqa: E402
+from scripts.analytics.cloudformation import dumped  # noqa: E402
 
 from modelwarden import compiled  # noqa: E402
 from modelwarden.catalog import load_bundle  # noqa: E402
@@ -81,6 +83,8 @@ def generated() -> dict[str, str]:
         "reports/schemas/forecast.schema.json": _json(schemas.forecast_schema()),
         "reports/schemas/waiver.schema.json": _json(schemas.waiver_schema()),
         "reports/schemas/waivers.schema.json": _json(schemas.waivers_schema()),
+        "deploy/analytics.yaml": dumped(athena.template()),
+        "deploy/dashboard.yaml": dumped(quicksight.template()),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

@@ -251,7 +251,14 @@ def told(aws: Script) -> Deployments:
 
 
 def row(held: str | None = None, image: str = "", problem: str = "", **more: str) -> Deployment:
-    given = {"endpoint": endpoint("e"), "status": "InService", "variant": "v", "model": "m", "capture": "absent", **more}
+    given = {
+        "endpoint": endpoint("e"),
+        "status": "InService",
+        "variant": "v",
+        "model": "m",
+        "capture": "absent",
+        **more,
+    }
     return Deployment(package=held, image=image, problem=problem, **given)  # type: ignore[arg-type]
 
 

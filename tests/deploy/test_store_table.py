@@ -1,5 +1,5 @@
-"""The templates of the store's table and of signing are ones that CloudFormation takes. What the first grants is compared in
-tests/store. One process lints both, since its start takes longer than a template."""
+"""The templates beside that of the reader are ones that CloudFormation takes. What they grant is compared in tests/store,
+tests/deploy and tests/analytics. One process lints all, since its start takes longer than a template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-TEMPLATES = (DEPLOY / "store-table.yaml", DEPLOY / "signing.yaml")
+TEMPLATES = [DEPLOY / f"{name}.yaml" for name in ("store-table", "signing", "analytics", "dashboard")]
 
 
 def test_cfn_lint_has_nothing_to_say() -> None:

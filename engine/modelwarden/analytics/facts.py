@@ -47,10 +47,7 @@ def metrics(evidence: Evidence) -> Iterator[Row]:
         yield {"report": "evaluation", **dict.fromkeys(_BIAS), **_metric(evidence, head)}
     for report in _members(evidence, "/bias_report"):
         for facet in _members(evidence, f"{report}/facet"):
-            place = {
-                name: _text(evidence.get(f"{facet}/{fact}"))
-                for name, fact in _BIAS.items()
-            }
+            place = {name: _text(evidence.get(f"{facet}/{fact}")) for name, fact in _BIAS.items()}
             for head in _members(evidence, f"{facet}/metric"):
                 yield {"report": "bias", **place, **_metric(evidence, head)}
 

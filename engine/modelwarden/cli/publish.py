@@ -37,8 +37,8 @@ def publish(run: str, place: str, config: Path | None, runs: Path | None, retrie
     if not done.rows:
         click.echo(f"scan {done.run}: was published before, nothing is new")
         return
-    counts = ", ".join(f"{count} {name}" for name, count in done.rows.items() if name != "runs")
-    click.echo(f"scan {done.run}: published below {place}: {counts}")
+    counts = ", ".join(f"{name} {count}" for name, count in done.rows.items() if name != "runs")
+    click.echo(f"scan {done.run}: published below {place}; rows: {counts}")
     if not folder.manifest()["complete"]:
         print("the scan is NOT COMPLETE, and every view says so", file=sys.stderr)
 
