@@ -111,6 +111,18 @@ WHERE {since(RECENT_DAYS, "p")} AND p.role IN ('judged', 'unmapped')"""
     return Question("audit", "Approvals", about, sql, columns)
 
 
+def cards() -> Question:
+    told = ("card", *PLACE, "status", "package", "standing", "reason", "created_at", "changed_at")
+    sql = f"""WITH {LATEST}
+SELECT {listed("r", *BESIDE)}, {listed("k", *told)}
+FROM {of_latest("cards", "k")}
+WHERE {since(RECENT_DAYS, "k")}"""
+    about = "standalone model cards, and which of them belong to no model package that was found"
+    # `standing` and `package` are those of the card here.
+    known = known_columns("runs", **COMPUTED) | known_columns("cards")
+    return Question("model_cards", "Model cards", about, sql, columns_of(known, *BESIDE, *told))
+
+
 def endpoints() -> Question:
     of_endpoint = (
         *("endpoint", "endpoint_name", *PLACE, "status", "variant", "model", "package", "image", "standing"),

@@ -20,6 +20,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         models.metrics(),
         models.audit(),
         posture.changes(),
+        models.cards(),
         models.endpoints(),
         posture.coverage(),
     )

@@ -118,6 +118,13 @@ SHEETS: Final = (
                     *("owner", "created_at"),
                 ),
             ),
+            Visual("Model cards by standing and status", "model_cards", "bars", ("standing", "status")),
+            Visual(
+                "Model cards",
+                "model_cards",
+                "table",
+                ("card", "account_name", "status", "standing", "package", "reason", "changed_at"),
+            ),
         ),
     ),
     Sheet(

@@ -15,10 +15,10 @@ from modelwarden.analytics.tables import TABLES
 from modelwarden.estate import Account, Estate
 from modelwarden.evidence import Absent, Evidence, Fact, Present, Source, Unknown
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import Record, Running
+from modelwarden.scan.record import Cards, Record, Running
 from modelwarden.scan.run import estate_to_json
 from modelwarden.scan.summary import summarize
-from modelwarden.snapshot import Deployment, LedgerRow
+from modelwarden.snapshot import Deployment, LedgerRow, ModelCard
 from modelwarden.tables import TablesWriter
 from tests.render import runs
 
@@ -113,6 +113,14 @@ RUNNING = {
     ),
 }
 
+CARDS = {
+    RETAIL: (
+        ModelCard(arn(RETAIL, "a", "model-card"), "Approved", "2026-01-01T00:00:00Z", "", arn(RETAIL, "churn/7")),
+        ModelCard(arn(RETAIL, "b", "model-card"), "Draft", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", ""),
+        ModelCard(arn(RETAIL, "c", "model-card"), "", "", "", arn(DARK, "other/1")),
+    )
+}
+
 
 def began(days_ago: int) -> datetime:
     return (datetime.now(UTC) - timedelta(days=days_ago)).replace(hour=2, minute=10, second=0, microsecond=0)
@@ -157,9 +165,10 @@ def scan(
             for record in found:
                 tally.add(record)
                 tables.add(record)
+        folder.write_cards(account, region, Cards(CARDS.get(account, ()), "", ()))
         folder.write_running(account, region, Running(RUNNING.get(account, ()), "", ()))
     told = {"started_at": start, "finished_at": start, "as_of": start, "as_of_asserted": False, **manifest}
-    summary = summarize(folder, estate).to_json()
+    summary = summarize(folder, estate, with_cards=True).to_json()
     said = {"id": folder.id, "kind": "scan", "advisory": False, "source": "organization", "since": ""}
     folder.write_manifest(said | told | summary | {"tables": folder.seal(cells)})
     return folder

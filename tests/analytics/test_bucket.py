@@ -10,10 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
+from scripts.analytics import athena
 
 from modelwarden.analytics.tables import TABLES
 from modelwarden.sandbox.server import Sandbox
-from scripts.analytics import athena
 from tests.command import Done, inside
 from tests.organization import ask as sandbox_ask
 
@@ -74,7 +74,9 @@ def fetched(s3: Any, prefix: str, into: Path) -> Path:
     return into
 
 
-def test_what_lies_in_s3_answers_as_what_was_recorded(publish: Publish, s3: Any, nights: Nights, tmp_path: Path) -> None:
+def test_what_lies_in_s3_answers_as_what_was_recorded(
+    publish: Publish, s3: Any, nights: Nights, tmp_path: Path
+) -> None:
     assert publish("tables").code == 0
     ask = asking(fetched(s3, "tables", tmp_path / "fetched"))
     assert ask("posture") == nights.ask("posture")
@@ -87,7 +89,11 @@ def test_the_publisher_may_what_is_called_and_no_more(publish: Publish, sandbox:
     assert publish("granted").out.endswith("was published before, nothing is new\n")
     called = {name for name, count in sandbox_ask(sandbox, "GET", "stats")["operations"].items() if count}
     assert called == set(ACTIONS)
-    granted = {action for one in athena.template()["Resources"]["Publisher"]["Properties"]["PolicyDocument"]["Statement"] for action in one["Action"]}
+    granted = {
+        action
+        for one in athena.template()["Resources"]["Publisher"]["Properties"]["PolicyDocument"]["Statement"]
+        for action in one["Action"]
+    }
     assert granted == {action for operation in called for action in ACTIONS[operation]}
 
 
@@ -106,14 +112,18 @@ def test_a_refusal_is_told_with_the_next_step_and_shows_nothing(
     sandbox_ask(sandbox, "DELETE", "faults")
     assert done.code == 2
     assert re.match(said, done.err), done.err
-    assert done.err.endswith("\n  help: let whoever publishes read, list and write below that place, and publish again\n")
+    assert done.err.endswith(
+        "\n  help: let whoever publishes read, list and write below that place, and publish again\n"
+    )
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix="denied/")
 
 
 def test_a_publication_that_broke_off_in_s3_is_completed_by_the_next(
     publish: Publish, sandbox: Sandbox, s3: Any, tmp_path: Path
 ) -> None:
-    sandbox_ask(sandbox, "POST", "faults", [{"kind": "deny", "op": "s3:PutObject", "times": 1, "after": len(TABLES) - 1}])
+    sandbox_ask(
+        sandbox, "POST", "faults", [{"kind": "deny", "op": "s3:PutObject", "times": 1, "after": len(TABLES) - 1}]
+    )
     done = publish("broken")
     sandbox_ask(sandbox, "DELETE", "faults")
     left = fetched(s3, "broken", tmp_path / "left")

@@ -206,6 +206,16 @@ def test_an_endpoint_is_known_by_its_arn_and_says_whether_what_it_runs_was_judge
     assert {row["endpoint_name"] for row in rows} == {"live", "old"}, "names of two accounts are the same"
 
 
+def test_a_model_card_belongs_to_a_package_stands_alone_or_nobody_can_tell(nights: Nights) -> None:
+    rows = {row["card"].rpartition("/")[2]: row for row in nights.ask("model_cards")}
+    assert {name: (row["standing"], row["status"], row["reason"]) for name, row in rows.items()} == {
+        "a": ("of a package", "Approved", None),
+        "b": ("standalone", "Draft", "names no package"),
+        "c": ("not told", None, f"names {arn(DARK, 'other/1')}, in an account-region that was not read whole"),
+    }
+    assert (rows["a"]["created_at"], rows["a"]["changed_at"]) == (datetime(2026, 1, 1, tzinfo=UTC), None)
+
+
 def test_the_audit_names_the_approver_or_says_that_nobody_knows(nights: Nights) -> None:
     rows = {row["package"]: row for row in nights.ask("audit")}
     assert set(rows) == {record.package for record in ALL if record.role in ("judged", "unmapped")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -38,7 +37,13 @@ def test_posture_is_what_the_records_say(whole: Outcome, ask: Ask) -> None:
     told: dict[str, Counter[str]] = {account: Counter() for account, _ in whole.plan.estate.cells}
     for package, record in found.items():
         told[package.split(":")[4]][record.decision.verdict if record.decision else record.role] += 1
-    names = {"blocked": "block", "undecided": "undecided", "flagged": "flag", "allowed": "allow", "unmapped": "unmapped"}
+    names = {
+        "blocked": "block",
+        "undecided": "undecided",
+        "flagged": "flag",
+        "allowed": "allow",
+        "unmapped": "unmapped",
+    }
     rows = {row["account"]: row for row in ask("posture")}
     assert {account: {name: row[name] or 0 for name in names} for account, row in rows.items()} == {
         account: {name: counts[kind] for name, kind in names.items()} for account, counts in told.items()
@@ -47,7 +52,11 @@ def test_posture_is_what_the_records_say(whole: Outcome, ask: Ask) -> None:
     unread = {account for account, _, _ in whole.summary.unread} | {row.account for row in whole.summary.partly}
     assert {account for account, row in rows.items() if row["standing"] == "not complete"} == unread
     (scan,) = ask("posture_trend")
-    assert (scan["cells_read"], scan["cells_expected"], scan["whole"]) == (whole.summary.read, whole.summary.expected, False)
+    assert (scan["cells_read"], scan["cells_expected"], scan["whole"]) == (
+        whole.summary.read,
+        whole.summary.expected,
+        False,
+    )
 
 
 def test_models_by_line_of_business_are_what_the_cards_say(whole: Outcome, ask: Ask) -> None:
@@ -80,9 +89,21 @@ def test_endpoints_stand_as_the_scan_counts_them(whole: Outcome, ask: Ask) -> No
     assert all(row["verdict"] == verdicts[row["package"]] for row in rows if row["standing"] == "judged")
 
 
+def test_cards_stand_as_the_scan_counts_them(whole: Outcome, ask: Ask) -> None:
+    rows = ask("model_cards")
+    assert Counter(row["standing"] for row in rows) == +whole.summary.cards.counts
+    loose = {(one.card, one.kind, one.what) for one in whole.summary.cards.loose}
+    assert {(row["card"], row["standing"], row["reason"]) for row in rows if row["reason"]} == loose
+
+
 def test_controls_count_as_the_manifest_counts(whole: Outcome, ask: Ask) -> None:
     found: dict[str, Counter[str]] = {}
     for row in ask("controls"):
-        counts = {"fail": row["fails"], "unknown": row["unknowns"], "pass": row["passes"], "not-applicable": row["not_applicable"]}
+        counts = {
+            "fail": row["fails"],
+            "unknown": row["unknowns"],
+            "pass": row["passes"],
+            "not-applicable": row["not_applicable"],
+        }
         found.setdefault(row["control"], Counter()).update(counts)
     assert {control: +counts for control, counts in found.items()} == whole.summary.controls

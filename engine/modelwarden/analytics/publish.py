@@ -170,6 +170,7 @@ def _plain(rows: Rows) -> Iterator[tuple[str, Iterable[Mapping[str, Any]]]]:
     yield "controls", rows.controls()
     yield "waivers", rows.waivers()
     yield "endpoints", rows.endpoints()
+    yield "cards", rows.cards()
 
 
 def arrow_schema(table: Table) -> Any:

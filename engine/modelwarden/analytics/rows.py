@@ -15,6 +15,7 @@ from modelwarden.analytics.facts import metrics, package_facts, short
 from modelwarden.audit.coverage import Missing, coverage_of
 from modelwarden.audit.source import Source
 from modelwarden.finding import AppliedWaiver
+from modelwarden.scan.cards import compared
 from modelwarden.scan.record import ScanError
 from modelwarden.settings.effective import instant
 from modelwarden.snapshot import Deployment
@@ -92,6 +93,7 @@ class Rows:
             "carried": self._manifest.get("carried", 0),
             **verdicts,
             "blocked_serving": told.blocked.get("serve", 0),
+            "cards": sum(told.cards.values()) if told.cards else None,
             "containers": sum(told.endpoints.values()),
             "containers_unjudged": sum(told.endpoints.get(name, 0) for name in ("not told", "not judged")),
         }
@@ -144,10 +146,9 @@ class Rows:
             raise ScanError(f"{self._source.folder.path}: the records are not those that manifest.json counts")
 
     def findings(self) -> Iterator[Row]:
-        """Every finding, by account, region and package."""
+        """Every finding, in the order of the record: by account, region and package."""
         names = ", ".join(_FINDING_COLUMNS)
-        order = "account, region, package, control"
-        for row in self._source.rows(f"SELECT {names} FROM findings ORDER BY {order}"):  # noqa: S608 - columns are ours
+        for row in self._source.rows(f"SELECT {names} FROM findings"):  # noqa: S608 - columns are ours
             told = dict(zip(_FINDING_COLUMNS, row, strict=True))
             yield {**told, "reason": short(told["reason"]) if told["reason"] else None}
 
@@ -179,6 +180,19 @@ class Rows:
             running = self._source.folder.running(account, region)
             for one in running.endpoints if running else ():
                 yield {**self._place(account, region), **_endpoint(one), "standing": self._standing(one)}
+
+    def cards(self) -> Iterator[Row]:
+        for cell, card, loose in compared(self._source.folder, self._cells):
+            yield {
+                **self._place(*cell),
+                "card": card.arn,
+                "status": card.status or None,
+                "package": card.package or None,
+                "standing": loose.kind if loose else "of a package",
+                "reason": short(loose.what) if loose else None,
+                "created_at": time_of(card.created),
+                "changed_at": time_of(card.changed),
+            }
 
     def _records(self, account: str, region: str) -> Iterator[Any]:
         return self._source.folder.records(account, region, with_decision=False)

@@ -117,6 +117,7 @@ _RUNS: Final = Table(
             flagged="packages by verdict",
             allowed="packages by verdict",
             blocked_serving="approved or deployed packages that are blocked",
+            cards="standalone model cards; null where the scan did not look for them",
             containers="containers behind endpoints",
             containers_unjudged="of these such that run a package nobody judged, or of which nobody could tell",
         ),
@@ -307,6 +308,24 @@ _ENDPOINTS: Final = Table(
     ),
 )
 
+_CARDS: Final = Table(
+    "cards",
+    "one row for each standalone model card, where the scan looked for them",
+    (
+        *_KEY,
+        *_columns("text", card="ARN of the model card"),
+        *_PLACE,
+        *_columns(
+            "text",
+            status="its status",
+            package="ARN of the model package that it names; null where it names none, or nobody could tell",
+            standing="of a package (which the scan found), standalone or not told",
+            reason="what it names and was not found, or why nobody could tell; null for one of a package",
+        ),
+        *_columns("time", created_at="when it was made", changed_at="when its newest version was made"),
+    ),
+)
+
 TABLES: Final = {
     table.name: table
     for table in (
@@ -319,6 +338,7 @@ TABLES: Final = {
         _WAIVERS,
         _METRICS,
         _ENDPOINTS,
+        _CARDS,
     )
 }
 """By name; `runs` first."""

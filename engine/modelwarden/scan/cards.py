@@ -6,7 +6,7 @@ They are not judged, and have no part in the exit code; that they could not be l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct, field
@@ -73,17 +73,28 @@ def count(folder: Folder, cells: Sequence[Cell]) -> CardCount:
         ScanError: a file of the scan was changed.
     """
     found = CardCount(Counter(dict.fromkeys(("of a package", "standalone", "not told"), 0)))
-    packages = _Packages(folder, cells)
     for account, region in cells:
         cards = folder.cards(account, region)
         if cards is None or cards.unread:
             found.unread.append((account, region, cards.unread if cards else "not read: the scan ended before"))
-        for card in cards.found if cards else ():
-            loose = _loose(card, packages)
-            found.counts[loose.kind if loose else "of a package"] += 1
-            if loose and len(found.loose) < MOST:
-                found.loose.append(loose)
+    for _, _, loose in compared(folder, cells):
+        found.counts[loose.kind if loose else "of a package"] += 1
+        if loose and len(found.loose) < MOST:
+            found.loose.append(loose)
     return found
+
+
+def compared(folder: Folder, cells: Sequence[Cell]) -> Iterator[tuple[Cell, ModelCard, Loose | None]]:
+    """Each card, where it lies, and what it is if it belongs to no package of the scan.
+
+    Raises:
+        ScanError: a file of the scan was changed.
+    """
+    packages = _Packages(folder, cells)
+    for cell in cells:
+        cards = folder.cards(*cell)
+        for card in cards.found if cards else ():
+            yield cell, card, _loose(card, packages)
 
 
 def _loose(card: ModelCard, packages: _Packages) -> Loose | None:
