@@ -85,6 +85,7 @@ def generated() -> dict[str, str]:
         "reports/schemas/waivers.schema.json": _json(schemas.waivers_schema()),
         "deploy/analytics.yaml": dumped(athena.template()),
         "deploy/dashboard.yaml": dumped(quicksight.template()),
+        "docs/analytics-tables.md": pages.analytics_page(),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

@@ -1,4 +1,4 @@
-"""The pages under `docs/` that are made from code: facts, controls, parameters, command-line help."""
+"""The pages under `docs/` that are made from code: facts, controls, parameters, published tables, command-line help."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from scripts.analytics.questions import QUESTIONS
+
+from modelwarden.analytics.tables import PARTITION, TABLES, Column
 from modelwarden.attributes import by_pattern
 from modelwarden.cases import finding_of, load_cases, text_of
 from modelwarden.catalog import Bundle
@@ -103,3 +106,31 @@ def help_page(commands: list[str]) -> str:
         )
         lines += [f"## modelwarden {command}\n".replace(" \n", "\n"), "```", done.stdout.rstrip(), "```\n"]
     return "\n".join(lines)
+
+
+def analytics_page() -> str:
+    """Every table that is published and every question, with their columns."""
+    lines = [
+        _NOTE + "# Published tables\n",
+        "What `modelwarden publish` writes, and the questions of [analytics.md](analytics.md). A column `..._state` says `present`,",
+        "`absent` (AWS answered: it is not there) or `unknown` (nobody could read it, or nobody asked); its value is null unless it is",
+        f"present. `time` is a timestamp in UTC. Every table has the partition `{PARTITION}`, the day (UTC) on which the scan began.\n",
+        "## Tables",
+    ]
+    for table in TABLES.values():
+        lines += _described(table.name, table.meaning, table.columns)
+    lines.append("\n## Questions")
+    for question in QUESTIONS.values():
+        shown = "" if question.data_set else " Only a named query, and not in the dashboard."
+        lines += _described(f"{question.title} (`{question.name}`)", f"{question.meaning}.{shown}", question.columns)
+    return "\n".join(lines) + "\n"
+
+
+def _described(title: str, meaning: str, columns: tuple[Column, ...]) -> list[str]:
+    head = [
+        f"\n### {title}\n",
+        f"{meaning[0].upper()}{meaning[1:].rstrip('.')}.\n",
+        "| column | type | meaning |",
+        "|---|---|---|",
+    ]
+    return head + [f"| `{one.name}` | {one.kind} | {_cell(one.meaning)} |" for one in columns]

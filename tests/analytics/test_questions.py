@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import sqlglot
 from scripts.analytics.questions import QUESTIONS
+from scripts.analytics.sql import percent
 from sqlglot import exp
 
 from modelwarden.analytics.publish import publish
@@ -58,6 +61,20 @@ def test_athena_would_read_the_question(name: str) -> None:
         functions = {type(one).__name__ for one in parsed[0].find_all(exp.Func)}
         assert functions <= COMMON
     assert "${" not in text
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_nothing_is_divided_but_doubles(name: str) -> None:
+    """Athena divides whole numbers to a whole number, and rounds decimals: 99.99 percent would be 100."""
+    text = QUESTIONS[name].sql.replace("${Database}", "modelwarden")
+    assert re.search(r"\d\.\d", text) is None, "a decimal"
+    for division in sqlglot.parse_one(text, read="athena").find_all(exp.Div):
+        assert any("e" in literal.name.lower() for literal in division.left.find_all(exp.Literal)), division.sql()
+
+
+def test_a_share_is_rounded_down_and_nothing_of_nothing_is_none() -> None:
+    asked = ", ".join(percent(str(read), str(expected)) for read, expected in ((9_999, 10_000), (7, 7), (0, 3), (0, 0)))
+    assert duckdb.sql(f"SELECT {asked}").fetchall() == [(99, 100, 0, 0)]
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -154,7 +154,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert _loaded("--help") & (HEAVY | {"cedarpy"}) == set()
 
 
-@pytest.mark.parametrize("command", ["scan", "report", "compare", "verify", "replay", "forecast", "evidence-pack"])
+@pytest.mark.parametrize(
+    "command", ["scan", "report", "compare", "publish", "verify", "replay", "forecast", "evidence-pack"]
+)
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert _loaded(command, "--help") & HEAVY == set()
 
