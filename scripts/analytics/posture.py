@@ -53,7 +53,7 @@ def posture() -> Question:
     FROM {of_latest("packages", "p")}
     WHERE {since(RECENT_DAYS, "p")}
     GROUP BY p.account
-), running AS (
+), served AS (
     SELECT e.account, count(*) FILTER (WHERE e.standing IN ('not told', 'not judged')) AS containers_unjudged
     FROM {of_latest("endpoints", "e")}
     WHERE {since(RECENT_DAYS, "e")}
@@ -61,7 +61,7 @@ def posture() -> Question:
 ), posture AS (
     SELECT a.account, a.account_name, a.unit, a.cells_expected, a.cells_read,
         {counts}
-    FROM accounts a LEFT JOIN counted k ON k.account = a.account LEFT JOIN running n ON n.account = a.account
+    FROM accounts a LEFT JOIN counted k ON k.account = a.account LEFT JOIN served n ON n.account = a.account
 )
 SELECT {listed("r", *BESIDE)}, s.account, s.account_name, s.unit,
     s.cells_expected AS account_cells_expected, s.cells_read AS account_cells_read,

@@ -25,6 +25,8 @@ from tests.command import inside
 from .conftest import Nights
 from .scans import LENDING, RECORDS, RETAIL, arn, asking, judged, scan
 
+COMPAT = Path(__file__).parents[1] / "compat/v0.1.0"
+
 
 def files(where: Path) -> dict[str, bytes]:
     return {
@@ -134,6 +136,32 @@ def test_a_table_that_was_changed_is_not_published(nights: Nights, tmp_path: Pat
         file.write(b"x")
     with pytest.raises(ScanError, match=r"findings\.parquet: was changed after it was written"):
         publish(Folder(tmp_path / nights.later.id), place.Folder(there))
+    assert files(there) == {}
+
+
+def rewritten(folder: Folder, into: Path, **changed: str) -> Folder:
+    """A copy of a scan whose manifest says something else."""
+    shutil.copytree(folder.path, into)
+    told = {name: value for name, value in folder.manifest().items() if name != "schema"}
+    Folder(into).write_manifest(told | changed)
+    return Folder(into)
+
+
+def test_a_scan_of_an_earlier_release_is_published_under_its_id_wherever_it_lies(tmp_path: Path, there: Path) -> None:
+    folder = rewritten(Folder(COMPAT / "scan"), tmp_path / "moved", id="20261120T060000000000Z-1f0c9a2e")
+    done = publish(folder, place.Folder(there))
+    assert done.run == "20261120T060000000000Z-1f0c9a2e"
+    assert done.rows["packages"] == sum(folder.manifest()["packages"].values())
+    assert {row["data_capture_state"] for row in rows(there, "endpoints")} == {"unknown"}, "nobody read it then"
+
+
+@pytest.mark.parametrize("changed", [{"id": "../x"}, {"started_at": "yesterday"}])
+def test_a_scan_without_id_or_time_is_not_published(
+    nights: Nights, tmp_path: Path, there: Path, changed: dict[str, str]
+) -> None:
+    folder = rewritten(nights.later, tmp_path / "scan", **changed)
+    with pytest.raises(ScanError, match="does not say when the scan began, or what its id is"):
+        publish(folder, place.Folder(there))
     assert files(there) == {}
 
 

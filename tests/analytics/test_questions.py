@@ -16,6 +16,7 @@ from scripts.analytics.sql import percent
 from sqlglot import exp
 
 from modelwarden.analytics.publish import publish
+from modelwarden.analytics.tables import TABLES
 from modelwarden.evidence import Absent, Present
 from modelwarden.store import place
 
@@ -32,6 +33,14 @@ TYPES = {
     "DATE": "day",
 }
 ALL = [record for records in RECORDS.values() for record in records]
+RESERVED = """
+    ALTER AND AS BETWEEN BY CASE CAST CONSTRAINT CREATE CROSS CUBE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP
+    CURRENT_USER DEALLOCATE DELETE DESCRIBE DISTINCT DROP ELSE END ESCAPE EXCEPT EXECUTE EXISTS EXTRACT FALSE FOR
+    FROM FULL GROUP GROUPING HAVING IN INNER INSERT INTERSECT INTO IS JOIN LEFT LIKE LOCALTIME LOCALTIMESTAMP
+    NATURAL NORMALIZE NOT NULL ON OR ORDER OUTER PREPARE RECURSIVE RIGHT ROLLUP SELECT SKIP TABLE THEN TRIM TRUE
+    UESCAPE UNION UNNEST USING VALUES WHEN WHERE WITH
+"""
+"""Words that Trino takes for no name."""
 COMMON = {
     *(
         "Cast",
@@ -61,6 +70,14 @@ def test_athena_would_read_the_question(name: str) -> None:
         functions = {type(one).__name__ for one in parsed[0].find_all(exp.Func)}
         assert functions <= COMMON
     assert "${" not in text
+
+
+def test_no_column_or_table_has_a_name_that_athena_keeps_for_itself() -> None:
+    columns = {column.name for table in TABLES.values() for column in table.columns}
+    answers = {column.name for question in QUESTIONS.values() for column in question.columns}
+    parsed = [sqlglot.parse_one(one.sql.replace("${Database}", "d"), read="athena") for one in QUESTIONS.values()]
+    aliases = {alias.name for one in parsed for alias in one.find_all(exp.TableAlias)}
+    assert {name.upper() for name in columns | answers | aliases | set(TABLES)} & set(RESERVED.split()) == set()
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

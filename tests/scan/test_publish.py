@@ -26,7 +26,7 @@ def ask(whole: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     shutil.copytree(whole.folder.path, folder / "run")
     copied = Folder(folder / "run")
     told = {name: value for name, value in copied.manifest().items() if name != "schema"}
-    copied.write_manifest(told | {"as_of_asserted": False})
+    copied.write_manifest(told | {"as_of_asserted": False, "id": "20261120T060000000000Z-1f0c9a2e"})
     (folder / "there").mkdir()
     publish(copied, place.Folder(folder / "there"))
     return asking(folder / "there")

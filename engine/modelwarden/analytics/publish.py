@@ -9,6 +9,7 @@ shows nothing, one that replaces an earlier one shows the old rows or the new on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,8 @@ from modelwarden.tables.schema import library
 
 _ROWS: Final = 10_000
 """Of one row group."""
+_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6,12}Z-[0-9a-f]{8}")
+"""A folder may have been renamed, so the id is the one of the manifest; it sorts by time."""
 _KEYS: Final = ("run", "edition")
 
 
@@ -59,22 +62,22 @@ def publish(folder: Folder, place: Place) -> Published:
     """
     with Source(folder) as source:
         manifest = source.manifest
-        started, edition = time_of(manifest.started_at), edition_of(folder)
-        if started is None:
-            raise ScanError(f"{folder.path}: manifest.json does not say when the scan began")
+        started, run, edition = time_of(manifest.started_at), manifest.id, edition_of(folder)
+        if started is None or not _ID.fullmatch(run):
+            raise ScanError(f"{folder.path}: manifest.json does not say when the scan began, or what its id is")
         day = f"{PARTITION}={started:%Y-%m-%d}"
-        shown = f"runs/{day}/{folder.id}.parquet"
+        shown = f"runs/{day}/{run}.parquet"
         if _standing(place, shown, source, edition):
-            return Published(folder.id, edition, shown, {})
+            return Published(run, edition, shown, {})
         with TemporaryDirectory(prefix="modelwarden-") as aside:
-            files = _written(Path(aside), Rows(source), {"run": folder.id, "edition": edition})
+            files = _written(Path(aside), Rows(source), {"run": run, "edition": edition})
             for name in (*(name for name in TABLES if name != "runs"), "runs"):
-                to = shown if name == "runs" else f"{name}/{day}/{folder.id}-{edition}.parquet"
+                to = shown if name == "runs" else f"{name}/{day}/{run}-{edition}.parquet"
                 try:
                     where = place.replace(to, files[name].path.read_bytes())
                 except NotKept as error:
                     raise NotPublished(str(error)) from error
-    return Published(folder.id, edition, where, {name: file.rows for name, file in files.items()})
+    return Published(run, edition, where, {name: file.rows for name, file in files.items()})
 
 
 def edition_of(folder: Folder) -> str:
