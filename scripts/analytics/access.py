@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.analytics.cloudformation import arn_of, nothing, ref, sub, when
+from scripts.analytics.cloudformation import argued, arn_of, nothing, ref, sub, when
 
 
 def key_arn() -> Any:
@@ -13,15 +13,24 @@ def key_arn() -> Any:
 
 
 def _publishing() -> list[dict[str, Any]]:
-    """What `modelwarden publish` calls. Without s3:ListBucket, S3 does not say that an object is not there."""
+    """What `modelwarden publish` calls."""
     return [
-        _allow("Publish", ["s3:PutObject"], sub("${Bucket.Arn}/tables/*")),
-        _allow("ReadWhatIsShown", ["s3:GetObject"], sub("${Bucket.Arn}/tables/runs/*")),
-        _allow(
-            "ListWhatIsShown",
-            ["s3:ListBucket"],
-            arn_of("Bucket"),
-            {"StringLike": {"s3:prefix": "tables/runs/*"}},
+        argued(
+            "What lies below this prefix is published, and nothing else is written.",
+            _allow("Publish", ["s3:PutObject"], sub("${Bucket.Arn}/tables/*")),
+        ),
+        argued(
+            "One object for each scan that is shown.",
+            _allow("ReadWhatIsShown", ["s3:GetObject"], sub("${Bucket.Arn}/tables/runs/*")),
+        ),
+        argued(
+            "Without it S3 does not say that an object is not there.",
+            _allow(
+                "ListWhatIsShown",
+                ["s3:ListBucket"],
+                arn_of("Bucket"),
+                {"StringLike": {"s3:prefix": "tables/runs/*"}},
+            ),
         ),
         _allow("Key", ["kms:GenerateDataKey", "kms:Decrypt"], key_arn(), _by_s3()),
     ]
@@ -39,10 +48,19 @@ def _asking() -> list[dict[str, Any]]:
     prefixes = {"StringLike": {"s3:prefix": ["tables/*", "results/*"]}}
     return [
         _allow("Ask", [f"athena:{name}" for name in (*queries, *more, *named)], group),
-        _allow("Catalog", ["glue:GetDatabase", "glue:GetTable", "glue:GetTables"], catalog),
-        _allow("Tables", ["s3:GetObject"], sub("${Bucket.Arn}/tables/*")),
-        _allow("Results", [f"s3:{name}" for name in results], sub("${Bucket.Arn}/results/*")),
-        _allow("List", ["s3:ListBucket"], arn_of("Bucket"), prefixes),
+        argued(
+            "The tables of one database.",
+            _allow("Catalog", ["glue:GetDatabase", "glue:GetTable", "glue:GetTables"], catalog),
+        ),
+        argued("The files of all tables.", _allow("Tables", ["s3:GetObject"], sub("${Bucket.Arn}/tables/*"))),
+        argued(
+            "Athena writes results with the rights of whoever asks, under names of its own.",
+            _allow("Results", [f"s3:{name}" for name in results], sub("${Bucket.Arn}/results/*")),
+        ),
+        argued(
+            "Athena lists the days of a table, and its results.",
+            _allow("List", ["s3:ListBucket"], arn_of("Bucket"), prefixes),
+        ),
         _allow("Location", ["s3:GetBucketLocation"], arn_of("Bucket")),
         _allow("Key", ["kms:GenerateDataKey", "kms:Decrypt"], key_arn(), _by_s3()),
     ]

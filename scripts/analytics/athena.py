@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from scripts.analytics.access import key_arn, policies
-from scripts.analytics.cloudformation import arn_of, ref, sub
+from scripts.analytics.cloudformation import argued, arn_of, ref, sub
 from scripts.analytics.questions import QUESTIONS
 
 from modelwarden.analytics.tables import PARTITION, TABLES, Kind, Table
@@ -36,7 +36,7 @@ def _parameters() -> dict[str, Any]:
         "KeyArn": {
             "Type": "String",
             "Default": "",
-            "AllowedPattern": "^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$",
+            "AllowedPattern": "^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$",
             "Description": "KMS key of this region for data and results; empty creates one.",
         },
         "KeepDays": {
@@ -67,7 +67,7 @@ def _parameters() -> dict[str, Any]:
         "PermissionsBoundary": {
             "Type": "String",
             "Default": "",
-            "AllowedPattern": "^(arn:aws[a-z-]*:iam::[0-9]{12}:policy/.+)?$",
+            "AllowedPattern": "^(arn:[a-z-]+:iam::[0-9]{12}:policy/.+)?$",
             "Description": "Boundary of that role; empty for none.",
         },
     }
@@ -85,14 +85,16 @@ def _storage() -> dict[str, Any]:
             "KeyPolicy": {
                 "Version": "2012-10-17",
                 "Statement": [
-                    {
-                        # Who may use the key is for the policies of this account to say, as with any key of the console.
-                        "Sid": "Account",
-                        "Effect": "Allow",
-                        "Principal": {"AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
-                        "Action": "kms:*",
-                        "Resource": "*",
-                    }
+                    argued(
+                        "Who may use the key is for the policies of this account to say; the resource is this key.",
+                        {
+                            "Sid": "Account",
+                            "Effect": "Allow",
+                            "Principal": {"AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
+                            "Action": "kms:*",
+                            "Resource": "*",
+                        },
+                    )
                 ],
             },
         },
@@ -136,14 +138,17 @@ def _storage() -> dict[str, Any]:
             "PolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [
-                    {
-                        "Sid": "EncryptedTransportOnly",
-                        "Effect": "Deny",
-                        "Principal": "*",
-                        "Action": "s3:*",
-                        "Resource": [arn_of("Bucket"), sub("${Bucket.Arn}/*")],
-                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                    }
+                    argued(
+                        "Denies, so that it says everybody and everything.",
+                        {
+                            "Sid": "EncryptedTransportOnly",
+                            "Effect": "Deny",
+                            "Principal": "*",
+                            "Action": "s3:*",
+                            "Resource": [arn_of("Bucket"), sub("${Bucket.Arn}/*")],
+                            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                        },
+                    )
                 ],
             },
         },

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import yaml
+
+WHY: Final = "#"
+"""Key of a statement's comment: no part of the template, only of its text."""
+_ARGUED: Final = re.compile(rf"^( *)- '{WHY}': '?(.*?)'?\n +Sid:", re.MULTILINE)
 
 
 class Call:
@@ -34,6 +39,11 @@ def when(condition: str, yes: Any, no: Any) -> Call:
 
 def nothing() -> Call:
     return ref("AWS::NoValue")
+
+
+def argued(why: str, statement: dict[str, Any]) -> dict[str, Any]:
+    """A statement of a policy with a comment above it, as each has that names more than one thing."""
+    return {WHY: why, **statement}
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
@@ -71,4 +81,4 @@ def dumped(template: dict[str, Any]) -> str:
     text: str = yaml.dump(
         template, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True, default_flow_style=None
     )
-    return head + text
+    return head + _ARGUED.sub(r"\1# \2\n\1- Sid:", text)

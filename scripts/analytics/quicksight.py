@@ -25,7 +25,7 @@ _DESCRIPTION: Final = (
     "(with QuickSight: yes), in the same account and region, where QuickSight is subscribed. Linted and compared with the "
     "service model; never deployed to AWS by the tests of this project."
 )
-_PRINCIPAL: Final = "arn:aws[a-z-]*:quicksight:[a-z0-9-]+:[0-9]{12}:(user|group)/.+"
+_PRINCIPAL: Final = "arn:[a-z-]+:quicksight:[a-z0-9-]+:[0-9]{12}:(user|group)/.+"
 READING: Final = {
     "DataSource": ("DescribeDataSource", "DescribeDataSourcePermissions", "PassDataSource"),
     "DataSet": ("DescribeDataSet", "DescribeDataSetPermissions", "PassDataSet", "DescribeIngestion", "ListIngestions"),

@@ -11,7 +11,7 @@ from botocore.model import Shape
 from botocore.session import get_session
 from scripts.analytics import athena, quicksight
 from scripts.analytics.athena import camel
-from scripts.analytics.cloudformation import Call
+from scripts.analytics.cloudformation import WHY, Call, dumped
 from scripts.analytics.questions import QUESTIONS
 from scripts.analytics.sheets import SHEETS
 
@@ -48,7 +48,7 @@ class Stack:
         if isinstance(value, dict):
             if len(value) == 1 and (name := next(iter(value))).startswith("Fn::"):
                 return self._call(name.removeprefix("Fn::"), value[name])
-            return {key: self._filled(one) for key, one in value.items()}
+            return {key: self._filled(one) for key, one in value.items() if key != WHY}
         if isinstance(value, list):
             return [self._filled(one) for one in value]
         return self._call(value.name, value.value) if isinstance(value, Call) else value
@@ -219,6 +219,24 @@ def test_nobody_is_granted_everything_and_only_results_are_written_by_who_asks(a
     }
     bucket = f"arn:aws:s3:{REGION}:{ACCOUNT}:made-up/Bucket"
     assert writes == {("Publisher", f"{bucket}/tables/*"), ("Analyst", f"{bucket}/results/*")}
+
+
+def test_every_grant_that_names_more_than_one_thing_says_why_above_it(analytics: Stack) -> None:
+    lines = [line.strip() for line in dumped(athena.template()).splitlines()]
+    policies = [
+        one["PolicyDocument"]
+        for type_ in ("ManagedPolicy", "Role")
+        for one in analytics.of(f"AWS::IAM::{type_}").values()
+        if "PolicyDocument" in one
+    ]
+    policies += [one["KeyPolicy"] for one in analytics.of("AWS::KMS::Key").values()]
+    policies += [one["PolicyDocument"] for one in analytics.of("AWS::S3::BucketPolicy").values()]
+    wide = {one["Sid"] for policy in policies for one in policy["Statement"] if "*" in str(one)}
+    heads = [
+        number for number, line in enumerate(lines) if line.removeprefix("- Sid: ") in wide and line.startswith("- Sid")
+    ]
+    assert len(heads) == len(wide) == 9
+    assert all(lines[number - 1].startswith("# ") for number in heads)
 
 
 # QuickSight.
