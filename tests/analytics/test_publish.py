@@ -130,6 +130,16 @@ def test_what_is_shown_and_cannot_be_read_is_not_written_over(nights: Nights, th
         publish(nights.later, place.Folder(there))
 
 
+def test_a_disk_that_is_full_is_told(nights: Nights, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", refuse)
+    with pytest.raises(NotPublished, match="cannot be written: No space left on device"):
+        publish(nights.later, place.Folder(there))
+    assert files(there) == {}
+
+
 def test_a_table_that_was_changed_is_not_published(nights: Nights, tmp_path: Path, there: Path) -> None:
     shutil.copytree(nights.later.path, tmp_path / nights.later.id)
     with (tmp_path / nights.later.id / "findings.parquet").open("ab") as file:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -154,8 +154,12 @@ class _File:
 
 
 def _written(folder: Path, rows: Rows, key: Mapping[str, str]) -> dict[str, _File]:
-    """Table -> its file, which is whole."""
-    with ExitStack() as stack:
+    """Table -> its file, which is whole.
+
+    Raises:
+        NotPublished: the disk refuses.
+    """
+    with _told(folder), ExitStack() as stack:
         files = {name: stack.enter_context(_File(folder, table, key)) for name, table in TABLES.items()}
         files["runs"].add(rows.run())
         for package, metrics in rows.packages():
@@ -164,6 +168,15 @@ def _written(folder: Path, rows: Rows, key: Mapping[str, str]) -> dict[str, _Fil
         for name, found in _plain(rows):
             files[name].add_all(found)
     return files
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, library().arrow.ArrowException) as error:
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise NotPublished(f"{folder}: cannot be written: {said}", "make room there, or set TMPDIR") from error
 
 
 def _plain(rows: Rows) -> Iterator[tuple[str, Iterable[Mapping[str, Any]]]]:
