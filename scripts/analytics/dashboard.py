@@ -11,13 +11,67 @@ _WIDTH: Final = 36
 """Columns of QuickSight's grid."""
 _KPI_ROWS: Final = 5
 _ROWS: Final = 12
+FILTERS: Final = ("unit", "account")
+"""Columns that are never null: whatever a filter does with nulls, it hides none."""
 
 
 def definition(data_sets: dict[str, Any]) -> dict[str, Any]:
     """The definition that a dashboard and an analysis share. `data_sets`: name -> its ARN."""
     declared = [{"Identifier": name, "DataSetArn": arn} for name, arn in data_sets.items()]
     sheets = [_sheet(number, sheet) for number, sheet in enumerate(SHEETS)]
-    return {"DataSetIdentifierDeclarations": declared, "Sheets": sheets}
+    groups = [_filter(number, *one) for number, sheet in enumerate(SHEETS) for one in _filtered(sheet)]
+    return {"DataSetIdentifierDeclarations": declared, "Sheets": sheets, "FilterGroups": groups}
+
+
+def _filtered(sheet: Sheet) -> list[tuple[str, str]]:
+    """(column, a data set of the sheet that has it) of what a reader may choose by."""
+    sets = [visual.data_set for visual in sheet.visuals]
+    having = {
+        name: [one for one in sets if name in {column.name for column in QUESTIONS[one].columns}] for name in FILTERS
+    }
+    return [(name, found[0]) for name, found in having.items() if found]
+
+
+def _filter(number: int, name: str, data_set: str) -> dict[str, Any]:
+    """Everything, until a reader chooses; it holds for all data sets of the sheet that have the column."""
+    everything = {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}
+    chosen = {
+        "FilterId": f"s{number}-{name}",
+        "Column": _column(data_set, name),
+        "Configuration": {"FilterListConfiguration": everything},
+    }
+    sheet = {"SheetId": f"s{number}", "Scope": "ALL_VISUALS"}
+    return {
+        "FilterGroupId": f"s{number}-{name}-group",
+        "Filters": [{"CategoryFilter": chosen}],
+        "ScopeConfiguration": {"SelectedSheets": {"SheetVisualScopingConfigurations": [sheet]}},
+        "Status": "ENABLED",
+        "CrossDataset": "ALL_DATASETS",
+    }
+
+
+def _controls(number: int, sheet: Sheet) -> dict[str, Any]:
+    """A list to choose from for each filter of a sheet, in its head; nothing where there is none."""
+    names = [name for name, _ in _filtered(sheet)]
+    if not names:
+        return {}
+    controls = [
+        {
+            "Dropdown": {
+                "FilterControlId": f"s{number}-{name}-control",
+                "Title": name.capitalize(),
+                "SourceFilterId": f"s{number}-{name}",
+                "Type": "MULTI_SELECT",
+            }
+        }
+        for name in names
+    ]
+    places = [
+        {"ElementId": f"s{number}-{name}-control", "ElementType": "FILTER_CONTROL", "ColumnSpan": 2, "RowSpan": 1}
+        for name in names
+    ]
+    layout = {"Configuration": {"GridLayout": {"Elements": places}}}
+    return {"FilterControls": controls, "SheetControlLayouts": [layout]}
 
 
 def _sheet(number: int, sheet: Sheet) -> dict[str, Any]:
@@ -49,6 +103,7 @@ def _sheet(number: int, sheet: Sheet) -> dict[str, Any]:
         "ContentType": "INTERACTIVE",
         "Visuals": visuals,
         "Layouts": [{"Configuration": {"GridLayout": {"Elements": elements}}}],
+        **_controls(number, sheet),
     }
 
 

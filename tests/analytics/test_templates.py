@@ -18,6 +18,8 @@ from scripts.analytics.sheets import SHEETS
 from modelwarden.analytics.publish import arrow_schema
 from modelwarden.analytics.tables import PARTITION, TABLES
 
+from .conftest import Nights
+
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 ARROW = {"string": "string", "bigint": "int64", "double": "double", "boolean": "bool", "date": "date32[day]"}
 GIVEN = {
@@ -345,6 +347,30 @@ def test_every_visual_has_a_place_of_its_own_and_every_name_is_used_once(dashboa
             taken |= place
         ids = [field["FieldId"] for _, field in fields(sheet["Visuals"])]
         assert len(ids) == len(set(ids))
+
+
+def test_a_reader_chooses_by_columns_that_are_never_null_and_sees_everything_until_then(
+    dashboard: Stack, nights: Nights
+) -> None:
+    (one,) = dashboard.of("AWS::QuickSight::Dashboard").values()
+    definition = one["Definition"]
+    filters = {group["Filters"][0]["CategoryFilter"]["FilterId"]: group for group in definition["FilterGroups"]}
+    assert len(filters) == len(definition["FilterGroups"])
+    controls = {
+        control["Dropdown"]["SourceFilterId"]: sheet["SheetId"]
+        for sheet in definition["Sheets"]
+        for control in sheet.get("FilterControls", [])
+    }
+    assert controls.keys() == filters.keys()
+    for id_, group in filters.items():
+        inner = group["Filters"][0]["CategoryFilter"]
+        assert inner["Configuration"]["FilterListConfiguration"]["SelectAllOptions"] == "FILTER_ALL_VALUES"
+        (scope,) = group["ScopeConfiguration"]["SelectedSheets"]["SheetVisualScopingConfigurations"]
+        assert scope == {"SheetId": controls[id_], "Scope": "ALL_VISUALS"}
+        column = inner["Column"]
+        rows = nights.ask(column["DataSetIdentifier"])
+        assert rows
+        assert all(row[column["ColumnName"]] is not None for row in rows)
 
 
 def test_the_views_of_the_guidance_and_ours_are_there() -> None:

@@ -15,6 +15,7 @@ from modelwarden.analytics.facts import metrics, package_facts, short
 from modelwarden.audit.coverage import Missing, coverage_of
 from modelwarden.audit.source import Source
 from modelwarden.finding import AppliedWaiver
+from modelwarden.render.breakdown import UNKNOWN
 from modelwarden.scan.cards import compared
 from modelwarden.scan.record import ScanError
 from modelwarden.settings.effective import instant
@@ -217,7 +218,7 @@ class Rows:
         return {
             "account": account,
             "account_name": self._names.get(account) or None,
-            "unit": self._source.units.get(account),
+            "unit": self._source.units.get(account, UNKNOWN),
             "region": region,
         }
 
