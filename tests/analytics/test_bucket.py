@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,8 @@ Publish = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox("empty") as server:
-        yield server
+def sandbox(demo_sandbox: Sandbox) -> Sandbox:
+    return demo_sandbox
 
 
 @pytest.fixture(scope="module")
