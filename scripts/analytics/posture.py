@@ -37,6 +37,7 @@ _ACCOUNT: Final[dict[str, tuple[Kind, str]]] = {
 def posture() -> Question:
     names = (*BESIDE, "account", "account_name", "unit", *_ACCOUNT, *VERDICTS, "containers_unjudged", "standing")
     known = known_columns("runs", "coverage", **COMPUTED, **_ACCOUNT)
+    unread = "s.cells_read < s.cells_expected OR r.organization_holes > 0"
     # Of an account that was not read whole, nobody knows that there is nothing.
     counts = ",\n        ".join(
         f"CASE WHEN {of}.account IS NOT NULL THEN {of}.{name} WHEN a.cells_read = a.cells_expected THEN 0 END AS {name}"
@@ -65,9 +66,9 @@ def posture() -> Question:
 )
 SELECT {listed("r", *BESIDE)}, s.account, s.account_name, s.unit,
     s.cells_expected AS account_cells_expected, s.cells_read AS account_cells_read,
-    {percent("s.cells_read", "s.cells_expected")} AS account_coverage_percent,
+    {percent("s.cells_read", "s.cells_expected", f"NOT ({unread})")} AS account_coverage_percent,
     {listed("s", *VERDICTS, "containers_unjudged")},
-    {standing("s", "s.cells_read < s.cells_expected OR r.organization_holes > 0")} AS standing
+    {standing("s", unread)} AS standing
 FROM posture s CROSS JOIN latest r"""
     about = "one row for each account: packages by verdict, and how much of the account was read"
     return Question("posture", "Posture by account", about, sql, columns_of(known, *names))

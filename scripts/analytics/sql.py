@@ -37,15 +37,17 @@ def since(days: int, table: str = "") -> str:
     return f"{column} >= CAST(CAST(current_date - INTERVAL '{days}' DAY AS date) AS varchar)"
 
 
-def percent(read: str, expected: str) -> str:
-    """Rounded down, in doubles: a decimal would round 99.99 up to 100."""
-    return f"CAST(floor(coalesce(100e0 * {read} / nullif({expected}, 0), 0e0)) AS bigint)"
+def percent(read: str, expected: str, whole: str) -> str:
+    """Rounded down, in doubles: a decimal would round 99.99 up to 100. Law: 100 is all of it, and is said of nothing less."""
+    share = f"floor(coalesce(100e0 * {read} / nullif({expected}, 0), 0e0))"
+    return f"CASE WHEN {whole} THEN 100 ELSE CAST(least({share}, 99e0) AS bigint) END"
 
 
+_WHOLE: Final = "cells_expected > 0 AND cells_read = cells_expected AND organization_holes = 0"
 SHOWN: Final = f"""
         run, edition, finished_at, complete, cells_expected, cells_read, organization_holes,
-        {percent("cells_read", "cells_expected")} AS coverage_percent,
-        cells_read = cells_expected AND organization_holes = 0 AS whole"""
+        {percent("cells_read", "cells_expected", _WHOLE)} AS coverage_percent,
+        {_WHOLE} AS whole"""
 LATEST: Final = f"""latest AS (
     SELECT{SHOWN}
     FROM ${{Database}}.runs
@@ -94,7 +96,10 @@ def listed(alias: str, *names: str) -> str:
 BESIDE: Final = ("run", "finished_at", "coverage_percent", "whole")
 """How far the scan looked, beside everything that it found."""
 COMPUTED: Final[dict[str, tuple[Kind, str]]] = {
-    "coverage_percent": ("count", "account-regions of the scan that were read whole, in percent, rounded down"),
+    "coverage_percent": (
+        "count",
+        "account-regions of the scan that were read whole, in percent, rounded down; 100 only where nothing is missing",
+    ),
     "whole": ("flag", "everything that was expected was read; a hole that is accepted is a hole"),
     "standing": ("text", "not complete, blocked, undecided, flagged, nothing judged or compliant"),
 }

@@ -240,6 +240,10 @@ REFUSED: Mapping[str, tuple[tuple[str, ...], str]] = {
         "error: `gs://b/x` is no place to publish to\n  help: name a folder, or s3://BUCKET/PREFIX\n",
     ),
     "retries": (("{run}", ".", "--retries", "1"), "error: --retries has no effect on a folder\n  help: leave it out\n"),
+    "among records": (
+        ("{run}", "{run}"),
+        "error: {run}: lies where records are\n  help: write what is no record elsewhere\n",
+    ),
     "no scan": (("none", "."), "error: .modelwarden/runs/none: is no scan that came to its end\n"),
 }
 
@@ -249,7 +253,7 @@ def test_the_command_refuses(nights: Nights, tmp_path: Path, case: str) -> None:
     arguments, said = REFUSED[case]
     done = run(*(one.format(run=nights.later.path) for one in arguments), folder=tmp_path)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(said)
+    assert done.err.startswith(said.format(run=nights.later.path))
     assert files(tmp_path) == {}
 
 

@@ -19,6 +19,7 @@ from sqlglot import exp
 from modelwarden.analytics.publish import publish
 from modelwarden.analytics.tables import TABLES
 from modelwarden.evidence import Absent, Present
+from modelwarden.scan.summary import share
 from modelwarden.store import place
 
 from .conftest import Nights
@@ -52,6 +53,7 @@ COMMON = {
         "Filter",
         "Floor",
         "Lag",
+        "Least",
         "Lower",
         "Nullif",
         "Case",
@@ -92,8 +94,11 @@ def test_nothing_is_divided_but_doubles(name: str) -> None:
 
 
 def test_a_share_is_rounded_down_and_nothing_of_nothing_is_none() -> None:
-    asked = ", ".join(percent(str(read), str(expected)) for read, expected in ((9_999, 10_000), (7, 7), (0, 3), (0, 0)))
-    assert duckdb.sql(f"SELECT {asked}").fetchall() == [(99, 100, 0, 0)]
+    told = [(9_999, 10_000, False), (7, 7, True), (7, 7, False), (0, 3, False), (0, 0, False), (2, 3, False)]
+    asked = ", ".join(percent(str(read), str(expected), str(whole)) for read, expected, whole in told)
+    (found,) = duckdb.sql(f"SELECT {asked}").fetchall()
+    assert found == (99, 100, 99, 0, 0, 66)
+    assert list(found) == [share(read, expected, whole=whole) for read, expected, whole in told]
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -136,7 +141,7 @@ def test_a_hole_that_belongs_to_no_account_leaves_none_compliant(tmp_path: Path)
     publish(scan(tmp_path, whole=True, unread=(NO_LIST,)), place.Folder(tmp_path / "there"))
     ask = asking(tmp_path / "there")
     assert {(row["standing"], row["coverage_percent"], row["whole"]) for row in ask("posture")} == {
-        ("not complete", 100, False)
+        ("not complete", 99, False)
     }
     assert [row["standing"] for row in ask("posture_trend")] == ["not complete"]
     assert [row["api"] for row in ask("coverage") if row["state"] == "everywhere"] == ["organizations:ListAccounts"]

@@ -11,6 +11,7 @@ from modelwarden.analytics.publish import publish
 from modelwarden.evidence import Absent, Present
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.run import Outcome
+from modelwarden.scan.summary import share
 from modelwarden.store import place
 from tests.analytics.scans import Ask, asking
 
@@ -52,6 +53,7 @@ def test_posture_is_what_the_records_say(whole: Outcome, ask: Ask) -> None:
     unread = {account for account, _, _ in whole.summary.unread} | {row.account for row in whole.summary.partly}
     assert {account for account, row in rows.items() if row["standing"] == "not complete"} == unread
     (scan,) = ask("posture_trend")
+    assert scan["coverage_percent"] == share(whole.summary.read, whole.summary.expected, whole=False)
     assert (scan["cells_read"], scan["cells_expected"], scan["whole"]) == (
         whole.summary.read,
         whole.summary.expected,

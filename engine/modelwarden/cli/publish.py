@@ -26,12 +26,15 @@ def publish(run: str, place: str, config: Path | None, runs: Path | None, retrie
     """
     from modelwarden.analytics.publish import publish as put
     from modelwarden.collect.aws import ATTEMPTS, Access, Aws, Tape
+    from modelwarden.replay.recorded import check_apart
     from modelwarden.scan.find import named
     from modelwarden.scan.folder import Folder as Scan
     from modelwarden.store.place import place_at
 
     _check(place, retries)
     folder: Scan = named(run, runs_of(config, runs))
+    if not place.startswith("s3://"):
+        check_apart(Path(place), folder.path)
     access = Access(attempts=ATTEMPTS if retries is None else retries + 1)
     done = put(folder, place_at(place, Aws(access, Tape())))
     if not done.rows:
