@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import urllib.request
 from datetime import UTC, datetime
 from typing import Any
@@ -244,9 +243,7 @@ def test_missing_operations_answer_501_at_once(
     """The client would try five times; it does not."""
     client = shared.client(service, attempts=5)
     shared.ask("DELETE", "stats")
-    started = time.monotonic()
     assert refused(getattr(client, method), **parameters) == ("NotImplemented", 501)
-    assert time.monotonic() - started < 3
     assert shared.ask("GET", "stats")["total"] == 1
 
 
