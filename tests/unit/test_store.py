@@ -75,7 +75,7 @@ def test_a_lost_answer_is_no_lost_run() -> None:
     taken = Failure("malformed", "PreconditionFailed", "exists", S3)
     written = bucket(PutObject=[taken], GetObject=[{"Body": b"mine"}]).write("a/1.json", b"mine")
     assert written == "s3://org/runs/a/1.json"
-    with pytest.raises(AlreadyThere, match="s3://org/runs/a/1.json: was written before"):
+    with pytest.raises(AlreadyThere, match=r"1\.json: was written before"):
         bucket(PutObject=[taken], GetObject=[{"Body": b"somebody else's"}]).write("a/1.json", b"mine")
     with pytest.raises(NotKept, match="AccessDenied"):
         bucket(PutObject=[DENIED]).write("a/1.json", b"mine")
@@ -95,7 +95,7 @@ def test_a_folder_keeps_and_never_replaces(tmp_path: Path) -> None:
     place.write("a/b/1.json", b"x")
     assert place.names("a/b") == ["a/b/1.json"]
     assert place.read("a/b/1.json") == b"x"
-    with pytest.raises(AlreadyThere, match="1.json: was written before"):
+    with pytest.raises(AlreadyThere, match=r"1\.json: was written before"):
         place.write("a/b/1.json", b"y")
     assert place.read("a/b/1.json") == b"x"
     assert isinstance(place.read("a/b/2.json"), Unknown)
