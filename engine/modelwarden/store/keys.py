@@ -1,0 +1,159 @@
+"""Keys by which a question that is sent twice is judged once, whoever of many instances meets it.
+
+Below `idempotency/<name>/`, each written once and never changed:
+- `<number>-claim.json`: whoever works on it, since when, for which body, and the id that its run will have;
+- `<number>-free.json`: that claim came to nothing, and the next may follow;
+- `settled.json`: the run that is the answer from now on.
+A claim whose work was cut off ends after `LEASE_SECONDS`; a run that it left behind is its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from modelwarden.evidence import Unknown
+from modelwarden.json_bytes import NotJson, decoded
+from modelwarden.store.place import NotKept, Place
+
+T = TypeVar("T", "Claim", "Settled")
+
+LEASE_SECONDS: Final = 900
+"""As long as a Lambda function runs at most."""
+_ATTEMPTS: Final = 5
+_SETTLED: Final = "settled.json"
+
+
+class Claim(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who works on a key."""
+
+    body: str
+    """Digest of what is asked."""
+    run: str
+    at: str
+    number: int = 1
+
+
+class Settled(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a key was answered with."""
+
+    body: str
+    run: str
+
+
+class InUse(Struct, frozen=True):
+    """Somebody else works on the key."""
+
+    seconds: int
+    """After which to ask again at the latest."""
+
+
+class Unreadable(Exception):
+    """Nobody can tell what became of a key."""
+
+
+_CLAIM: Final = msgspec.json.Decoder(Claim)
+_ANSWER: Final = msgspec.json.Decoder(Settled)
+
+
+class Keys(Struct, frozen=True):
+    """The keys of one place; `recorded` tells whether there is a run of an id."""
+
+    place: Place
+    recorded: Callable[[str], bool]
+
+    def claim(self, name: str, body: str, run: str, now: str) -> Claim | Settled | InUse | Literal["other body"]:
+        """Take a key for the run of that id, unless it was answered, or somebody works on it.
+
+        Raises:
+            Unreadable: what stands there cannot be read.
+            NotKept: it could not be written.
+        """
+        for _ in range(_ATTEMPTS):
+            last, freed, settled = self._held(name)
+            if settled is not None:
+                return settled if settled.body == body else "other body"
+            done = last is not None and self.recorded(last.run)
+            if last is not None and (done or not freed):
+                if last.body != body:
+                    return "other body"
+                if done:
+                    return self.settle(name, last)
+                left = LEASE_SECONDS - int((_time(now) - _time(last.at)).total_seconds())
+                if left > 0:
+                    return InUse(min(left, LEASE_SECONDS))
+            mine = Claim(body, run, now, last.number + 1 if last else 1)
+            if self._write(f"{_number(mine)}-claim.json", name, mine):
+                return mine
+        raise Unreadable(f"the key {name} changed hands {_ATTEMPTS} times")
+
+    def settle(self, name: str, claim: Claim) -> Settled:
+        """Make the run of a claim the answer; what another one settled before stays.
+
+        Raises:
+            Unreadable, NotKept: as above.
+        """
+        mine = Settled(claim.body, claim.run)
+        if self._write(_SETTLED, name, mine):
+            return mine
+        settled = self._held(name)[2]
+        if settled is None:
+            raise Unreadable(f"the answer of the key {name} is not listed")
+        return settled
+
+    def free(self, name: str, claim: Claim) -> None:
+        """Give a key back: nothing was decided.
+
+        Raises:
+            NotKept: it could not be written; the claim then ends by itself.
+        """
+        self.place.write(f"idempotency/{name}/{_number(claim)}-free.json", b"{}")
+
+    def _held(self, name: str) -> tuple[Claim | None, bool, Settled | None]:
+        """The newest claim, whether it was freed, and the answer."""
+        names = self.place.names(f"idempotency/{name}")
+        if isinstance(names, Unknown):
+            raise Unreadable(f"{names.reason}: {names.detail}")
+        if any(one.endswith(f"/{_SETTLED}") for one in names):
+            return None, False, self._read(f"idempotency/{name}/{_SETTLED}", _ANSWER)
+        claims = [one for one in names if one.endswith("-claim.json")]
+        if not claims:
+            return None, False, None
+        return (
+            self._read(claims[-1], _CLAIM),
+            claims[-1].replace("-claim.json", "-free.json") in names,
+            None,
+        )
+
+    def _read(self, name: str, decoder: msgspec.json.Decoder[T]) -> T:
+        data = self.place.read(name)
+        if isinstance(data, Unknown):
+            raise Unreadable(f"{name}: {data.reason}: {data.detail}")
+        try:
+            found: T = decoded(data, decoder)
+        except NotJson as error:
+            raise Unreadable(f"{name}: {error}") from error
+        return found
+
+    def _write(self, file: str, name: str, value: Claim | Settled) -> bool:
+        """False where another one was first."""
+        path = f"idempotency/{name}/{file}"
+        try:
+            self.place.write(path, msgspec.json.encode(value))
+        except NotKept:
+            if self.place.find(path) is None:
+                raise
+            return False
+        return True
+
+
+def _number(claim: Claim) -> str:
+    return f"{claim.number:06}"
+
+
+def _time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
