@@ -138,10 +138,10 @@ def fetch_pack(location: str) -> bytes:
     return fetch(location)
 
 
-def keep(house: House, run: Run, collector: Collector | None = None) -> str | None:
+def keep(house: House, run: Run, collector: Callable[[], Collector] | None = None) -> str | None:
     """Keep a run where the organization keeps those that count; where it is now, None where this one does not count.
 
-    `collector`: not that of the run, since what is written is no answer to record, and its calls are not the run's.
+    `collector` makes one of its own: what is written is no answer to record, and its calls are not the run's.
 
     Raises:
         NotKept: it could not be written.
@@ -150,7 +150,7 @@ def keep(house: House, run: Run, collector: Collector | None = None) -> str | No
 
     if not house.settings.records or not precedent.counts(run):
         return None
-    records = records_of(collector or collector_of(house), house)
+    records = records_of(collector() if collector else collector_of(house), house)
     return records.keep(run) if records else None
 
 

@@ -114,7 +114,7 @@ def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
     except NoSuchPackage as error:
         raise Refusal("no-package", str(error), error.help) from error
     run = gate.judge(service.house, question, observed, now=started, run_id=run_id, finished=service.now())
-    gate.keep(service.house, run, service.collector())
+    gate.keep(service.house, run, service.collector)
     service.decisions.put(run)
     about = {"run": run.id, "package": asked.package, "stage": asked.stage, "moment": asked.moment}
     service.log(Event("decision", fields=about | {"verdict": run.decision.verdict}))

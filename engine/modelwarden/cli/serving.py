@@ -78,7 +78,6 @@ class _Http(ThreadingHTTPServer):
 
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version, sys_version = "modelwarden", ""
     timeout = _SECONDS
     server: _Http
 
@@ -131,6 +130,9 @@ class _Connection(BaseHTTPRequestHandler):
         self.close_connection = True
         kind = _BY_STATUS.get(int(code), "malformed")
         self._send(Refusal(kind, message or KINDS[kind][1]).reply())
+
+    def version_string(self) -> str:
+        return "modelwarden"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
         """Calls are logged where they are answered."""
