@@ -38,4 +38,4 @@ def problem_schema() -> Schema:
         "help": {**TEXT, "description": "the next step"},
         "instance": {**TEXT, "description": "names this one case, which is in the log of the API"},
     }
-    return {"$schema": DRAFT, "title": "modelwarden problem"} | record(properties, ("help", "instance"))
+    return {"$schema": DRAFT, "title": "modelwarden problem"} | record(properties, ("instance",))

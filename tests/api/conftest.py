@@ -91,7 +91,7 @@ class Api:
         return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pack(demo_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> gate.Sources:
     """The organization's pinned pack, whose records lie in a bucket and whose store is a table with some runs."""
     boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -127,7 +127,7 @@ def fill(collector: Collector) -> None:
     state.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(pack: gate.Sources) -> Iterator[Api]:
     """The server. Calls follow one another, so that collectors may share a session."""
     log: list[Event] = []

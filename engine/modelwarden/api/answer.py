@@ -88,12 +88,12 @@ def _query(route: Route, text: str) -> dict[str, str]:
             text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=_MOST_PARAMETERS
         )
     except ValueError as error:
-        raise Refusal("malformed", f"the query cannot be read: {error}") from error
+        raise Refusal("malformed", f"the query cannot be read: {error}", "write it as name=value&name=value") from error
     query: dict[str, str] = {}
     for name, value in pairs:
         if not route.takes(name):
             raise Refusal("malformed", f"`{name[:50]}` is no parameter of this route", "openapi.json lists them")
         if name in query:
-            raise Refusal("malformed", f"`{name}` stands twice")
+            raise Refusal("malformed", f"`{name}` stands twice", "send it once")
         query[name] = value
     return query

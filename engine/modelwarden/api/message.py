@@ -17,6 +17,9 @@ _ALWAYS: Final = {"cache-control": "no-store", "x-content-type-options": "nosnif
 MAX_BODY: Final = 8_192
 """Bytes of a call; the longest that makes sense has some 400."""
 
+LONGEST_SECONDS: Final = 900
+"""That a call takes where nobody says less: as long as a Lambda function runs at most."""
+
 
 class Call(Struct, frozen=True):
     """What a caller sent."""
@@ -31,6 +34,8 @@ class Call(Struct, frozen=True):
     body: bytes = b""
     caller: Principal | None = None
     """Who asks, as AWS proved it to the server; None: the server and the caller are one, and share credentials."""
+    seconds: int = LONGEST_SECONDS
+    """After which the server is certain to have ended the call, whatever becomes of it."""
 
 
 class Reply(Struct, frozen=True):

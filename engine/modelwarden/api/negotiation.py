@@ -45,8 +45,8 @@ def body_of(call: Call) -> Any:
     if kind != JSON or any(one and one not in ("charset=utf-8", 'charset="utf-8"') for one in parameters):
         raise Refusal("not-json", f"the body must be {JSON} in UTF-8", f"send `content-type: {JSON}`")
     if len(call.body) > MAX_BODY:
-        raise Refusal("too-large", f"the body has more than {MAX_BODY} bytes")
+        raise Refusal("too-large", f"the body has more than {MAX_BODY} bytes", "send one question")
     try:
         return parse(call.body, "the body")
     except EvidenceError as error:
-        raise Refusal("malformed", str(error)) from error
+        raise Refusal("malformed", str(error), "send one JSON object in UTF-8") from error

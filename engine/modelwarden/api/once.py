@@ -32,7 +32,7 @@ def once(service: Service, call: Call, body: str, decide: Callable[[str], Run]) 
     keys = Keys(service.decisions.place, lambda id_: _found(service, id_) is not None)
     name = _name(call)
     try:
-        match keys.claim(name, body, service.new_id(), service.now()):
+        match keys.claim(name, body, service.new_id(), service.now(), call.seconds):
             case Settled(run=id_):
                 return _run(service, id_)
             case Claim() as claim:

@@ -70,7 +70,11 @@ def _openapi() -> bytes:
 
 def _limit(text: str) -> int:
     if not _LIMIT.fullmatch(text) or int(text) > MOST:
-        raise Refusal("malformed", f"`limit`: `{text[:20]}` is not a number from 1 to {MOST}")
+        raise Refusal(
+            "malformed",
+            f"`limit`: `{text[:20]}` is not a number from 1 to {MOST}",
+            f"send one, or leave it out for {PAGE}",
+        )
     return int(text)
 
 

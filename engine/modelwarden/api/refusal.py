@@ -33,9 +33,9 @@ KINDS: Final[dict[str, tuple[int, str]]] = {
 
 
 class Refusal(Exception):
-    """A call that is not answered; the message says why, in one line."""
+    """A call that is not answered: why, in one line, and the next step."""
 
-    def __init__(self, kind: str, detail: str, help: str = "", **headers: str) -> None:  # noqa: A002 - told by this name
+    def __init__(self, kind: str, detail: str, help: str, **headers: str) -> None:  # noqa: A002 - told by this name
         super().__init__(detail)
         self.kind, self.detail, self.help = kind, detail, help
         self.headers = headers
@@ -46,8 +46,8 @@ class Refusal(Exception):
         status, title = KINDS[self.kind]
         # What a caller sent may hold half of a character, which no encoder takes.
         detail = " ".join(self.detail.split()).encode("utf-8", "backslashreplace").decode()
-        told = {"type": TYPE + self.kind, "title": title, "status": status, "detail": detail}
-        told |= {name: text for name, text in (("help", self.help), ("instance", instance)) if text}
+        told = {"type": TYPE + self.kind, "title": title, "status": status, "detail": detail, "help": self.help}
+        told |= {"instance": instance} if instance else {}
         return reply(status, told, PROBLEM, **self.headers)
 
 

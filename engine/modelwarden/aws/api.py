@@ -12,7 +12,7 @@ import binascii
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from modelwarden import gate
 from modelwarden.api.answer import answer
-from modelwarden.api.message import MAX_BODY, Call, Reply
+from modelwarden.api.message import LONGEST_SECONDS, MAX_BODY, Call, Reply
 from modelwarden.api.refusal import Refusal
 from modelwarden.api.service import Service, decisions_of
 from modelwarden.clock import now
@@ -47,13 +47,16 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """What API Gateway calls; an event of another form is an error of the deployment, and raised."""
     caller = _caller(event)
     if caller is None:
-        return _told(Refusal("not-proven", "the route has no IAM authorization", www_authenticate=_SCHEME).reply())
+        help_ = "let whoever deploys the API give each route IAM authorization"
+        return _told(
+            Refusal("not-proven", "the route has no IAM authorization", help_, www_authenticate=_SCHEME).reply()
+        )
     try:
         service = _service()
     except UserError as error:
         _log(Event("start", level="error", fields={"error": str(error), "help": error.help}))
-        return _told(Refusal("unavailable", "the API is not set up; its log says why").reply())
-    found = answer(service, replace(_call(event), caller=caller))
+        return _told(Refusal("unavailable", "the API is not set up", "its log says what is missing").reply())
+    found = answer(service, replace(_call(event), caller=caller, seconds=_seconds(context)))
     if len(found.body) > _MOST_BYTES:
         found = Refusal("unavailable", "the answer is larger than Lambda hands on", "read it from the records").reply()
     return _told(found)
@@ -90,6 +93,12 @@ def _caller(event: Mapping[str, Any]) -> Principal | None:
     iam = event["requestContext"].get("authorizer", {}).get("iam") or {}
     arn = iam.get("userArn")
     return replace(who(arn), source=PROVEN_BY) if isinstance(arn, str) and gate.is_arn(arn) else None
+
+
+def _seconds(context: object) -> int:
+    """Until Lambda ends the call; the clocks of two instances differ by less than what is added."""
+    left: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
+    return left() // 1000 + 5 if left else LONGEST_SECONDS
 
 
 def _path(event: Mapping[str, Any]) -> str:

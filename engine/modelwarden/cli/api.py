@@ -37,12 +37,14 @@ def api(port: int, host: str, **options: Any) -> None:
     `GET /openapi.json` says what it takes. On AWS the same routes stand behind API Gateway, which proves who calls.
     """
     from modelwarden.api.answer import answer
-    from modelwarden.cli.serving import Server
+    from modelwarden.cli.serving import Server, is_loopback
 
     signal.signal(signal.SIGTERM, _interrupt)
     service = service_of(gating.load_house(sources_from(options), os.environ))
     with Server(partial(answer, service), host, port) as server:
         click.echo(f"serving {server.address}; interrupt to stop")
+        if not is_loopback(host):
+            print(f"warning: whoever reaches {server.address} judges and reads with your credentials", file=sys.stderr)
         sys.stdout.flush()
         try:
             server.wait()

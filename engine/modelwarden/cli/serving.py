@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,11 +70,14 @@ class _Http(ThreadingHTTPServer):
         host, port = place[0], self.server_address[1]
         self.place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         names = ("127.0.0.1", "[::1]", "localhost", self.place.rpartition(":")[0])
-        self.hosts = {f"{name}:{port}" for name in names} if _is_loopback(host) else None
+        self.hosts = {f"{name}:{port}" for name in names} if is_loopback(host) else None
         """What a call may call us; a page of the web that made its own name lead here calls us by that. None: anything."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are no news; whatever happens to a call is told by the answer to it."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            print(f"api: internal error: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -106,15 +110,21 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if "transfer-encoding" in headers or (self.command == "POST" and "content-length" not in headers):
-            raise Refusal("no-length", "send `content-length`, and the body in one piece")
+            raise Refusal("no-length", "there is no `content-length`", "send it, and the body in one piece")
         length = headers.get("content-length", "0")
         if not _LENGTH.fullmatch(length):
-            raise Refusal("malformed", f"`content-length`: `{length[:20]}` is no length")
+            raise Refusal(
+                "malformed",
+                f"`content-length`: `{length[:20]}` is no length",
+                "send the bytes of the body as one number",
+            )
         if int(length) > MAX_BODY:
-            raise Refusal("too-large", f"the body has more than {MAX_BODY} bytes")
+            raise Refusal("too-large", f"the body has more than {MAX_BODY} bytes", "send one question")
         return self.rfile.read(int(length))
 
     def _send(self, found: Reply) -> None:
+        # What could not be read is taken for HTTP 0.9 by http.server, and would be answered without a status.
+        self.request_version = self.protocol_version
         self.send_response(found.status)
         for name, value in found.headers.items():
             self.send_header(name, value)
@@ -129,7 +139,7 @@ class _Connection(BaseHTTPRequestHandler):
         """What http.server refuses by itself: a line or headers that it cannot read."""
         self.close_connection = True
         kind = _BY_STATUS.get(int(code), "malformed")
-        self._send(Refusal(kind, message or KINDS[kind][1]).reply())
+        self._send(Refusal(kind, message or KINDS[kind][1], "send HTTP/1.1").reply())
 
     def version_string(self) -> str:
         return "modelwarden"
@@ -138,7 +148,8 @@ class _Connection(BaseHTTPRequestHandler):
         """Calls are logged where they are answered."""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches what listens there."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,16 +1,16 @@
 """Keys by which a question that is sent twice is judged once, whoever of many instances meets it.
 
 Below `idempotency/<name>/`, each written once and never changed:
-- `<number>-claim.json`: whoever works on it, since when, for which body, and the id that its run will have;
+- `<number>-claim.json`: for which body somebody works on it, until when at most, and the id that the run will have;
 - `<number>-free.json`: that claim came to nothing, and the next may follow;
 - `settled.json`: the run that is the answer from now on.
-A claim whose work was cut off ends after `LEASE_SECONDS`; a run that it left behind is its answer.
+A claim whose work was cut off ends by itself; a run that it left behind is its answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -22,9 +22,8 @@ from modelwarden.store.place import NotKept, Place
 
 T = TypeVar("T", "Claim", "Settled")
 
-LEASE_SECONDS: Final = 900
-"""As long as a Lambda function runs at most."""
 _ATTEMPTS: Final = 5
+_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 _SETTLED: Final = "settled.json"
 
 
@@ -34,7 +33,7 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     body: str
     """Digest of what is asked."""
     run: str
-    at: str
+    until: str
     number: int = 1
 
 
@@ -66,8 +65,12 @@ class Keys(Struct, frozen=True):
     place: Place
     recorded: Callable[[str], bool]
 
-    def claim(self, name: str, body: str, run: str, now: str) -> Claim | Settled | InUse | Literal["other body"]:
+    def claim(
+        self, name: str, body: str, run: str, now: str, seconds: int
+    ) -> Claim | Settled | InUse | Literal["other body"]:
         """Take a key for the run of that id, unless it was answered, or somebody works on it.
+
+        `seconds`: after which whoever takes it is certain to have ended, one way or the other.
 
         Raises:
             Unreadable: what stands there cannot be read.
@@ -83,10 +86,11 @@ class Keys(Struct, frozen=True):
                     return "other body"
                 if done:
                     return self.settle(name, last)
-                left = LEASE_SECONDS - int((_time(now) - _time(last.at)).total_seconds())
+                left = int((_time(last.until) - _time(now)).total_seconds())
                 if left > 0:
-                    return InUse(min(left, LEASE_SECONDS))
-            mine = Claim(body, run, now, last.number + 1 if last else 1)
+                    return InUse(left)
+            until = (_time(now) + timedelta(seconds=seconds)).strftime(_FORM)
+            mine = Claim(body, run, until, last.number + 1 if last else 1)
             if self._write(f"{_number(mine)}-claim.json", name, mine):
                 return mine
         raise Unreadable(f"the key {name} changed hands {_ATTEMPTS} times")
@@ -156,4 +160,4 @@ def _number(claim: Claim) -> str:
 
 
 def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return datetime.strptime(text, _FORM).replace(tzinfo=UTC)
