@@ -33,8 +33,6 @@ from modelwarden.snapshot import LedgerRow
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from botocore.session import Session
-
     from modelwarden.collect import Collector
     from modelwarden.settings import Effective
     from modelwarden.store import Records
@@ -171,9 +169,9 @@ def observe(house: House, question: Question) -> Observed:
 
 
 def collector_of(
-    house: House, *, record: Path | None = None, replay: Path | None = None, session: Session | None = None
+    house: House, *, record: Path | None = None, replay: Path | None = None, session: Any = None
 ) -> Collector:
-    """A collector as the settings describe it; collectors of one `session` share what it has loaded."""
+    """A collector as the settings describe it; collectors of one `session` of botocore share what it has loaded."""
     from modelwarden.collect import Collector
 
     settings = house.settings.collect

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,3 +61,11 @@ def test_what_is_no_arn_is_none_in_the_document(text: str) -> None:
     assert not re.search(QUESTION["properties"]["package"]["pattern"], text)
     with pytest.raises(ArnError):
         parse_arn(text)
+
+
+def test_the_page_shows_a_question_and_every_route() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert msgspec.json.decode(shown, type=Asked).moment == "approve"
+    rows = re.findall(r"^\| `(GET|POST) (\S+)` \|", page, re.MULTILINE)
+    assert rows == [(route.method, route.path) for route in ROUTES]
