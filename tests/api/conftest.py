@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from modelwarden import gate
 from modelwarden.api.answer import answer
-from modelwarden.api.service import Service, decisions_of
+from modelwarden.api.service import Service, service_of
 from modelwarden.aws import api as function
 from modelwarden.cli.serving import Server
 from modelwarden.collect import Collector
@@ -133,7 +133,7 @@ def made(pack: gate.Sources) -> Iterator[Api]:
     log: list[Event] = []
     house = load(pack)
     collector = partial(gate.collector_of, house, session=get_session())
-    service = Service(house, collector, decisions_of(house, collector), log.append)
+    service = service_of(house, collector, log.append)
     with Server(partial(answer, service)) as server:
         yield Api(service, server, log)
 

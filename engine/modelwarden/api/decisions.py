@@ -16,6 +16,7 @@ from modelwarden.api.negotiation import body_of
 from modelwarden.api.once import KEY, once
 from modelwarden.api.refusal import Refusal, Unavailable
 from modelwarden.api.service import Service
+from modelwarden.api.signing import attested
 from modelwarden.arn import ArnError, parse_arn
 from modelwarden.evidence import Unknown, digest
 from modelwarden.render.json import render
@@ -99,11 +100,11 @@ def _of_gate(service: Service, package: str, id_: str) -> Run | Unknown | None:
 
 
 def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
-    """Judge, and record: what could not be recorded is not told.
+    """Judge, sign and record: what should be signed or recorded and could not be is not told.
 
     Raises:
         Refusal: there is no such package.
-        UserError: nobody to call AWS as, or the run cannot be written.
+        UserError: nobody to call AWS as, or the run cannot be signed or written.
     """
     from modelwarden.collect import NoSuchPackage
 
@@ -114,8 +115,10 @@ def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
     except NoSuchPackage as error:
         raise Refusal("no-package", str(error), error.help) from error
     run = gate.judge(service.house, question, observed, now=started, run_id=run_id, finished=service.now())
+    data = msgspec.json.encode(run.to_json())
+    attestation = attested(service.signer, run, data, service.log)
     gate.keep(service.house, run, service.collector)
-    service.decisions.put(run)
+    service.decisions.put(run.id, data, attestation)
     about = {"run": run.id, "package": asked.package, "stage": asked.stage, "moment": asked.moment}
     service.log(Event("decision", fields=about | {"verdict": run.decision.verdict}))
     return run

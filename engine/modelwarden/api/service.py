@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from modelwarden.api.signing import signer_of
 from modelwarden.clock import now, run_id
+from modelwarden.render.log import Event
 from modelwarden.run import RUNS, RunError
 
 if TYPE_CHECKING:
+    from modelwarden.attest.signer import Signer
     from modelwarden.collect import Collector
     from modelwarden.gate import House
-    from modelwarden.render.log import Event
     from modelwarden.store.decisions import Decisions
     from modelwarden.store.state import State
 
@@ -27,6 +29,8 @@ class Service(Struct, frozen=True):
     decisions: Decisions
     """Where each decision is kept, and the keys beside them."""
     log: Callable[[Event], None]
+    signer: Signer | None = None
+    """Of decisions; None where the organization layer names no key."""
     now: Callable[[], str] = now
     new_id: Callable[[], str] = run_id
 
@@ -43,7 +47,19 @@ class Service(Struct, frozen=True):
         return state_at(location_of(settings.store, settings.runs), lambda: self.collector().aws, create=False)
 
 
-def decisions_of(house: House, collector: Callable[[], Collector]) -> Decisions:
+def service_of(house: House, collector: Callable[[], Collector], log: Callable[[Event], None]) -> Service:
+    """The service of a house.
+
+    Raises:
+        UserError: the folder of runs cannot be made, or the key that signs cannot be used.
+    """
+    service = Service(house, collector, _decisions_of(house, collector), log, signer_of(house, collector))
+    if house.settings.log:
+        log(Event("start", level="warning", fields={"why": "decisions of the API are not entered into the log"}))
+    return service
+
+
+def _decisions_of(house: House, collector: Callable[[], Collector]) -> Decisions:
     """Decisions lie beside the organization's records, where all who judge under its pack find them; where it names no
     place for these, in the folder of runs, as those of a gate do.
 

@@ -23,7 +23,7 @@ from modelwarden import gate
 from modelwarden.api.answer import answer
 from modelwarden.api.message import LONGEST_SECONDS, MAX_BODY, Call, Reply
 from modelwarden.api.refusal import Refusal
-from modelwarden.api.service import Service, decisions_of
+from modelwarden.api.service import Service, service_of
 from modelwarden.clock import now
 from modelwarden.errors import UserError
 from modelwarden.identity import who
@@ -74,8 +74,7 @@ def _service() -> Service:
     # Service models take longer to read than a package; the functions of one instance run one after the other.
     session = get_session()
 
-    collector = partial(gate.collector_of, house, session=session)
-    return Service(house, collector, decisions_of(house, collector), _log)
+    return service_of(house, partial(gate.collector_of, house, session=session), _log)
 
 
 def _call(event: Mapping[str, Any]) -> Call:

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,11 +16,7 @@ from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import house_options, retries_option
 from modelwarden.clock import now
-from modelwarden.gate import House
 from modelwarden.render.log import Event, json_line
-
-if TYPE_CHECKING:
-    from modelwarden.api.service import Service
 
 
 @click.command()
@@ -37,10 +33,13 @@ def api(port: int, host: str, **options: Any) -> None:
     `GET /openapi.json` says what it takes. On AWS the same routes stand behind API Gateway, which proves who calls.
     """
     from modelwarden.api.answer import answer
+    from modelwarden.api.service import service_of
     from modelwarden.cli.serving import Server, is_loopback
 
     signal.signal(signal.SIGTERM, _interrupt)
-    service = service_of(gating.load_house(sources_from(options), os.environ))
+    house = gating.load_house(sources_from(options), os.environ)
+    # A session is not thread-safe, and each call has a thread: every collector makes its own.
+    service = service_of(house, partial(gating.collector_of, house), _log)
     with Server(partial(answer, service), host, port) as server:
         click.echo(f"serving {server.address}; interrupt to stop")
         if not is_loopback(host):
@@ -50,15 +49,6 @@ def api(port: int, host: str, **options: Any) -> None:
             server.wait()
         except KeyboardInterrupt:
             click.echo("stopped")
-
-
-def service_of(house: House) -> Service:
-    """The service of a house, which calls AWS with the credentials of this process."""
-    from modelwarden.api.service import Service, decisions_of
-
-    # A session is not thread-safe, and each call has a thread: every collector makes its own.
-    collector = partial(gating.collector_of, house)
-    return Service(house, collector, decisions_of(house, collector), _log)
 
 
 def _log(event: Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden.evidence import Source, Unknown
@@ -19,13 +18,15 @@ class Decisions(Struct, frozen=True):
     folder: str = ""
     """Ends with a slash, or is empty."""
 
-    def put(self, run: Run) -> str:
-        """Write a run; where it is now.
+    def put(self, id_: str, data: bytes, attestation: bytes | None = None) -> None:
+        """Write the bytes of a run, `Run.to_json` as JSON. Its attestation comes first, so that none is found without.
 
         Raises:
             NotKept: it could not be written, or there is one of this id.
         """
-        return self.place.write(self._name(run.id), msgspec.json.encode(run.to_json()))
+        if attestation is not None:
+            self.place.write(f"{self.folder}{id_}.intoto.jsonl", attestation)
+        self.place.write(self._name(id_), data)
 
     def get(self, id_: str) -> Run | Unknown | None:
         """The run of an id; None where it is certain that there is none. One that was changed is unknown."""
