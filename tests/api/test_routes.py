@@ -168,6 +168,20 @@ def test_a_cursor_that_was_not_handed_out_is_refused(api: Api, changed: str) -> 
             b"[]",
             (422, "invalid", "expected `object`, got `array`"),
         ),
+        (
+            "POST",
+            "/decisions",
+            {"content-type": "application/json"},
+            b"[" * 4000,
+            (400, "malformed", "the body: nested too deeply"),
+        ),
+        (
+            "POST",
+            "/decisions",
+            {"content-type": "application/json"},
+            b'{"package": ' + b"[" * 500 + b"]" * 500 + b"}",
+            (422, "invalid", "expected `str`, got `array` - at `$.package`"),
+        ),
     ],
 )
 def test_what_is_wrong_is_a_problem(

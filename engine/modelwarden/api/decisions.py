@@ -21,7 +21,7 @@ from modelwarden.arn import ArnError, parse_arn
 from modelwarden.evidence import Unknown, digest
 from modelwarden.render.json import render
 from modelwarden.render.log import Event
-from modelwarden.request import Stage
+from modelwarden.request import Principal, Stage
 from modelwarden.run import Run, is_id
 
 KEY_PATTERN: Final = r"^[!-+\--~]{1,255}$"
@@ -119,6 +119,14 @@ def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
     attestation = attested(service.signer, run, data, service.log)
     gate.keep(service.house, run, service.collector)
     service.decisions.put(run.id, data, attestation)
-    about = {"run": run.id, "package": asked.package, "stage": asked.stage, "moment": asked.moment}
-    service.log(Event("decision", fields=about | {"verdict": run.decision.verdict}))
+    principal = run.decision.request.principal
+    about = {
+        "run": run.id,
+        "package": asked.package,
+        "stage": asked.stage,
+        "moment": asked.moment,
+        "verdict": run.decision.verdict,
+        "principal": principal.principal if isinstance(principal, Principal) else "unknown",
+    }
+    service.log(Event("decision", fields=about))
     return run

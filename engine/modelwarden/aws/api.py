@@ -71,9 +71,8 @@ def _service() -> Service:
             "`records` of the organization layer names no bucket: nobody would find what was decided",
             'name one in the policy pack: records = "s3://bucket/prefix"',
         )
-    # Service models take longer to read than a package; the functions of one instance run one after the other.
+    # Service models take longer to read than a package. An instance runs one call after the other, so they may share them.
     session = get_session()
-
     return service_of(house, partial(gate.collector_of, house, session=session), _log)
 
 

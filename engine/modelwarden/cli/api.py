@@ -38,7 +38,6 @@ def api(port: int, host: str, **options: Any) -> None:
 
     signal.signal(signal.SIGTERM, _interrupt)
     house = gating.load_house(sources_from(options), os.environ)
-    # A session is not thread-safe, and each call has a thread: every collector makes its own.
     service = service_of(house, partial(gating.collector_of, house), _log)
     with Server(partial(answer, service), host, port) as server:
         click.echo(f"serving {server.address}; interrupt to stop")

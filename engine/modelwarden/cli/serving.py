@@ -67,6 +67,8 @@ class _Http(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         super().__init__(place, _Connection)
         self.answer = answer
+        self.turn = threading.Lock()
+        """One call after the other, as in one instance of a function: what they share need not be made for threads."""
         host, port = place[0], self.server_address[1]
         self.place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         names = ("127.0.0.1", "[::1]", "localhost", self.place.rpartition(":")[0])
@@ -99,7 +101,9 @@ class _Connection(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(refusal.reply())
         else:
-            self._send(self.server.answer(call))
+            with self.server.turn:
+                found = self.server.answer(call)
+            self._send(found)
 
     def _call(self) -> Call:
         if self.server.hosts is not None and self.headers.get("host", "").lower() not in self.server.hosts:
