@@ -19,7 +19,9 @@ from modelwarden.api.message import Call, Reply
 from modelwarden.evidence import digest
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
+from modelwarden.store.decisions import Decisions
 from modelwarden.store.keys import Keys
+from modelwarden.store.place import Folder
 from tests.command import inside
 from tests.organization import ask
 
@@ -179,6 +181,22 @@ def test_what_could_not_be_recorded_is_not_told(api: Api, demo_sandbox: Sandbox)
         assert api.judged() == []
         demo_sandbox.gateway.faults.clear()
     assert api.call("POST", "/decisions", question(UNREADABLE), idempotency_key="unrecorded").status == 201
+
+
+def test_both_records_of_a_decision_are_written_before_it_is_told(
+    api: Api, demo_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    body = json.dumps(question(UNREADABLE)).encode()
+    call = Call("POST", "/decisions", "", {"content-type": "application/json"}, body)
+    by_id_fails = other(api.service, decisions=Decisions(Folder(tmp_path / "not-mounted")))
+    assert answer(by_id_fails, call).status == 503
+    by_package_fails = other(api.service, decisions=Decisions(Folder(tmp_path)))
+    ask(demo_sandbox, "POST", "faults", [{"kind": "deny", "op": "s3:PutObject"}])
+    assert answer(by_package_fails, call).status == 503
+    assert list(tmp_path.iterdir()) == []
+    demo_sandbox.gateway.faults.clear()
+    assert answer(by_package_fails, call).status == 201
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_record_that_cannot_be_read_is_no_missing_one(api: Api, demo_sandbox: Sandbox) -> None:
