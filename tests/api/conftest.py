@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.session import get_session
 from cfnlint.decode.cfn_yaml import loads
@@ -91,13 +90,18 @@ class Api:
         return found
 
 
+def client(service: str) -> Any:
+    """Of botocore itself: boto3 keeps the credentials of whichever test asked first."""
+    return get_session().create_client(service, region_name=REGION)
+
+
 @pytest.fixture(scope="session")
 def pack(demo_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> gate.Sources:
     """The organization's pinned pack, whose records lie in a bucket and whose store is a table with some runs."""
-    boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     given = json.loads(json.dumps(loads(TEMPLATE.read_text())))["Resources"]["Table"]["Properties"]
     created = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    boto3.client("dynamodb").create_table(TableName=TABLE, **{name: given[name] for name in created})
+    client("dynamodb").create_table(TableName=TABLE, **{name: given[name] for name in created})
     folder = tmp_path_factory.mktemp("pack")
     demo = (DEMO / "modelwarden.toml").read_text(encoding="utf-8")
     places = f'records = "s3://{BUCKET}/org"\nstore = "dynamodb://{TABLE}?region={REGION}"\n'

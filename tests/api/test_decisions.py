@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -25,7 +24,7 @@ from modelwarden.store.place import Folder
 from tests.command import inside
 from tests.organization import ask
 
-from .conftest import BAD, BUCKET, UNREADABLE, Api, Told, other, question
+from .conftest import BAD, BUCKET, UNREADABLE, Api, Told, client, other, question
 from .events import ME, event
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +33,7 @@ SCHEMA = json.loads((ROOT / "reports/schemas/decision.schema.json").read_text())
 
 def keys_of(api: Api) -> set[str]:
     """Names of the objects in the bucket of records."""
-    return {one["Key"] for one in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+    return {one["Key"] for one in client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])}
 
 
 def test_a_block_is_created_and_recorded_twice(api: Api) -> None:
@@ -207,9 +206,9 @@ def test_a_record_that_cannot_be_read_is_no_missing_one(api: Api, demo_sandbox: 
 
 def test_a_record_that_was_changed_is_no_decision(api: Api) -> None:
     run = api.call("POST", "/decisions", question(UNREADABLE)).json["run"]
-    client, name = boto3.client("s3"), f"org/decisions/{run}.json"
-    data = client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
-    client.put_object(Bucket=BUCKET, Key=name, Body=data.replace(b'"verdict":"undecided"', b'"verdict":"allow"'))
+    bucket, name = client("s3"), f"org/decisions/{run}.json"
+    data = bucket.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+    bucket.put_object(Bucket=BUCKET, Key=name, Body=data.replace(b'"verdict":"undecided"', b'"verdict":"allow"'))
     told = api.call("GET", f"/decisions/{run}")
     assert told.problem[:2] == (503, "unavailable")
     assert "checksum" in str(api.log[-1].fields["error"])
@@ -232,7 +231,7 @@ def test_the_caller_is_the_principal_and_says_what_proved_it(lambda_: Callable[[
         assert told["request"]["principal"] == {**principal, "state": "proven", "source": "execute-api:Invoke"}
         assert (told["asserted"], told["advisory"]) == ([], False)
         Draft202012Validator(SCHEMA).validate(told)
-        object_ = boto3.client("s3").get_object(Bucket=BUCKET, Key=f"org/decisions/{told['run']}.json")
+        object_ = client("s3").get_object(Bucket=BUCKET, Key=f"org/decisions/{told['run']}.json")
         run = Run.from_json(json.loads(object_["Body"].read()))
         assert Run.from_json(run.to_json()) == run
         facts = run.decision.request.facts()

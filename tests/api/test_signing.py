@@ -6,7 +6,6 @@ import json
 from functools import partial
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.session import get_session
 
@@ -18,7 +17,7 @@ from modelwarden.errors import UserError
 from tests.cli.conftest import clean_environment
 from tests.command import inside
 
-from .conftest import BUCKET, GOOD, UNREADABLE, Api, load, other, question, sources_of
+from .conftest import BUCKET, GOOD, UNREADABLE, Api, client, load, other, question, sources_of
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def asked(service: Service, package: str) -> Reply:
 
 
 def attestations() -> set[str]:
-    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="org/decisions/").get("Contents", [])
+    listed = client("s3").list_objects_v2(Bucket=BUCKET, Prefix="org/decisions/").get("Contents", [])
     return {one["Key"] for one in listed if one["Key"].endswith(".intoto.jsonl")}
 
 
@@ -56,7 +55,8 @@ def test_a_decision_is_signed_beside_its_run(api: Api, signing: Service, key: Pa
     run = json.loads(told.body)["run"]
     assert attestations() == {f"org/decisions/{run}.intoto.jsonl"}
     for ending in ("json", "intoto.jsonl"):
-        boto3.client("s3").download_file(BUCKET, f"org/decisions/{run}.{ending}", str(tmp_path / f"run.{ending}"))
+        found = client("s3").get_object(Bucket=BUCKET, Key=f"org/decisions/{run}.{ending}")
+        (tmp_path / f"run.{ending}").write_bytes(found["Body"].read())
     arguments = ("verify", "run.intoto.jsonl", "--key", f"{key}.pub", "--any-subject", "--run", "run.json")
     done = inside(*arguments, "--allow-uncovered", folder=tmp_path, environment=clean_environment())
     assert done.code == 0, done.err
@@ -82,12 +82,12 @@ class Broken:
 
 
 def test_what_should_be_signed_and_could_not_be_is_not_told(api: Api, signing: Service) -> None:
-    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"]
+    listed = client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"]
     told = asked(other(signing, signer=Broken()), GOOD)
     assert told.status == 503
     assert b"allow" not in told.body
     assert "AccessDeniedException" in str(api.log[-1].fields["error"])
-    assert boto3.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == listed
+    assert client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == listed
 
 
 def test_a_key_that_is_not_there_is_told_before_anything_is_decided(pack: gate.Sources, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from modelwarden.evidence import Unknown, digest
 from modelwarden.render.json import render
 from modelwarden.render.log import Event
 from modelwarden.request import Principal, Stage
-from modelwarden.run import Run, is_id
+from modelwarden.run import Run, encoded, is_id
 
 KEY_PATTERN: Final = r"^[!-+\--~]{1,255}$"
 """Visible ASCII. A comma would say that the header was sent twice."""
@@ -115,7 +115,7 @@ def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
     except NoSuchPackage as error:
         raise Refusal("no-package", str(error), error.help) from error
     run = gate.judge(service.house, question, observed, now=started, run_id=run_id, finished=service.now())
-    data = msgspec.json.encode(run.to_json())
+    data = encoded(run)
     attestation = attested(service.signer, run, data, service.log)
     gate.keep(service.house, run, service.collector)
     service.decisions.put(run.id, data, attestation)

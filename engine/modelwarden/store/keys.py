@@ -10,7 +10,7 @@ A claim whose work was cut off ends by itself; a run that it left behind is its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -18,12 +18,12 @@ from msgspec import Struct
 
 from modelwarden.evidence import Unknown
 from modelwarden.json_bytes import NotJson, decoded
+from modelwarden.period import utc
 from modelwarden.store.place import NotKept, Place
 
 T = TypeVar("T", "Claim", "Settled")
 
 _ATTEMPTS: Final = 5
-_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 _SETTLED: Final = "settled.json"
 
 
@@ -89,7 +89,7 @@ class Keys(Struct, frozen=True):
                 left = int((_time(last.until) - _time(now)).total_seconds())
                 if left > 0:
                     return InUse(left)
-            until = (_time(now) + timedelta(seconds=seconds)).strftime(_FORM)
+            until = utc(_time(now) + timedelta(seconds=seconds))
             mine = Claim(body, run, until, last.number + 1 if last else 1)
             if self._write(f"{_number(mine)}-claim.json", name, mine):
                 return mine
@@ -160,4 +160,4 @@ def _number(claim: Claim) -> str:
 
 
 def _time(text: str) -> datetime:
-    return datetime.strptime(text, _FORM).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)
