@@ -95,8 +95,11 @@ def _asked(call: Call) -> Asked:
 
 
 def _of_gate(service: Service, package: str, id_: str) -> Run | Unknown | None:
+    from modelwarden.store.records import MISSING
+
     records = gate.records_of(service.collector(), service.house)
-    return records.find(package, id_) if records and is_id(id_) else None
+    found = records.get(package, id_) if records and is_id(id_) else None
+    return None if isinstance(found, Unknown) and found.reason == MISSING else found
 
 
 def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:

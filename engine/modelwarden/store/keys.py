@@ -19,7 +19,7 @@ from msgspec import Struct
 from modelwarden.evidence import Unknown
 from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.period import utc
-from modelwarden.store.place import NotKept, Place
+from modelwarden.store.place import AlreadyThere, Place
 
 T = TypeVar("T", "Claim", "Settled")
 
@@ -148,9 +148,7 @@ class Keys(Struct, frozen=True):
         path = f"idempotency/{name}/{file}"
         try:
             self.place.write(path, msgspec.json.encode(value))
-        except NotKept:
-            if self.place.find(path) is None:
-                raise
+        except AlreadyThere:
             return False
         return True
 
