@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts import pages, readme, schemas  # noqa: E402
+from scripts import openapi, pages, readme, schemas  # noqa: E402
 from scripts.analytics import athena, quicksight  # noqa: E402
 from scripts.analytics.cloudformation import dumped  # noqa: E402
 
@@ -50,6 +50,7 @@ COMMANDS = [
     "verify",
     "key new",
     "key public",
+    "api",
     "sandbox up",
     "sandbox run",
 ]
@@ -86,6 +87,9 @@ def generated() -> dict[str, str]:
         "deploy/analytics.yaml": dumped(athena.template()),
         "deploy/dashboard.yaml": dumped(quicksight.template()),
         "docs/analytics-tables.md": pages.analytics_page(),
+        "reports/schemas/controls.schema.json": _json(schemas.controls_schema()),
+        "reports/schemas/problem.schema.json": _json(schemas.problem_schema()),
+        "reports/openapi.json": _json(openapi.document()),
         "docs/facts.md": pages.facts_page(),
         "docs/controls.md": pages.controls_page(bundle, levels),
         "docs/parameters.md": pages.parameters_page(bundle),

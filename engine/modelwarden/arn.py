@@ -15,8 +15,8 @@ from modelwarden.evidence import Absent, Fact, Present, Source
 
 _CELL: Final = r"arn:(?P<partition>aws[a-z-]*):sagemaker:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):(?P<account>\d{12})"
 _NAME: Final = r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]{0,62})"
-_ARN: Final = re.compile(rf"{_CELL}:model-package/{_NAME}(?:/(?P<version>[1-9]\d{{0,8}}))?")
-_GROUP: Final = re.compile(rf"{_CELL}:model-package-group/{_NAME}")
+_ARN: Final = re.compile(rf"{_CELL}:model-package/{_NAME}(?:/(?P<version>[1-9]\d{{0,8}}))?", re.ASCII)
+_GROUP: Final = re.compile(rf"{_CELL}:model-package-group/{_NAME}", re.ASCII)
 
 
 class ArnError(UserError):

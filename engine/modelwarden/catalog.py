@@ -11,8 +11,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from modelwarden import builtin, cedar, compiled
 from modelwarden.attributes import schema_text
@@ -29,6 +31,9 @@ from modelwarden.problem import Problem
 from modelwarden.rule import controls_of
 from modelwarden.statement import statements
 from modelwarden.worker import WorkerError, Workers
+
+CONTROLS: Final = "modelwarden.controls/1"
+"""Schema of the list of controls."""
 
 
 class BundleError(UserError):
@@ -60,6 +65,11 @@ class Bundle(Struct, frozen=True, dict=True):
     @cached_property
     def authorizer(self) -> Authorizer:
         return Authorizer(self.authz)
+
+    def listing(self) -> dict[str, Any]:
+        """The document of `reports/schemas/controls.schema.json`."""
+        infos = [asdict(control.info) for control in self.controls.values()]
+        return {"schema": CONTROLS, "digest": self.digest, "controls": infos}
 
     def schema(self) -> str:
         """The Cedar schema with every declared parameter."""

@@ -91,6 +91,8 @@ class Question(Struct, frozen=True):
     """Whether to return to what was allowed once."""
     record: Path | None = None
     replay: Path | None = None
+    caller: Principal | None = None
+    """Who acts, as AWS proved it to whoever asks for them; None: whoever the credentials prove."""
 
 
 class Observed(Struct, frozen=True):
@@ -134,22 +136,20 @@ def fetch_pack(location: str) -> bytes:
     return fetch(location)
 
 
-def keep(house: House, run: Run) -> str | None:
+def keep(house: House, run: Run, collector: Callable[[], Collector] | None = None) -> str | None:
     """Keep a run where the organization keeps those that count; where it is now, None where this one does not count.
+
+    `collector` makes one of its own: what is written is no answer to record, and its calls are not the run's.
 
     Raises:
         NotKept: it could not be written.
     """
-    if not house.settings.records:
-        return None
     from modelwarden import precedent
-    from modelwarden.store import records_at
 
-    if not precedent.counts(run):
+    if not house.settings.records or not precedent.counts(run):
         return None
-
-    # A collector of its own: what is written is no answer to record, and its calls are not the run's.
-    return records_at(house.settings.records, collector_of(house).aws).keep(run)
+    records = records_of(collector() if collector else collector_of(house), house)
+    return records.keep(run) if records else None
 
 
 def is_arn(target: str) -> bool:
@@ -168,8 +168,10 @@ def observe(house: House, question: Question) -> Observed:
     return collect(collector_of(house, record=question.record, replay=question.replay), house, question)
 
 
-def collector_of(house: House, *, record: Path | None = None, replay: Path | None = None) -> Collector:
-    """A collector as the settings describe it."""
+def collector_of(
+    house: House, *, record: Path | None = None, replay: Path | None = None, session: Any = None
+) -> Collector:
+    """A collector as the settings describe it; collectors of one `session` of botocore share what it has loaded."""
     from modelwarden.collect import Collector
 
     settings = house.settings.collect
@@ -183,6 +185,7 @@ def collector_of(house: House, *, record: Path | None = None, replay: Path | Non
         reads_per_second=settings.reads_per_second,
         record=record,
         replay=replay,
+        session=session,
     )
 
 
@@ -201,7 +204,7 @@ def collect(
 
     reads = needed_facts(house, question)
     package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
-    principal: Principal | Unknown | None = _asserted(question)
+    principal: Principal | Unknown | None = question.caller or _asserted(question)
     if principal is None and (question.rollback or any(pattern.startswith(_PRINCIPAL) for pattern in reads)):
         principal = (actor or collector.caller)()
     with ThreadPoolExecutor(2) as beside:
@@ -226,7 +229,8 @@ def _read(
     return evidence, early.result() if images == expected else collector.reference(images)
 
 
-def _records(collector: Collector, house: House) -> Records | None:
+def records_of(collector: Collector, house: House) -> Records | None:
+    """The runs that the organization keeps; None where it keeps none."""
     from modelwarden.store import records_at
 
     return records_at(house.settings.records, collector.aws) if house.settings.records else None
@@ -248,7 +252,7 @@ def recorded_approval(collector: Collector, house: House, package: str) -> Run |
     """The newest recorded run that decided about an approval; None where there is none, or no records are kept."""
     from modelwarden import precedent
 
-    records = _records(collector, house)
+    records = records_of(collector, house)
     return records.newest(package, precedent.approves) if records else None
 
 
@@ -264,7 +268,7 @@ def with_approver(evidence: Evidence, approval: Run | Unknown | None, question: 
 def _precedent(collector: Collector, house: House, question: Question, evidence: Evidence) -> Rollback | Unknown | None:
     from modelwarden import precedent
 
-    records = _records(collector, house)
+    records = records_of(collector, house)
     if records is None:
         return Unknown("the organization layer does not say where decisions are kept: `records`")
     material = material_digest(evidence)

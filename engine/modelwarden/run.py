@@ -145,13 +145,18 @@ def encoded(run: Run) -> bytes:
     return msgspec.json.encode(run.to_json())
 
 
+def is_id(text: str) -> bool:
+    """Whether a run may have this id, which names its file."""
+    return _ID.fullmatch(text) is not None
+
+
 def write(run: Run, folder: Path, data: bytes | None = None) -> Path:
     """Write `<folder>/<id>.json`, whole or not at all, and never over another run; `data`: its bytes, where they are at hand.
 
     Raises:
         RunError: the folder cannot be written to, or holds a run of this id.
     """
-    if not _ID.fullmatch(run.id):
+    if not is_id(run.id):
         raise RunError(f"`{run.id}` is no id of a run")
     path = folder / f"{run.id}.json"
     try:

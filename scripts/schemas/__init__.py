@@ -1,5 +1,6 @@
 """The published JSON Schemas of our own documents."""
 
+from scripts.schemas.api import controls_schema, problem_schema
 from scripts.schemas.audit import (
     attestation_schema,
     log_entry_schema,
@@ -16,6 +17,7 @@ from scripts.schemas.waiver import waiver_schema, waivers_schema
 __all__ = [
     "attestation_schema",
     "comparison_schema",
+    "controls_schema",
     "decision_schema",
     "evidence_schema",
     "forecast_schema",
@@ -23,6 +25,7 @@ __all__ = [
     "log_entry_schema",
     "pack_schema",
     "pack_statement_schema",
+    "problem_schema",
     "replay_schema",
     "report_schema",
     "run_schema",

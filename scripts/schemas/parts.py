@@ -121,7 +121,9 @@ def request() -> Schema:
                     "identity": TEXT,
                     "kind": {"enum": ["person", "role"]},
                     "state": {"enum": ["proven", "asserted"]},
-                }
+                    "source": {**TEXT, "description": "what proves it, where it is not sts:GetCallerIdentity"},
+                },
+                ("source",),
             ),
         ]
     }

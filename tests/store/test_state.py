@@ -203,6 +203,9 @@ def test_runs_come_newest_first(state: State) -> None:
     state.finish(row(2, finished_at=at(4)))
     assert [one.id for one in state.runs(2)] == [run_id(3), run_id(2)]
     assert [one.id for one in state.runs(100)] == [run_id(3), run_id(2), run_id(1)]
+    assert [one.id for one in state.runs(1, run_id(3))] == [run_id(2)]
+    assert [one.id for one in state.runs(100, run_id(3))] == [run_id(2), run_id(1)]
+    assert state.runs(100, run_id(1)) == []
     latest = state.latest()
     assert latest is not None
     assert latest.id == run_id(2)

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -168,6 +169,20 @@ def test_gating_an_evidence_file_loads_nothing_heavy(tmp_path: Path) -> None:
         json.dumps({"schema": "modelwarden.evidence/1", "package": package, "facts": {"/package/arn": package}})
     )
     assert _loaded("gate", str(file), "--to", "Production", "--runs", str(tmp_path / "runs")) & HEAVY == set()
+
+
+def test_the_api_starts_light(record_property: Callable[[str, object], None]) -> None:
+    """The routes load nothing of AWS, and the function nothing beside botocore: its first call waits for all of it."""
+    code = (
+        "import json, sys, time; import modelwarden.api.answer; routes = sorted(sys.modules); import modelwarden.aws.api;"
+        "print(json.dumps([routes, sorted(sys.modules), time.process_time()]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    routes, function, seconds = json.loads(done.stdout)
+    heavy = HEAVY | {"click", "sqlite3", "http"}
+    assert {name.split(".")[0] for name in routes} & heavy == set()
+    assert {name.split(".")[0] for name in function} & heavy == {"botocore", "http"}
+    record_property("measured", f"importing the function of the API takes {seconds:.2f} s of the processor")
 
 
 def test_the_wheel_lists_every_package() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from modelwarden.baseline import propose
-from modelwarden.cli.options import now
+from modelwarden.clock import now
 from modelwarden.errors import UserError
 from modelwarden.proposal import check_free, write
 from modelwarden.run import read

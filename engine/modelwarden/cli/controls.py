@@ -29,11 +29,10 @@ def controls() -> None:
 def list_(bundles: tuple[Path, ...], format_: str) -> None:
     """Print id, severity, engine and title of every control."""
     bundle = load_bundle(bundles)
-    infos = [control.info for control in bundle.controls.values()]
     if format_ == "json":
-        click.echo(json.dumps({"digest": bundle.digest, "controls": [asdict(info) for info in infos]}, indent=2))
+        click.echo(json.dumps(bundle.listing(), indent=2))
         return
-    for info in infos:
+    for info in (control.info for control in bundle.controls.values()):
         click.echo(f"{info.id:<8} {info.severity:<8} {info.engine:<6} {info.title}")
 
 

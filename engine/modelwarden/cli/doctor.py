@@ -10,8 +10,9 @@ from msgspec import structs
 
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import house_options, now
+from modelwarden.cli.options import house_options
 from modelwarden.cli.reader import reader_options, region_of
+from modelwarden.clock import now
 
 
 @click.command()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwarden.cli.files import sha256_of
-from modelwarden.cli.options import now
 from modelwarden.cli.signing import agreed, need_sign
+from modelwarden.clock import now
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
 from modelwarden.settings.log import log_of

@@ -14,8 +14,8 @@ from modelwarden import __version__
 from modelwarden import gate as gating
 from modelwarden.arn import parse_arn
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import now
 from modelwarden.cli.signing import signer_of
+from modelwarden.clock import now
 from modelwarden.errors import UserError
 from modelwarden.run import RUNS
 

@@ -12,7 +12,8 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.controls import find
 from modelwarden.cli.gate import question_from, sources_from
-from modelwarden.cli.options import collect_options, house_options, now, question_options
+from modelwarden.cli.options import collect_options, house_options, question_options
+from modelwarden.clock import now
 from modelwarden.evaluate import subject
 from modelwarden.explain import Clause, Explanation
 from modelwarden.explain import explain as explain_control

@@ -11,9 +11,10 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.concluding import conclude
 from modelwarden.cli.entering import log_for
-from modelwarden.cli.options import collect_options, house_options, now, question_options, run_id, stage_of, time_of
+from modelwarden.cli.options import collect_options, house_options, question_options, stage_of, time_of
 from modelwarden.cli.output import format_files
 from modelwarden.cli.signing import asserted_in, desk_of
+from modelwarden.clock import now, run_id
 from modelwarden.errors import UserError
 from modelwarden.gate import Question, Sources
 from modelwarden.render import FORMATS

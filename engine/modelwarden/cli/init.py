@@ -13,8 +13,8 @@ from modelwarden import __version__
 from modelwarden import gate as gating
 from modelwarden.arn import parse_arn
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import now
 from modelwarden.cli.reader import reader_options, region_of
+from modelwarden.clock import now
 from modelwarden.errors import UserError
 from modelwarden.init import gaps, propose
 from modelwarden.proposal import check_free, write

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -12,7 +11,6 @@ from typing import Any, Final, TypeVar, get_args
 import click
 
 from modelwarden.errors import UserError
-from modelwarden.period import utc
 from modelwarden.request import Moment, Stage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -149,13 +147,3 @@ def day_of(text: str | None, option: str) -> str | None:
     except ValueError as error:
         raise UserError(f"{option}: `{text}` is not a day", "write it as 2026-11-22") from error
     return text
-
-
-def now() -> str:
-    """UTC, to the second."""
-    return utc(datetime.now(UTC))
-
-
-def run_id() -> str:
-    """Ids sort by time, to the microsecond; the suffix keeps apart what began at once."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.urandom(4).hex()}"

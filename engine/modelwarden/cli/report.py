@@ -13,8 +13,9 @@ import click
 
 from modelwarden.audit.formats import FORMATS, WITH_HISTORY
 from modelwarden.audit.framework import names as framework_names
-from modelwarden.cli.options import day_of, now, retries_option
+from modelwarden.cli.options import day_of, retries_option
 from modelwarden.cli.output import format_files, write_text
+from modelwarden.clock import now
 from modelwarden.errors import UserError
 from modelwarden.render.text import printable
 from modelwarden.run import read

@@ -14,11 +14,12 @@ import click
 from modelwarden import gate as gating
 from modelwarden.cli.entering import deliver, log_for, spooled, word_of_scan
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import now, run_id, time_of
+from modelwarden.cli.options import time_of
 from modelwarden.cli.progress import Teller, teller
 from modelwarden.cli.scan_options import check, scan_options
 from modelwarden.cli.scan_output import dry, say
 from modelwarden.cli.signing import signer_of
+from modelwarden.clock import now, run_id
 from modelwarden.errors import UserError
 from modelwarden.render.log import Event
 from modelwarden.run import RUNS

@@ -89,8 +89,8 @@ class DynamodbState:
         found = self._calls.get(items.run_key(run_id))
         return items.read(found, RunRow) if found else None
 
-    def runs(self, limit: int) -> list[RunRow]:
-        return list(islice(self._runs(min(limit, 100)), limit))
+    def runs(self, limit: int, before: str = "") -> list[RunRow]:
+        return list(islice(self._runs(min(limit, 100), before), limit))
 
     def latest(self) -> RunRow | None:
         return next((run for run in self._runs(10) if run.finished_at), None)
@@ -182,10 +182,11 @@ class DynamodbState:
             known = self._known(page)
             yield [known[name] for name in page if name in known]
 
-    def _runs(self, page: int) -> Iterator[RunRow]:
+    def _runs(self, page: int, before: str = "") -> Iterator[RunRow]:
+        earlier = {":before": {"S": before}} if before else {}
         found = self._calls.query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": items.RUNS}},
+            KeyConditionExpression="pk = :pk AND sk < :before" if before else "pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": items.RUNS}} | earlier,
             ScanIndexForward=False,
             ConsistentRead=True,
             Limit=max(page, 1),

@@ -38,6 +38,10 @@ class Place(Protocol):
 
     def read(self, name: str) -> bytes | Unknown: ...
 
+    def find(self, name: str) -> bytes | Unknown | None:
+        """The same, but None where it is certain that there is no document of this name."""
+        ...
+
     def write(self, name: str, data: bytes) -> str:
         """Write a new document, whole or not at all; where it is now.
 
@@ -72,8 +76,16 @@ class Folder(Struct, frozen=True):
 
     def read(self, name: str) -> bytes | Unknown:
         try:
-            with (self.path / name).open("rb") as file:
-                return file.read(MAX_BYTES + 1)
+            return self._bytes(name)
+        except OSError as error:
+            return self._unknown(error)
+
+    def find(self, name: str) -> bytes | Unknown | None:
+        try:
+            return self._bytes(name)
+        except FileNotFoundError as error:
+            # As with names: a folder that is not there says nothing about what is in it.
+            return None if self.path.is_dir() else self._unknown(error)
         except OSError as error:
             return self._unknown(error)
 
@@ -100,6 +112,10 @@ class Folder(Struct, frozen=True):
         except OSError as error:
             raise NotKept(f"{path}: cannot be written: {error.strerror}") from error
         return str(path)
+
+    def _bytes(self, name: str) -> bytes:
+        with (self.path / name).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
 
     def _unknown(self, error: OSError) -> Unknown:
         return Unknown("not readable", Source("records"), f"{self.path}: {error.strerror}")
@@ -133,8 +149,14 @@ class Bucket(Struct, frozen=True):
         return Unknown("incomplete", answer.source, "the listing does not end")
 
     def read(self, name: str) -> bytes | Unknown:
-        answer = self._call("GetObject", Key=self.prefix + name, MaxBytes=MAX_BYTES)
+        answer = self._get(name)
         return answer.unknown() if isinstance(answer, Failure) else bytes(answer.data["Body"])
+
+    def find(self, name: str) -> bytes | Unknown | None:
+        answer = self._get(name)
+        if isinstance(answer, Failure):
+            return None if answer.code == "NoSuchKey" else answer.unknown()
+        return bytes(answer.data["Body"])
 
     def write(self, name: str, data: bytes) -> str:
         where = f"s3://{self.bucket}/{self.prefix}{name}"
@@ -153,6 +175,9 @@ class Bucket(Struct, frozen=True):
         if isinstance(answer, Failure):
             raise NotKept(f"{where}: cannot be written: {answer.source.api}: {answer.code}: {answer.message}")
         return where
+
+    def _get(self, name: str) -> Answer | Failure:
+        return self._call("GetObject", Key=self.prefix + name, MaxBytes=MAX_BYTES)
 
     def _call(self, operation: str, **parameters: Any) -> Answer | Failure:
         own = self.aws.own_account(_HOME)

@@ -127,8 +127,8 @@ class SqliteState:
     def run(self, run_id: str) -> RunRow | None:
         return next(iter(self._runs("WHERE id = ?", run_id)), None)
 
-    def runs(self, limit: int) -> list[RunRow]:
-        return self._runs("ORDER BY id DESC LIMIT ?", limit)
+    def runs(self, limit: int, before: str = "") -> list[RunRow]:
+        return self._runs("WHERE id < ? OR ? = '' ORDER BY id DESC LIMIT ?", before, before, limit)
 
     def latest(self) -> RunRow | None:
         return next(iter(self._runs("WHERE finished_at <> '' ORDER BY id DESC LIMIT 1")), None)

@@ -170,8 +170,8 @@ class State(Protocol):
 
     def run(self, run_id: str) -> RunRow | None: ...
 
-    def runs(self, limit: int) -> list[RunRow]:
-        """The newest runs, the last that began first."""
+    def runs(self, limit: int, before: str = "") -> list[RunRow]:
+        """The newest runs, the last that began first; with an id in `before`, of those that began before that run."""
         ...
 
     def latest(self) -> RunRow | None:
