@@ -91,7 +91,7 @@ class Question(Struct, frozen=True):
     """Whether to return to what was allowed once."""
     record: Path | None = None
     replay: Path | None = None
-    caller: Principal | None = None
+    caller: Principal | Unknown | None = None
     """Who acts, as AWS proved it to whoever asks for them; None: whoever the credentials prove."""
 
 
@@ -189,24 +189,15 @@ def collector_of(
     )
 
 
-def collect(
-    collector: Collector,
-    house: House,
-    question: Question,
-    *,
-    actor: Callable[[], Principal | Unknown | None] | None = None,
-) -> Observed:
-    """Read one package with only the facts that the enabled controls need.
-
-    `actor` says who acts, where it is not whoever the credentials prove.
-    """
+def collect(collector: Collector, house: House, question: Question) -> Observed:
+    """Read one package with only the facts that the enabled controls need."""
     from concurrent.futures import ThreadPoolExecutor
 
     reads = needed_facts(house, question)
     package = [pattern for pattern in reads if not pattern.startswith(("/request/", "/reference/"))]
     principal: Principal | Unknown | None = question.caller or _asserted(question)
     if principal is None and (question.rollback or any(pattern.startswith(_PRINCIPAL) for pattern in reads)):
-        principal = (actor or collector.caller)()
+        principal = collector.caller()
     with ThreadPoolExecutor(2) as beside:
         approval = beside.submit(newest_approval, collector, house, question, package)
         evidence, reference = _read(collector, house, question, package, reads, beside)

@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
-from modelwarden import gate
+from modelwarden import clock, gate
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
 from modelwarden.collect.aws import Aws
@@ -62,8 +60,8 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
-        _now,
-        lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.urandom(4).hex()}",
+        clock.now,
+        clock.run_id,
     )
 
 
@@ -85,16 +83,12 @@ def _log_of(house: House, aws: Aws) -> Callable[[Run], None]:
 
     def enter(run: Run) -> None:
         sha256 = {"run": hashlib.sha256(msgspec.json.encode(run.to_json())).hexdigest()}
-        word = entry.Word(run.id, "gate", _now(), run.decision.package, run.decision.verdict, sha256)
+        word = entry.Word(run.id, "gate", clock.now(), run.decision.package, run.decision.verdict, sha256)
         number = log.append(shelf, entry.signed(word, signer) if signer else word)
         if signer:
-            log.sign(shelf, signer, _now, entered=(number,))
+            log.sign(shelf, signer, clock.now, entered=(number,))
 
     return enter
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _given(environment: Mapping[str, str], name: str) -> str:

@@ -133,7 +133,8 @@ def _allowed(newest: Run | Unknown | None, stage: Stage) -> str:
 def _ask(
     house: House, collector: Collector, hint: Hint, stage: Stage, moment: Moment, actor: Principal | Unknown | None
 ) -> Observed:
-    observed = gate.collect(collector, house, _question(hint, stage, moment), actor=lambda: actor)
+    nobody = Unknown("nobody acts")
+    observed = gate.collect(collector, house, replace(_question(hint, stage, moment), caller=actor or nobody))
     return replace(observed, principal=actor)
 
 
