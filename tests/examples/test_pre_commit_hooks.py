@@ -1,0 +1,128 @@
+"""The hooks by pre-commit itself, in a repository with controls of its own; the environment is the one that is here."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pre_commit.main import main
+
+from tests.examples.checkout import ROOT
+
+MANIFEST = ROOT / ".pre-commit-hooks.yaml"
+CONTROLS = "our-controls"
+POLICY = f"{CONTROLS}/manual_package.cedar"
+
+
+def hooks() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(MANIFEST.read_text())
+    return found
+
+
+def documented(language: str) -> str:
+    """The first example of docs/writing-controls.md in this language."""
+    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "docs/writing-controls.md").read_text(), re.DOTALL)
+    assert found
+    return found[1]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository with one control, its case, and the hooks of the manifest."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.folder.parent),
+            "PRE_COMMIT_HOME": str(self.folder.parent / "pre-commit"),
+            "LANG": "C.UTF-8",
+        }
+        return subprocess.run(
+            arguments,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def run(self, *changed: str) -> dict[str, str]:
+        """What becomes of each hook when these files are committed: `Passed`, `Failed` or `Skipped`, then its output."""
+        self.command("git", "add", "--all")
+        done = self.command("pre-commit", "run", "--files", *changed)
+        blocks = re.findall(
+            r"^modelwarden (\w+)\.+(?:\(no files to check\))?(\w+\n(?:(?!modelwarden ).*\n?)*)",
+            done.stdout,
+            re.MULTILINE,
+        )
+        assert [name for name, _ in blocks] == ["lint", "test"], done.stdout + done.stderr
+        assert done.returncode == ("Failed" in dict(blocks)["lint"] or "Failed" in dict(blocks)["test"])
+        return dict(blocks)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    folder = tmp_path_factory.mktemp("hooks") / "repository"
+    cases = folder / CONTROLS / "tests/ACME-01/cases.json"
+    cases.parent.mkdir(parents=True)
+    cases.write_text(documented("json"))
+    (folder / POLICY).write_text(documented("cedar"))
+    (folder / "README.md").write_text("our controls\n")
+    here = [{name: value for name, value in hook.items() if name != "additional_dependencies"} for hook in hooks()]
+    local = [hook | {"language": "system"} for hook in here]
+    (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [{"repo": "local", "hooks": local}]}))
+    made = Repository(folder)
+    assert made.command("git", "init", "--quiet").returncode == 0
+    return made
+
+
+def test_pre_commit_takes_the_manifest() -> None:
+    assert main(["validate-manifest", str(MANIFEST)]) == 0
+
+
+def test_the_environment_of_a_hook_has_what_its_command_needs() -> None:
+    """pre-commit installs this repository and then what is named; only cases need more."""
+    assert {hook["id"]: (hook["language"], hook.get("additional_dependencies")) for hook in hooks()} == {
+        "modelwarden-lint": ("python", None),
+        "modelwarden-test": ("python", [".[test]"]),
+    }
+
+
+def test_hooks_pass_on_good_controls(repository: Repository) -> None:
+    assert repository.run(POLICY) == {"lint": "Passed\n", "test": "Passed\n"}
+
+
+def test_hooks_stop_a_policy_that_would_open_the_gate(repository: Repository) -> None:
+    """With the arguments of the manifest, too: without any, lint would look at the built-in controls alone."""
+    policy = repository.folder / POLICY
+    good = policy.read_text()
+    policy.write_text(good.replace("unless\n{", "when\n{"))
+    opened = repository.run("README.md", POLICY)["lint"]
+    policy.write_text(good.replace("*:pipeline/*", "*:execution/*"))
+    wrong = repository.run(f"{CONTROLS}/tests/ACME-01/cases.json", POLICY)
+    policy.write_text(good)
+    assert opened.startswith("Failed\n")
+    assert "error[" in opened
+    assert (wrong["lint"], wrong["test"].split("\n")[0]) == ("Passed\n", "Failed")
+    assert "from a pipeline" in wrong["test"]
+
+
+def test_hooks_run_on_what_makes_up_a_pack() -> None:
+    lint, test = (re.compile(hook["files"]) for hook in hooks())
+    for name in ("a/b.cedar", "rules/x.py", "modelwarden.toml", "p/parameters.toml", "p/own.cedarschema"):
+        assert lint.search(name), name
+        assert test.search(name), name
+    assert test.search("our-controls/tests/ACME-01/cases.json")
+    for name in ("README.md", "cedar", "a.python", "data.json"):
+        assert not lint.search(name), name
+        assert not test.search(name), name
