@@ -91,13 +91,19 @@ def test_the_header_binds_every_input() -> None:
             assert ("regex" in spec) != ("options" in spec), name
 
 
-def test_the_pipeline_passes_inputs_that_the_component_takes() -> None:
+def test_the_pipelines_shown_pass_inputs_that_the_component_takes() -> None:
     inputs, text = parts(PIPELINE)
-    (included,) = yaml.safe_load(text)["include"]
-    given = {name.replace("-", "_"): value for name, value in included["inputs"].items()}
     assert set(re.findall(r"\$\[\[ inputs\.([a-z]+) \]\]", text)) == set(inputs)
-    assert job(**given | {"package": PACKAGE, "stage": "Staging"})["stage"] == "gate"
     assert [one for one in HOSTILE if re.fullmatch(inputs["package"]["regex"], one)] == []
+    page = re.search(r"```yaml\n(include:.*?)```", (ROOT / "docs/ci.md").read_text(), re.DOTALL)
+    assert page
+    for shown, fixed in (
+        (text, {"package": PACKAGE, "stage": "Staging"}),
+        (page[1], {"organization_digest": "sha256:" + "0" * 64}),
+    ):
+        (included,) = yaml.safe_load(shown)["include"]
+        given = {name.replace("-", "_"): value for name, value in included["inputs"].items()} | fixed
+        assert job(**given)["stage"] in ("gate", "test")
 
 
 def test_no_input_can_become_a_command() -> None:
@@ -207,15 +213,19 @@ def test_an_answer_and_a_code_that_disagree_are_no_decision(
     assert perform(workspace, SH, first=stand_in(tmp_path, code, verdict)).code == ends
 
 
-def test_only_the_gate_ends_with_3(workspace: Path, tmp_path: Path) -> None:
-    """pip and venv have codes of their own, and 3 is one of them."""
-    python = tmp_path / "bin/python3"
-    python.parent.mkdir()
-    for passes in ("-c", "-m"):
-        python.write_text(f'#!/bin/sh\n[ "$1" = {passes} ] || exit 3\n')
-        python.chmod(0o755)
-        done = perform(workspace, first=python.parent, install="modelwarden==0.1.0")
-        assert done.code == 2, done.log
+PIP = 'mkdir -p "$3/bin" && printf \'#!/bin/sh\\nexit 3\\n\' > "$3/bin/python" && chmod 755 "$3/bin/python"'
+
+
+@pytest.mark.parametrize(
+    "python", ["exit 3", '[ "$1" = -c ] || exit 3', f'[ "$1" = -c ] || {{ {PIP}; }}'], ids=["version", "venv", "pip"]
+)
+def test_only_the_gate_ends_with_3(workspace: Path, tmp_path: Path, python: str) -> None:
+    """venv and pip have codes of their own, and 3 is one of them."""
+    first = stand_in(tmp_path, 3, "undecided")
+    (first / "python3").write_text(f"#!/bin/sh\n{python}\n")
+    (first / "python3").chmod(0o755)
+    done = perform(workspace, first=first, install="modelwarden==0.1.0")
+    assert (done.code, (tmp_path / "arguments").exists()) == (2, False), done.log
 
 
 def test_undecided_is_never_green() -> None:

@@ -26,11 +26,10 @@ def hooks() -> list[dict[str, Any]]:
     return found
 
 
-def documented(language: str) -> str:
-    """The first example of docs/writing-controls.md in this language."""
-    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "docs/writing-controls.md").read_text(), re.DOTALL)
-    assert found
-    return found[1]
+def documented(page: str, language: str, which: int = 0) -> str:
+    """An example of a page, in this language."""
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return found[which]
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     folder = tmp_path_factory.mktemp("hooks") / "repository"
     cases = folder / CONTROLS / "tests/ACME-01/cases.json"
     cases.parent.mkdir(parents=True)
-    cases.write_text(documented("json"))
-    (folder / POLICY).write_text(documented("cedar"))
+    cases.write_text(documented("docs/writing-controls.md", "json"))
+    (folder / POLICY).write_text(documented("docs/writing-controls.md", "cedar"))
     (folder / "README.md").write_text("our controls\n")
     here = [{name: value for name, value in hook.items() if name != "additional_dependencies"} for hook in hooks()]
     local = [hook | {"language": "system"} for hook in here]
@@ -86,8 +85,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return made
 
 
-def test_pre_commit_takes_the_manifest() -> None:
+def test_pre_commit_takes_the_manifest_and_the_documented_configuration(tmp_path: Path) -> None:
+    configuration = tmp_path / ".pre-commit-config.yaml"
+    configuration.write_text(documented("docs/ci.md", "yaml", -1))
     assert main(["validate-manifest", str(MANIFEST)]) == 0
+    assert main(["validate-config", str(configuration)]) == 0
+    (repository,) = yaml.safe_load(configuration.read_text())["repos"]
+    assert {hook["id"] for hook in repository["hooks"]} == {hook["id"] for hook in hooks()}
 
 
 def test_the_environment_of_a_hook_has_what_its_command_needs() -> None:
