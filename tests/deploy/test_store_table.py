@@ -1,5 +1,5 @@
-"""The templates beside that of the reader are ones that CloudFormation takes. What they grant is compared in tests/store,
-tests/deploy and tests/analytics. One process lints all, since its start takes longer than a template."""
+"""The templates beside that of the reader, and the example pipeline, are ones that CloudFormation takes. What they grant is compared
+in tests/store, tests/deploy and tests/analytics. One process lints all, since its start takes longer than a template."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-TEMPLATES = [DEPLOY / f"{name}.yaml" for name in ("store-table", "signing", "analytics", "dashboard")]
+ROOT = Path(__file__).parents[2]
+TEMPLATES = [
+    *(ROOT / f"deploy/{name}.yaml" for name in ("store-table", "signing", "analytics", "dashboard")),
+    ROOT / "examples/codebuild/pipeline.yaml",
+]
 
 
 def test_cfn_lint_has_nothing_to_say() -> None:

@@ -15,24 +15,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from scripts import judges
 
-ROOT = Path(__file__).parents[2]
+from tests.examples.checkout import FACTS, HOSTILE, ROOT, judge
+
 ACTION = ROOT / "examples/github"
-PACKAGE = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/7"
-
-ENCRYPTED = {
-    "/artifact_count": 1,
-    "/artifact/0/encryption/sse": "aws:kms",
-    "/artifact/0/kms_key/manager": "CUSTOMER",
-    "/artifact/0/kms_key/arn": "arn:aws:kms:eu-west-1:111122223333:key/1",
-}
-FACTS: dict[str, dict[str, Any]] = {
-    "allowed": ENCRYPTED,
-    "blocked": ENCRYPTED | {"/artifact/0/encryption/sse": "AES256"},
-    "undecided": ENCRYPTED
-    | {"/artifact/0/kms_key/manager": {"state": "unknown", "reason": "AccessDenied", "api": "kms:DescribeKey"}},
-}
 
 
 @dataclass(frozen=True)
@@ -54,22 +40,6 @@ def expanded(value: str, inputs: Mapping[str, str]) -> str:
 def action() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((ACTION / "action.yml").read_text())
     return document
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """A checkout with settings under which one control decides, and an evidence file of each kind."""
-    controls = {path.parent.name for path in (ROOT / "tests/controls").glob("*/cases.json")} - {"ENC-02"}
-    off = "".join(f'{id_} = "off"\n' for id_ in sorted(controls))
-    keys = f'[parameters]\napproved_kms_keys = ["{ENCRYPTED["/artifact/0/kms_key/arn"]}"]\n'
-    folder = tmp_path / "workspace"
-    folder.mkdir()
-    (folder / "modelwarden.toml").write_text(f'profile = "recommended"\n{keys}[enforcement]\n{off}')
-    for name, facts in FACTS.items():
-        document = {"schema": "modelwarden.evidence/1", "package": PACKAGE, "facts": facts}
-        (folder / f"{name}.json").write_text(json.dumps(document))
-    (folder / "broken.json").write_text("{")
-    return folder
 
 
 @pytest.fixture
@@ -121,7 +91,7 @@ def test_the_action_and_the_workflow_fit_the_schemas_of_schemastore(action: dict
     # YAML 1.1 reads the key `on` as true; GitHub does not.
     workflow = {"on" if key is True else key: value for key, value in _workflow().items()}
     for name, document in (("action", action), ("workflow", workflow)):
-        schema = json.loads(_judge(name).read_text())
+        schema = json.loads(judge(name).read_text())
         validator = jsonschema.validators.validator_for(schema)(schema)
         assert [error.message for error in validator.iter_errors(document)] == []
         assert list(validator.iter_errors({**document, "permisions": {}})) != []
@@ -130,13 +100,6 @@ def test_the_action_and_the_workflow_fit_the_schemas_of_schemastore(action: dict
 def _workflow() -> dict[Any, Any]:
     document: dict[Any, Any] = yaml.safe_load((ACTION / "promotion.yml").read_text())
     return document
-
-
-def _judge(name: str) -> Path:
-    try:
-        return judges.path(name)
-    except judges.JudgeMissing as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 def test_the_workflow_passes_only_inputs_and_reads_only_outputs_that_there_are(action: dict[str, Any]) -> None:
@@ -205,18 +168,6 @@ def test_bad_input_is_exit_2_and_no_verdict(perform: Callable[..., Step], situat
     assert says in step.log
     assert "::error title=modelwarden::no decision was made (exit 2)" in step.log
     assert step.summary == "## modelwarden: no decision was made (exit 2)\n"
-
-
-HOSTILE = [
-    "$(touch owned)",
-    "`touch owned`",
-    "'; touch owned; '",
-    '"; touch owned; "',
-    "allowed.json; touch owned",
-    "allowed.json\ntouch owned",
-    "x\nverdict=allow",
-    "$((a[$(touch owned)]))",
-]
 
 
 @pytest.mark.parametrize("name", ["package", "stage", "at", "config", "role", "organization", "organization_digest"])
