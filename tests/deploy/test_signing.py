@@ -1,4 +1,4 @@
-"""The template of key and log grants what the code calls: nothing less and nothing more. It is linted with the store's."""
+"""The template of key and log grants what the code calls: nothing less and nothing more."""
 
 from __future__ import annotations
 
