@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.ready
 # Hundreds of processes of the tests load the engine: it is compiled once, also where the environment says never.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help dev demo test check fmt lint type cases pytest browser docs drift wheel-check bench clean
+.PHONY: help dev demo test check fmt lint type cases pytest browser docs drift wheel-check lambda bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ drift: $(STAMP) ## fail if a generated file differs from the code
 
 wheel-check: $(STAMP) ## build the wheel, install it elsewhere, compare its controls with the repository
 	@scripts/wheel_check.sh "$(PYTHON)"
+
+lambda: $(STAMP) ## build the code of the functions, dist/lambda-arm64.zip; LAMBDA_PYTHON=/path/to/python3.13 compiles it
+	$(BIN)/python scripts/build_lambda.py --python $(or $(LAMBDA_PYTHON),python3.13)
 
 bench: $(STAMP) ## ratios against a bare script and bare cedarpy
 	$(BIN)/python benchmarks/cold_start.py

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Build the code of the functions: `scripts/build_lambda.py [--architecture arm64]` writes dist/lambda-ARCHITECTURE.zip.
+
+Wheels come by deploy/lambda-requirements.txt, which names each by its hash; modelwarden itself is taken from this folder.
+Bytecode goes with the source, since Lambda lets nobody write it, and a start without it takes five times the processor: so
+there must be a Python of the runtime's version. The same inputs and the same Python make the same bytes: names are sorted,
+times and modes are fixed. `--lock` writes the requirements anew, with the versions of constraints.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from modelwarden.collect.operations import NEEDED
+
+ROOT: Final = Path(__file__).parents[1]
+REQUIREMENTS: Final = ROOT / "deploy/lambda-requirements.txt"
+PYTHON: Final = "3.13"
+"""Of the runtime in deploy/hub.yaml."""
+PLATFORMS: Final = {
+    "arm64": ("manylinux_2_28_aarch64", "manylinux2014_aarch64"),
+    "x86_64": ("manylinux_2_28_x86_64", "manylinux2014_x86_64"),
+}
+"""Architecture of Lambda -> platforms of wheels that run there, on Amazon Linux 2023."""
+WHEELS: Final = (
+    *("attrs", "aws_lambda_powertools", "boto3", "botocore", "cedarpy", "jmespath", "jsonschema"),
+    *("jsonschema_specifications", "msgspec", "python_dateutil", "referencing", "rpds_py", "s3transfer"),
+    *("six", "typing_extensions", "urllib3"),
+)
+"""Everything that the functions import, with what these need. The runtime has a boto3, but maybe one that does not know our fields."""
+MOST_BYTES: Final = 15_000_000
+ABSENT: Final = ("modelwarden.builtin.cases", "modelwarden.cli", "modelwarden.sandbox")
+"""Packages of ours that no function reaches."""
+SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations", "securityhub"}
+"""Whose models botocore needs; no function scans, and nothing but a scan and its reports call the three."""
+_CUT: Final = re.compile(r"botocore/data/(?P<service>[^/]+)/")
+_UNUSED: Final = re.compile(
+    r"(^|/)(__pycache__|tests?)/|\.(pyc|pyi)$|^boto3/(data|examples)/|/swagger_ui/|^\.\.|\.dist-info/(?!METADATA$|LICEN[CS]E|licenses/)"
+)
+"""`importlib.metadata` reads METADATA; the rest of it is for installers."""
+_TIME: Final = (1980, 1, 1, 0, 0, 0)
+
+
+def kept(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Files of wheels that the functions need: of botocore's data those of the services that are called."""
+    for name, data in files:
+        cut = _CUT.match(name)
+        if not _UNUSED.search(name) and (cut is None or cut["service"] in SERVICES):
+            yield name, data
+
+
+def of_wheel(wheel: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(wheel) as archive:
+        yield from ((one.filename, archive.read(one)) for one in archive.infolist() if not one.is_dir())
+
+
+def ours(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
+    """Files of modelwarden, as pyproject.toml puts them together."""
+    tool = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders, data = tool["package-dir"], tool["package-data"]
+    for package in tool["packages"]:
+        if package.startswith(ABSENT):
+            continue
+        folder = root / _folder(package, folders)
+        patterns = ("*.py", *data["*"], *data.get(package, ()))
+        for path in {path for pattern in patterns for path in folder.glob(pattern)}:
+            yield f"{package.replace('.', '/')}/{path.name}", path.read_bytes()
+
+
+def _folder(package: str, folders: Mapping[str, str]) -> str:
+    """Where a package lies: by its own name, or below the nearest one above it."""
+    if package in folders:
+        return folders[package]
+    above, _, name = package.rpartition(".")
+    return f"{_folder(above, folders)}/{name}"
+
+
+def compiled(files: Mapping[str, bytes], python: str) -> Iterator[tuple[str, bytes]]:
+    """Bytecode of every source, which is never compared with it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, data in files.items():
+            if path.endswith(".py"):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(data)
+        quietly = ["-q", "--invalidation-mode", "unchecked-hash", "-s", name, "-p", "/var/task", name]
+        # Sets among constants are written in the order of their hashes.
+        environment = {"PYTHONHASHSEED": "0"}
+        subprocess.run([python, "-S", "-m", "compileall", *quietly], check=True, env=environment)
+        yield from ((str(path.relative_to(folder)), path.read_bytes()) for path in folder.rglob("*.pyc"))
+
+
+def interpreter(python: str) -> str:
+    """Where the Python of the runtime's version is; exits where there is none."""
+    asked = "import sys; print(sys.executable, *sys.version_info[:2], sep='|')"
+    try:
+        told = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        told = ""
+    path, _, version = told.partition("|")
+    if version.replace("|", ".") != PYTHON:
+        raise SystemExit(
+            f"error: `{python}` is no Python {PYTHON}, which the code is compiled for\n  help: name one by --python"
+        )
+    return path
+
+
+def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """One archive, the same bytes whatever the order."""
+    found = dict(files)
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(found):
+            entry = zipfile.ZipInfo(name, _TIME)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            archive.writestr(entry, found[name])
+    return data.getvalue()
+
+
+def download(architecture: str, folder: Path, *options: str) -> list[Path]:
+    """Wheels for an architecture, by pip and as its settings say."""
+    platforms = [word for one in PLATFORMS[architecture] for word in ("--platform", one)]
+    target = [*platforms, "--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
+    done = subprocess.run([*pip, *target, *options], check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return sorted(folder.glob("*.whl"))
+
+
+def lock() -> str:
+    """The requirements: each wheel by its version, and by its hash for every architecture."""
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    versions = {_name(name): version for name, version in pins.items()}
+    hashes: dict[str, set[str]] = {name: set() for name in WHEELS}
+    for architecture in PLATFORMS:
+        with tempfile.TemporaryDirectory() as folder:
+            for wheel in download(architecture, Path(folder), *(f"{name}=={versions[name]}" for name in WHEELS)):
+                hashes[_name(wheel.name.split("-")[0])].add(hashlib.sha256(wheel.read_bytes()).hexdigest())
+    lines = ["# Written by scripts/build_lambda.py --lock: wheels of the functions, for every architecture."]
+    for name in WHEELS:
+        lines += [f"{name}=={versions[name]} \\", *(f"    --hash=sha256:{one} \\" for one in sorted(hashes[name]))]
+        lines[-1] = lines[-1].removesuffix(" \\")
+    return "\n".join(lines) + "\n"
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[-_.]+", "_", text).lower()
+
+
+def build(architecture: str, python: str) -> Path:
+    """The archive of an architecture; exits where it is too large."""
+    path = interpreter(python)
+    with tempfile.TemporaryDirectory() as folder:
+        wheels = download(architecture, Path(folder), "--require-hashes", "--requirement", str(REQUIREMENTS))
+        found = dict(ours())
+        for wheel in wheels:
+            found |= dict(kept(of_wheel(wheel)))
+    data = zipped([*found.items(), *compiled(found, path)])
+    if len(data) > MOST_BYTES:
+        raise SystemExit(f"error: {len(data)} bytes are more than {MOST_BYTES}: see what came in")
+    target = ROOT / f"dist/lambda-{architecture}.zip"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(data)
+    print(f"{target.relative_to(ROOT)}: {len(data) / 1e6:.1f} MB, sha256 {hashlib.sha256(data).hexdigest()}")
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
+    parser.add_argument("--architecture", choices=[*PLATFORMS], default="arm64")
+    parser.add_argument("--python", default=f"python{PYTHON}", help="which compiles the code (default: %(default)s)")
+    parser.add_argument("--lock", action="store_true", help="write the requirements, and build nothing")
+    arguments: Any = parser.parse_args()
+    if arguments.lock:
+        REQUIREMENTS.write_text(lock())
+    else:
+        build(arguments.architecture, arguments.python)
+
+
+if __name__ == "__main__":
+    main()

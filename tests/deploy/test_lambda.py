@@ -1,0 +1,235 @@
+"""The code of the functions as it is packaged: Lambda's own runtime runs it, with nothing beside it, against a runtime API on loopback."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+
+from modelwarden.collect.operations import NEEDED
+from modelwarden.settings.pack import digest_pack, read_pack
+
+from .templates import ROOT, load, resources, translated
+
+RUNTIME = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
+"""What Lambda itself has, beside the code."""
+IDS = {"poison": "1", "irrelevant": "2"}
+BATCH = {
+    "Records": [
+        {"messageId": IDS["poison"], "body": "no event", "eventSource": "aws:sqs"},
+        {
+            "messageId": IDS["irrelevant"],
+            "body": json.dumps({"source": "other", "detail-type": "x", "detail": {}, "time": "2026-11-22T02:10:00Z"}),
+            "eventSource": "aws:sqs",
+        },
+    ]
+}
+
+
+def script() -> Any:
+    spec = importlib.util.spec_from_file_location("build_lambda", ROOT / "scripts/build_lambda.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+BUILD = script()
+
+
+def installed(name: str) -> Iterator[tuple[str, bytes]]:
+    """Files of a distribution as they lie here: those of its wheel, and what the installer added."""
+    for one in importlib.metadata.files(name) or []:
+        path = Path(str(one.locate()))
+        if path.is_file():
+            yield str(one), path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the archive holds, with the wheels that are installed here instead of those of the other architecture."""
+    folder = tmp_path_factory.mktemp("task")
+    for name in BUILD.WHEELS:
+        for path, data in BUILD.kept(installed(name)):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+    for path, data in BUILD.ours():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+class RuntimeApi(ThreadingHTTPServer):
+    """Hands out one event, and takes what is answered."""
+
+    daemon_threads = True
+
+    def __init__(self, event: object) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.left = [json.dumps(event).encode()]
+        self.told: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self.ended = threading.Event()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: RuntimeApi
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if not self.server.left:
+            self.server.ended.wait(30)
+            return
+        self._answer(
+            200,
+            self.server.left.pop(),
+            "Lambda-Runtime-Aws-Request-Id: r-1",
+            "Lambda-Runtime-Deadline-Ms: 32503680000000",
+        )
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.told.put((self.path.rpartition("/2018-06-01/runtime/")[2], json.loads(body)))
+        self._answer(202, b"{}")
+
+    def _answer(self, status: int, body: bytes, *headers: str) -> None:
+        self.send_response(status)
+        for name, value in (one.split(": ") for one in headers):
+            self.send_header(name, value)
+        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:111111111111:function:f")
+        self.send_header("Content-Type", "application/json")  # the runtime's client dies of an answer without one
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple[str, Any]:
+    """Which call to the runtime API came first, and its body."""
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    packages = Path(str(importlib.util.find_spec("awslambdaric").origin)).parents[1]  # type: ignore[union-attr]
+    for path in packages.iterdir():
+        if path.name.partition(".")[0] in RUNTIME:
+            (runtime / path.name).symlink_to(path)
+    api = RuntimeApi(BATCH)
+    serving = threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True)
+    serving.start()
+    handler = resources(translated(load("hub.yaml")), "AWS::Lambda::Function")["Events"]["Handler"]
+    given = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{unpacked}:{runtime}",
+        "AWS_LAMBDA_RUNTIME_API": api.address,
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "f",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        **environment,
+    }
+    # Without site-packages: what is not packaged is not there.
+    process = subprocess.Popen([sys.executable, "-S", "-B", "-m", "awslambdaric", handler], env=given, cwd=unpacked)
+    try:
+        return api.told.get(timeout=20)
+    finally:
+        process.kill()
+        process.wait(10)
+        api.ended.set()
+        api.shutdown()
+        api.server_close()
+
+
+def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> None:
+    """A message that is no event is reported and comes again; the other one is done. The settings and controls were loaded."""
+    pytest.importorskip("awslambdaric", reason="Lambda's runtime is there for Linux alone")
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    (pack / "modelwarden.toml").write_text('store = "dynamodb://modelwarden-state?region=eu-west-1"\n')
+    environment = {
+        "MODELWARDEN_ORGANIZATION": str(pack),
+        "MODELWARDEN_ORGANIZATION_DIGEST": digest_pack(read_pack(str(pack), None)),
+        "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111111111111/modelwarden-events",
+        "ARCHIVE": "s3://records/archive",
+    }
+    call, body = answered(unpacked, tmp_path, environment)
+    assert (call, body) == ("invocation/r-1/response", {"batchItemFailures": [{"itemIdentifier": IDS["poison"]}]})
+
+
+def test_clients_of_every_service_that_a_function_calls_are_made_of_what_is_packaged(unpacked: Path) -> None:
+    loader = Loader(extra_search_paths=[str(unpacked / "botocore/data")], include_default_search_paths=False)
+    session = botocore.session.Session()
+    session.register_component("data_loader", loader)
+    for service in BUILD.SERVICES:
+        session.create_client(service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
+    assert {api.partition(":")[0] for api in NEEDED} > BUILD.SERVICES
+    with pytest.raises(UnknownServiceError):
+        session.create_client("lambda", region_name="eu-west-1")
+
+
+def test_the_same_files_make_the_same_archive() -> None:
+    files = [("b.py", b"b = 1\n"), ("a/c.json", b"{}")]
+    assert BUILD.zipped(files) == BUILD.zipped(reversed(files))
+    assert BUILD.zipped(files) != BUILD.zipped([("b.py", b"b = 2\n"), files[1]])
+
+
+def test_bytecode_goes_with_the_source() -> None:
+    """Twice the same, and found by an interpreter that may write none."""
+    files = {
+        "b.py": b'"""A set."""\n\nSET = frozenset({"x", "y", "z"})\nFOUND = "x" in {"x", "y", "z"}\n',
+        "c.json": b"{}",
+    }
+    once, twice = (dict(BUILD.compiled(files, sys.executable)) for _ in range(2))
+    assert once == twice
+    assert list(once) == [f"__pycache__/b.{sys.implementation.cache_tag}.pyc"]
+    assert b"/var/task/b.py" in next(iter(once.values()))
+
+
+def test_what_only_tests_and_installers_need_stays_behind() -> None:
+    files = [
+        *(("modelwarden/gate.py", b""), ("x-1.dist-info/METADATA", b""), ("x-1.dist-info/licenses/LICENSE", b"")),
+        *(("x-1.dist-info/RECORD", b""), ("x/__pycache__/y.pyc", b""), ("x/tests/z.py", b""), ("../../bin/x", b"")),
+        *(("botocore/data/sqs/1/service-2.json", b""), ("botocore/data/iot/1/service-2.json", b"")),
+        ("botocore/data/endpoints.json", b""),
+    ]
+    assert [name for name, _ in BUILD.kept(files)] == [
+        "modelwarden/gate.py",
+        "x-1.dist-info/METADATA",
+        "x-1.dist-info/licenses/LICENSE",
+        "botocore/data/sqs/1/service-2.json",
+        "botocore/data/endpoints.json",
+    ]
+    assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name, _ in BUILD.ours())
+
+
+def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
+    """Each with a hash; `scripts/build_lambda.py --lock` writes them."""
+    text = BUILD.REQUIREMENTS.read_text()
+    pinned = dict(re.findall(r"^(\w+)==(\S+) \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
+    assert pinned == {name: importlib.metadata.version(name) for name in BUILD.WHEELS}
+    runtime = resources(load("hub.yaml"), "AWS::Serverless::Function")["Events"]["Runtime"]
+    assert runtime == f"python{BUILD.PYTHON}"
+
+
+def test_another_python_is_refused() -> None:
+    with pytest.raises(SystemExit, match=r"`nothing-here` is no Python 3\.13"):
+        BUILD.interpreter("nothing-here")
