@@ -15,7 +15,7 @@ from samtranslator.model.exceptions import InvalidDocumentException
 from .templates import DEPLOY, Template, load, resources, translated
 from .wrongs import unargued, wrongs
 
-ALL = sorted(path.name for path in DEPLOY.glob("*.yaml"))
+ALL = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml"))
 HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
 
 
