@@ -1,6 +1,6 @@
 """What runs inside the process of a user's Python controls: it loads their files and judges with them.
 
-Run as `python -P -m modelwarden.rule_process DESCRIPTOR`; questions are JSON lines on stdin, answers go to the descriptor.
+Started by `worker`; questions are JSON lines on stdin, answers go to the descriptor that it names.
 """
 
 from __future__ import annotations
@@ -95,7 +95,3 @@ def main(arguments: Sequence[str]) -> None:
         answers.flush()
     # Threads that a control left behind must not outlive the gate.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -28,6 +28,10 @@ if TYPE_CHECKING:  # most gates have no such controls, and need not load what st
 SECONDS: Final = 10.0
 """Time that loading a file, and each judging of a control, may take."""
 MAX_ANSWER: Final = 16 * 2**20
+_START: Final = (
+    "import sys; sys.path.append(sys.argv[2]); from modelwarden.rule_process import main; main(sys.argv[1:2])"
+)
+"""Finds us where we were found, after everything else: Lambda puts its code onto the path of its own process alone."""
 
 
 class WorkerError(Exception):
@@ -133,7 +137,7 @@ class Workers:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 # -P: the folder that the gate runs in belongs to the judged party and must not be imported from.
                 # -u: what a rule prints must be out before its process is ended.
-                [sys.executable, "-P", "-u", "-m", "modelwarden.rule_process", str(write)],
+                [sys.executable, "-P", "-u", "-c", _START, str(write), str(Path(__file__).parents[1])],
                 stdin=subprocess.PIPE,
                 stdout=sys.stderr.fileno() if _has_stderr() else subprocess.DEVNULL,
                 pass_fds=(write,),

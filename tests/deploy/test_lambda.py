@@ -41,6 +41,27 @@ BATCH = {
 }
 
 
+RULE = """from modelwarden.control import Fail, Pass, control
+from modelwarden.evidence import Present
+
+
+@control(
+    id="HOUSE-01",
+    title="the package has an odd name",
+    severity="low",
+    rationale="House rule.",
+    remediation="mend it",
+    reads=("/package/arn",),
+    source="house",
+    since="1.0",
+)
+def check(evidence, parameters):
+    if isinstance(evidence.get("/package/arn"), Present):
+        return Pass()
+    return Fail(expected="a name", at=["/package/arn"])
+"""
+
+
 def script() -> Any:
     spec = importlib.util.spec_from_file_location("build_lambda", ROOT / "scripts/build_lambda.py")
     assert spec is not None
@@ -139,7 +160,7 @@ def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple
     handler = resources(translated(load("hub.yaml")), "AWS::Lambda::Function")["Events"]["Handler"]
     given = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{unpacked}:{runtime}",
+        "PYTHONPATH": str(runtime),  # as in Lambda, where the runtime itself adds the folder of the code
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -147,8 +168,10 @@ def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
         **environment,
     }
-    # Without site-packages: what is not packaged is not there.
-    process = subprocess.Popen([sys.executable, "-S", "-B", "-m", "awslambdaric", handler], env=given, cwd=unpacked)
+    # The interpreter below the environment, without site-packages: what is not packaged is not there, for its children neither.
+    process = subprocess.Popen(
+        [sys._base_executable, "-S", "-B", "-m", "awslambdaric", handler], env=given, cwd=unpacked
+    )
     try:
         return api.told.get(timeout=20)
     finally:
@@ -160,11 +183,16 @@ def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple
 
 
 def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> None:
-    """A message that is no event is reported and comes again; the other one is done. The settings and controls were loaded."""
+    """A message that is no event is reported and comes again; the other one is done. Settings and controls were loaded, among
+    them one in Python, which runs in a process of its own.
+    """
     pytest.importorskip("awslambdaric", reason="Lambda's runtime is there for Linux alone")
     pack = tmp_path / "pack"
-    pack.mkdir()
-    (pack / "modelwarden.toml").write_text('store = "dynamodb://modelwarden-state?region=eu-west-1"\n')
+    (pack / "house").mkdir(parents=True)
+    (pack / "house/odd_name.py").write_text(RULE)
+    (pack / "modelwarden.toml").write_text(
+        'bundle = ["house"]\nstore = "dynamodb://modelwarden-state?region=eu-west-1"\n'
+    )
     environment = {
         "MODELWARDEN_ORGANIZATION": str(pack),
         "MODELWARDEN_ORGANIZATION_DIGEST": digest_pack(read_pack(str(pack), None)),
