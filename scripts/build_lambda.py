@@ -10,8 +10,10 @@ times and modes are fixed. `--lock` writes the requirements anew, with the versi
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import io
+import json
 import re
 import subprocess
 import sys
@@ -34,30 +36,86 @@ PLATFORMS: Final = {
 }
 """Architecture of Lambda -> platforms of wheels that run there, on Amazon Linux 2023."""
 WHEELS: Final = (
-    *("attrs", "aws_lambda_powertools", "boto3", "botocore", "cedarpy", "jmespath", "jsonschema"),
-    *("jsonschema_specifications", "msgspec", "python_dateutil", "referencing", "rpds_py", "s3transfer"),
+    *("attrs", "aws_lambda_powertools", "botocore", "cachetools", "cedarpy", "cffi", "cryptography", "jmespath"),
+    *("jsonschema", "jsonschema_specifications", "msgspec", "pymerkle", "python_dateutil", "referencing", "rpds_py"),
     *("six", "typing_extensions", "urllib3"),
 )
-"""Everything that the functions import, with what these need. The runtime has a boto3, but maybe one that does not know our fields."""
+"""Everything that the functions import, with what these need. The runtime has a botocore, but maybe one that does not know our fields."""
 MOST_BYTES: Final = 15_000_000
-ABSENT: Final = ("modelwarden.builtin.cases", "modelwarden.cli", "modelwarden.sandbox")
-"""Packages of ours that no function reaches."""
+ABSENT: Final = (
+    *("modelwarden.audit", "modelwarden.builtin.cases", "modelwarden.builtin.reports.frameworks"),
+    *("modelwarden.builtin.reports.packs", "modelwarden.builtin.reports.templates", "modelwarden.cli"),
+    *(
+        "modelwarden.compare",
+        "modelwarden.render",
+        "modelwarden.replay",
+        "modelwarden.sandbox",
+        "modelwarden.tables",
+        "modelwarden.waivers",
+    ),
+)
+"""Packages of ours that no function reaches, with what lies below them."""
 SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations", "securityhub"}
 """Whose models botocore needs; no function scans, and nothing but a scan and its reports call the three."""
-_CUT: Final = re.compile(r"botocore/data/(?P<service>[^/]+)/")
+_DATA: Final = re.compile(r"botocore/data/(?P<service>[^/]+)/.*/(?P<file>[\w.-]+)")
+_MODEL: Final = "service-2.json.gz"
+_BESIDE: Final = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")
+"""What botocore reads besides it."""
+_UNCOMPILED: Final = re.compile(r"(attr|attrs|cryptography|jsonschema|jsonschema_specifications|referencing)/")
+"""Of no use at the start: for cards, and for an organization that keeps a log."""
 _UNUSED: Final = re.compile(
-    r"(^|/)(__pycache__|tests?)/|\.(pyc|pyi)$|^boto3/(data|examples)/|/swagger_ui/|^\.\.|\.dist-info/(?!METADATA$|LICEN[CS]E|licenses/)"
+    r"(^|/)(__pycache__|tests?)/|\.(pyc|pyi)$|^\.\.|\.dist-info/(?!METADATA$|LICEN[CS]E|licenses/)|^(cffi|dateutil/zoneinfo)/"
+    r"|^aws_lambda_powertools/(event_handler|utilities/(auth_alpha|circuit_breaker|data_masking|feature_flags|idempotency"
+    r"|kafka|parameters|parser|streaming))/"
 )
 """`importlib.metadata` reads METADATA; the rest of it is for installers."""
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def kept(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """Files of wheels that the functions need: of botocore's data those of the services that are called."""
+    """Files of wheels that the functions need: of botocore's data the operations that are called."""
     for name, data in files:
-        cut = _CUT.match(name)
-        if not _UNUSED.search(name) and (cut is None or cut["service"] in SERVICES):
+        of = _DATA.match(name)
+        if of and of["file"] == _MODEL and of["service"] in SERVICES:
+            yield name, lean(of["service"], data)
+        elif not _UNUSED.search(name) and (of is None or (of["service"] in SERVICES and of["file"] in _BESIDE)):
             yield name, data
+
+
+def lean(service: str, data: bytes) -> bytes:
+    """The model of a service without the operations that nobody calls, and without prose."""
+    model = json.loads(gzip.decompress(data))
+    model["operations"] = {name: one for name, one in model["operations"].items() if f"{service}:{name}" in NEEDED}
+    shapes, left = {}, list(_shapes(model["operations"]))
+    while left:
+        name = left.pop()
+        if name not in shapes:
+            shapes[name] = model["shapes"][name]
+            left += _shapes(shapes[name])
+    model["shapes"] = {name: _without_prose(shapes[name]) for name in sorted(shapes)}
+    return gzip.compress(json.dumps(_without_prose(model), separators=(",", ":")).encode(), mtime=0)
+
+
+def _shapes(value: Any) -> Iterator[str]:
+    """Names of the shapes that a piece of a model mentions."""
+    if isinstance(value, dict):
+        named = value.get("shape")
+        yield from [named] if isinstance(named, str) else []
+        for inner in value.values():
+            yield from _shapes(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _shapes(inner)
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_prose(inner)
+            for key, inner in value.items()
+            if not (key == "documentation" and isinstance(inner, str))
+        }
+    return [_without_prose(inner) for inner in value] if isinstance(value, list) else value
 
 
 def of_wheel(wheel: Path) -> Iterator[tuple[str, bytes]]:
@@ -91,7 +149,7 @@ def compiled(files: Mapping[str, bytes], python: str) -> Iterator[tuple[str, byt
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for path, data in files.items():
-            if path.endswith(".py"):
+            if path.endswith(".py") and not _UNCOMPILED.match(path):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(data)
         quietly = ["-q", "--invalidation-mode", "unchecked-hash", "-s", name, "-p", "/var/task", name]

@@ -130,7 +130,7 @@ def ours(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def fetch_pack(location: str) -> bytes:
-    """The bytes of an `s3://bucket/key` policy pack; boto3 is loaded only then."""
+    """The bytes of an `s3://bucket/key` policy pack; botocore is loaded only then."""
     from modelwarden.collect.pack import fetch_pack as fetch
 
     return fetch(location)

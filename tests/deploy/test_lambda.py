@@ -20,11 +20,13 @@ import botocore.session
 import pytest
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from modelwarden.collect.operations import NEEDED
 from modelwarden.settings.pack import digest_pack, read_pack
 
 from .templates import ROOT, load, resources, translated
+from .test_permissions import ENGINE, reached
 
 RUNTIME = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 """What Lambda itself has, beside the code."""
@@ -184,7 +186,7 @@ def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple
 
 def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> None:
     """A message that is no event is reported and comes again; the other one is done. Settings and controls were loaded, among
-    them one in Python, which runs in a process of its own.
+    them one in Python, which runs in a process of its own, and what the log is made with.
     """
     pytest.importorskip("awslambdaric", reason="Lambda's runtime is there for Linux alone")
     pack = tmp_path / "pack"
@@ -192,6 +194,7 @@ def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> No
     (pack / "house/odd_name.py").write_text(RULE)
     (pack / "modelwarden.toml").write_text(
         'bundle = ["house"]\nstore = "dynamodb://modelwarden-state?region=eu-west-1"\n'
+        'log = "s3://records/log?mode=GOVERNANCE&years=7"\n'
     )
     environment = {
         "MODELWARDEN_ORGANIZATION": str(pack),
@@ -203,12 +206,36 @@ def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> No
     assert (call, body) == ("invocation/r-1/response", {"batchItemFailures": [{"itemIdentifier": IDS["poison"]}]})
 
 
+def shape(model: Any, above: tuple[str, ...] = ()) -> Any:
+    """A shape with everything below it, as far as it does not repeat."""
+    if model is None or model.name in above:
+        return None
+    inner = getattr(model, "members", {}) if model.type_name == "structure" else {}
+    of = [
+        getattr(model, name)
+        for name in ("member", "key", "value")
+        if model.type_name in ("list", "map") and hasattr(model, name)
+    ]
+    below = {name: shape(one, (*above, model.name)) for name, one in inner.items()}
+    return model.name, model.type_name, model.serialization, below, [shape(one, (*above, model.name)) for one in of]
+
+
 def test_clients_of_every_service_that_a_function_calls_are_made_of_what_is_packaged(unpacked: Path) -> None:
-    loader = Loader(extra_search_paths=[str(unpacked / "botocore/data")], include_default_search_paths=False)
+    def cut() -> Loader:
+        return Loader(extra_search_paths=[str(unpacked / "botocore/data")], include_default_search_paths=False)
+
     session = botocore.session.Session()
-    session.register_component("data_loader", loader)
+    session.register_component("data_loader", cut())
     for service in BUILD.SERVICES:
-        session.create_client(service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
+        made = session.create_client(service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
+        called = {api.partition(":")[2] for api in NEEDED if api.startswith(f"{service}:")}
+        assert set(made.meta.method_to_api_mapping.values()) == called
+        # By loaders of their own: a client writes into what it was loaded.
+        lean, whole = (ServiceModel(one.load_service_model(service, "service-2")) for one in (cut(), Loader()))
+        for name in called:
+            mine, theirs = (one.operation_model(name) for one in (lean, whole))
+            for side in ("input_shape", "output_shape"):
+                assert shape(getattr(mine, side)) == shape(getattr(theirs, side))
     assert {api.partition(":")[0] for api in NEEDED} > BUILD.SERVICES
     with pytest.raises(UnknownServiceError):
         session.create_client("lambda", region_name="eu-west-1")
@@ -236,17 +263,19 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
     files = [
         *(("modelwarden/gate.py", b""), ("x-1.dist-info/METADATA", b""), ("x-1.dist-info/licenses/LICENSE", b"")),
         *(("x-1.dist-info/RECORD", b""), ("x/__pycache__/y.pyc", b""), ("x/tests/z.py", b""), ("../../bin/x", b"")),
-        *(("botocore/data/sqs/1/service-2.json", b""), ("botocore/data/iot/1/service-2.json", b"")),
-        ("botocore/data/endpoints.json", b""),
+        *(("botocore/data/sqs/1/endpoint-rule-set-1.json.gz", b""), ("botocore/data/sqs/1/examples-1.json", b"")),
+        *(("botocore/data/iot/1/endpoint-rule-set-1.json.gz", b""), ("botocore/data/endpoints.json", b"")),
     ]
     assert [name for name, _ in BUILD.kept(files)] == [
         "modelwarden/gate.py",
         "x-1.dist-info/METADATA",
         "x-1.dist-info/licenses/LICENSE",
-        "botocore/data/sqs/1/service-2.json",
+        "botocore/data/sqs/1/endpoint-rule-set-1.json.gz",
         "botocore/data/endpoints.json",
     ]
-    assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name, _ in BUILD.ours())
+    inside = {name for name, _ in BUILD.ours()}
+    assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name in inside)
+    assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / "aws/events.py")} <= inside
 
 
 def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:

@@ -13,6 +13,7 @@ from modelwarden.collect.operations import NEEDED
 from modelwarden.enforce import API
 from modelwarden.settings.respond import REVERTED
 
+from . import test_signing
 from .templates import ROOT, actions, documents, load, resources
 
 ENGINE = ROOT / "engine/modelwarden"
@@ -105,8 +106,8 @@ def compared() -> set[str]:
 
 OWN = told() | claimed() | kept() | fetched() | compared() | {"sts:AssumeRole"}
 """Operations that the function calls with its own credentials; what a package needs is called with those of its account."""
-CALLERS = {"aws/outlets.py", "store/place.py", "store/table.py"}
-"""Modules that call with them, besides the collector; `told`, `kept` and `claimed` read what they call."""
+CALLERS = {"attest/bucket.py", "attest/kms.py", "aws/outlets.py", "store/place.py", "store/table.py"}
+"""Modules that call with them, besides the collector; the functions above read what they call."""
 
 
 def test_whoever_calls_with_the_functions_own_credentials_is_known() -> None:
@@ -132,7 +133,8 @@ def test_the_function_is_granted_what_it_calls_and_nothing_else() -> None:
         one for one in resources(hub, "AWS::IAM::RolePolicy").values() if one["RoleName"] == {"Ref": "EventsRole"}
     ]
     granted = actions(*(document for one in (role, *beside) for document in documents(one)))
-    assert granted == {ACTION.get(api, api) for api in OWN} | POLLED | LOGGED | ENCRYPTED | ASKED_FOR
+    logging = {action for api in test_signing.called() for action in test_signing.ACTIONS[api]}
+    assert granted == {ACTION.get(api, api) for api in OWN} | logging | POLLED | LOGGED | ENCRYPTED | ASKED_FOR
     traced = hub["Resources"]["EventsTracing"]
     assert (traced["Condition"], actions(*documents(traced["Properties"]))) == ("Traced", ASKED_FOR)
 
@@ -145,6 +147,8 @@ def test_the_function_is_granted_what_it_calls_and_nothing_else() -> None:
         ("Topic", {"Ref": "DecisionTopic"}),
         ("Bus", {"Fn::GetAtt": ["Decisions", "Arn"]}),
         ("DataKey", {"Fn::GetAtt": ["DataKey", "Arn"]}),
+        ("Sign", {"Fn::GetAtt": ["SigningKey", "Arn"]}),
+        ("Append", {"Fn::Sub": "${Records.Arn}/log/*"}),
         ("Runs", [{"Fn::Sub": "${Records.Arn}/archive/*"}, {"Fn::Sub": "${Records.Arn}/records/*"}]),
     ],
 )

@@ -67,7 +67,7 @@ def digest(pack: str) -> None:
 
 
 def _fetch(uri: str) -> bytes:
-    """Imported only for a pack in S3: it loads boto3."""
+    """Imported only for a pack in S3: it loads botocore."""
     from modelwarden.collect.pack import fetch_pack
 
     return fetch_pack(uri)

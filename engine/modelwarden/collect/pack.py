@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from modelwarden.toml import SettingsError, printable
 
@@ -22,7 +22,7 @@ def fetch_pack(uri: str) -> bytes:
     if not bucket or not key:
         raise SettingsError(f"{shown}: names no object", "write it as s3://bucket/key")
     try:
-        body = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        body = get_session().create_client("s3").get_object(Bucket=bucket, Key=key)["Body"]
         data: bytes = body.read(MAX_PACK + 1)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown error")
