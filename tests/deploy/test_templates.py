@@ -21,7 +21,8 @@ HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
 
 
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
-    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of the hub, where it sees more. One process: its start takes its time."""
+    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of the hub, where it sees
+    more. One process: its start takes its time."""
     made = tmp_path / "hub.translated.json"
     made.write_text(json.dumps(translated(HUB)))
     linter = Path(sys.executable).with_name("cfn-lint")
