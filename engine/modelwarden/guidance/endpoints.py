@@ -6,7 +6,6 @@ for what was not reported, too, and says nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -44,27 +43,32 @@ class Measured(Struct, frozen=True):
 
 
 def measured(rows: Sequence[Row]) -> Measured:
-    """What the rows of one table or several say; a name that stands twice could be of any account, and is left out."""
-    names = Counter(_name(row) for row in rows)
+    """What the rows of one table or several say. Rows of one name are left out unless all say that they are of one account."""
+    accounts: dict[str, list[str]] = {}
+    for row in rows:
+        accounts.setdefault(_name(row), []).append(_said(row, "AccountId"))
     endpoints: list[Endpoint] = []
     left_out: list[Loss] = []
     not_kept: list[Loss] = []
     for row in rows:
         name = _name(row)
         if not name:
-            left_out.append(
-                Loss(next((key(row, one) for one in _KEYS if key(row, one)), ""), "", "it names no endpoint")
-            )
-        elif names[name] > 1:
-            left_out.append(Loss(name, "", "another row has the same name, and a name says neither account nor region"))
+            left_out.append(Loss(key(row, _KEYS[0]) or key(row, _KEYS[1]), "", "it names no endpoint"))
+        elif len(accounts[name]) > 1 and (len(set(accounts[name])) > 1 or not accounts[name][0]):
+            left_out.append(Loss(name, "", "another row has its name, and not both say one account"))
         else:
             endpoints.append(_endpoint(name, row, not_kept))
     return Measured(tuple(sorted(endpoints, key=lambda one: one.name)), tuple(left_out), tuple(not_kept))
 
 
 def _name(row: Row) -> str:
+    return next((found for column in _KEYS if (found := _said(row, column))), "")
+
+
+def _said(row: Row, column: str) -> str:
+    """A text; empty where there is none that is understood."""
     try:
-        return next((found for column in _KEYS if (found := text(row.get(column)))), "")
+        return text(row.get(column))
     except Unclear:
         return ""
 
@@ -81,7 +85,7 @@ def _endpoint(name: str, row: Row, lost: list[Loss]) -> Endpoint:
             elif column in _METRICS:
                 metrics |= {column: found} if (found := _number(row[column])) else {}
             elif column != "EndpointName" or row[column] != {"N": "0"}:
-                raise Unclear("is no column of the guidance")
+                raise Unclear("is no column that is understood")
         except Unclear as unclear:
             lost.append(Loss(name, column, str(unclear)))
     return Endpoint(name, account, at, metrics)

@@ -148,7 +148,7 @@ def _unkept(row: Row, arn: PackageArn) -> list[Loss]:
         if row[column] in ({"S": "N/A"}, {"S": ""}, {"S": "{}"}):
             continue
         if column not in _OF_ARN:
-            lost.append(Loss(arn.text, column, _USELESS.get(column, "is no column of the guidance")))
+            lost.append(Loss(arn.text, column, _USELESS.get(column, "is no column that is understood")))
         elif row[column] not in _spellings(arn, column):
             lost.append(Loss(arn.text, column, "contradicts the ARN"))
     return lost
