@@ -120,7 +120,7 @@ def test_an_import_changes_no_package_that_a_scan_has_seen(state: State, closed:
     before = state.standing(CHURN)
     assert before is not None
     assert bool(before.closed_at) is closed
-    assert imported(state, 3, HEARD) == 1
+    assert imported(state, 3, replace(HEARD, last=at(3))) == 1
     assert state.standing(CHURN) == replace(before, imported="sha256:h1")
     assert [one.event for one in state.history(CHURN)][-1] == "imported"
     assert state.runs(1)[0].kind == "import"
@@ -130,10 +130,11 @@ def test_hearsay_of_a_package_that_a_whole_list_does_not_hold_is_closed(state: S
     imported(state, 1, HEARD)
     scanned(state, 2)
     assert [(one.event, one.why) for one in state.history(CHURN)][1:] == [("closed", ("not listed",))]
-    assert imported(state, 3, replace(HEARD, digest="sha256:h2")) == 1
     closed = state.standing(CHURN)
     assert closed is not None
     assert (closed.closed_why, closed.seen.role, closed.seen.verdict) == ("not listed", "imported", "")
+    assert imported(state, 3, replace(HEARD, last=at(3), digest="sha256:h2")) == 1
+    assert state.standing(CHURN) == replace(closed, imported="sha256:h2")
 
 
 def test_an_import_of_what_is_yet_to_come_is_a_mistake(state: State) -> None:
