@@ -15,6 +15,7 @@ from scripts.schemas import history_schema, import_schema, runs_schema
 
 from modelwarden.collect.aws import Answer, Failure
 from modelwarden.evidence import Source
+from modelwarden.guidance import table as reading
 from modelwarden.guidance.endpoints import measured
 from modelwarden.guidance.packages import WHY, heard
 from modelwarden.guidance.table import NotRead, rows
@@ -28,6 +29,7 @@ from tests.organization import ask
 from .conftest import ACCOUNT, REGION, arn, at, client, row, run_id, seen
 from .test_state import CHURN, scanned
 
+ROOT = Path(__file__).parents[2]
 EVENT = "2025-01-17T16:58:05Z"
 SINCE = "2025-01-17T16:58:05.000000Z"
 NOW = "2026-11-20T06:00:00.000000Z"
@@ -313,7 +315,7 @@ dynamodb://{TABLE}?region={REGION}, dynamodb://{ENDPOINTS}?region={REGION}: 4 ro
   not kept  creationtime: is a time without its zone, in 2 rows
   not kept  modelaudittimestamp: is a time without its zone, in 2 rows
   not kept  modelvalidationmetrics: is Python's text of the first report alone, in 2 rows
-  not kept  1 endpoints: the store knows packages (--format json)
+  not kept  1 endpoint: the store knows packages (--format json)
 """
 END = "1 row left out; history is partial, and nothing was judged\n"
 LINE = f"""\
@@ -371,6 +373,15 @@ def test_a_page_that_fails_imports_nothing(tmp_path: Path, hub: dict[str, str], 
     assert done.err.startswith(f"error: dynamodb://{TABLE}?region={REGION}: dynamodb:Scan: AccessDenied")
     assert done.err.endswith("\n  help: nothing was imported: allow dynamodb:Scan on the table, and try again\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_policy_of_the_page_grants_what_is_called() -> None:
+    page_ = (ROOT / "docs/import.md").read_text(encoding="utf-8")
+    (statement,) = json.loads(page_.split("```json\n")[1].split("```")[0])["Statement"]
+    code = Path(reading.__file__).read_text(encoding="utf-8")
+    called = [one for one in client().meta.service_model.operation_names if f'"{one}"' in code]
+    assert (statement["Action"], called) == ("dynamodb:Scan", ["Scan"])
+    assert [one.rpartition("/")[2] for one in statement["Resource"]] == [TABLE, ENDPOINTS]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from modelwarden.store import migration
 from modelwarden.store.sqlite import SqliteState
-from modelwarden.store.state import NoState, Standing, StateError
+from modelwarden.store.state import Hearsay, NoState, Standing, StateError
 
 from .conftest import ACCOUNT, REGION, arn, at, row, run_id, seen
 
@@ -35,6 +35,10 @@ def test_a_file_of_version_1_is_read_and_written(tmp_path: Path) -> None:
     state.begin(row(3))
     state.put(run_id(3), [seen("fraud", 3)])
     assert [one.event for one in state.history(arn("fraud"))] == ["first", "closed", "reopened"]
+    state.begin(row(4, kind="import"))
+    heard = Hearsay(arn("fraud"), ACCOUNT, REGION, at(1), at(2), {"approval": "Approved"}, (), "sha256:h1")
+    assert [state.put_heard(run_id(4), [heard], at(4)) for _ in range(2)] == [1, 0]
+    assert [dict(one.declared) for one in state.history(arn("fraud"))] == [{}, {}, {}, {"approval": "Approved"}]
     state.close()
 
 

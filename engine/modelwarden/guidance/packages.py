@@ -145,7 +145,7 @@ def _unkept(row: Row, arn: PackageArn) -> list[Loss]:
     """Columns of which nothing is imported, but for those that say nothing or what the ARN says."""
     lost = []
     for column in sorted(row.keys() - _TEXTS.keys() - _STAGES.keys() - _ELSEWHERE):
-        if row[column] in ({"S": "N/A"}, {"S": ""}, {"S": "{}"}):
+        if row[column] in ({"S": "N/A"}, {"S": ""}, {"S": "{}"}, {"NULL": True}):
             continue
         if column not in _OF_ARN:
             lost.append(Loss(arn.text, column, _USELESS.get(column, "is no column that is understood")))

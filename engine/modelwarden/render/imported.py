@@ -41,21 +41,23 @@ def document(imported: Imported) -> str:
 
 def text(imported: Imported) -> str:
     """Rows that were left out one by one; columns that were not kept once for each reason, with a count."""
-    lines = [f"{', '.join([imported.table, *imported.endpoint_tables])}: {imported.rows} rows"]
+    lines = [f"{', '.join([imported.table, *imported.endpoint_tables])}: {_many(imported.rows, 'row')}"]
     lines += [f"  left out  {loss.row or 'a row without a key'}: {loss.why}" for loss in imported.left_out]
     counts = Counter((loss.column, loss.why) for loss in imported.not_kept)
-    lines += [f"  not kept  {column}: {why}, in {_rows(count)}" for (column, why), count in sorted(counts.items())]
+    lines += [
+        f"  not kept  {column}: {why}, in {_many(count, 'row')}" for (column, why), count in sorted(counts.items())
+    ]
     if imported.endpoints:
-        lines.append(f"  not kept  {len(imported.endpoints)} endpoints: the store knows packages (--format json)")
+        lines.append(
+            f"  not kept  {_many(len(imported.endpoints), 'endpoint')}: the store knows packages (--format json)"
+        )
     known = len(imported.packages) - imported.new
-    done = f"{imported.new} packages imported, {known} known before" if imported.run else _dry(imported)
-    lines.append(f"{done}; {_rows(len(imported.left_out))} left out; history is partial, and nothing was judged")
+    would = f"{_many(len(imported.packages), 'package')} would be imported"
+    done = f"{_many(imported.new, 'package')} imported, {known} known before" if imported.run else would
+    left_out = _many(len(imported.left_out), "row")
+    lines.append(f"{done}; {left_out} left out; history is partial, and nothing was judged")
     return "\n".join(map(printable, lines)) + "\n"
 
 
-def _dry(imported: Imported) -> str:
-    return f"{len(imported.packages)} packages would be imported"
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
