@@ -10,9 +10,9 @@ import click
 
 from modelwarden import gate as gating
 from modelwarden.cli.gate import sources_from
-from modelwarden.cli.options import now, run_id
 from modelwarden.cli.reader import region_of
 from modelwarden.cli.runs import state_options
+from modelwarden.clock import now, run_id
 from modelwarden.errors import UserError
 
 if TYPE_CHECKING:
