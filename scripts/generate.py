@@ -78,6 +78,7 @@ def generated() -> dict[str, str]:
         "reports/schemas/comparison.schema.json": _json(schemas.comparison_schema()),
         "reports/schemas/runs.schema.json": _json(schemas.runs_schema()),
         "reports/schemas/history.schema.json": _json(schemas.history_schema()),
+        "reports/schemas/import.schema.json": _json(schemas.import_schema()),
         "reports/schemas/attestation.schema.json": _json(schemas.attestation_schema()),
         "reports/schemas/log_entry.schema.json": _json(schemas.log_entry_schema()),
         "reports/schemas/replay.schema.json": _json(schemas.replay_schema()),

@@ -11,7 +11,7 @@ from scripts.schemas.audit import (
 from scripts.schemas.comparison import comparison_schema
 from scripts.schemas.document import decision_schema, evidence_schema, run_schema
 from scripts.schemas.replay import forecast_schema, replay_schema
-from scripts.schemas.scan import history_schema, runs_schema, scan_schema
+from scripts.schemas.scan import history_schema, import_schema, runs_schema, scan_schema
 from scripts.schemas.waiver import waiver_schema, waivers_schema
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "evidence_schema",
     "forecast_schema",
     "history_schema",
+    "import_schema",
     "log_entry_schema",
     "pack_schema",
     "pack_statement_schema",

@@ -8,10 +8,11 @@ from scripts.schemas.parts import DIGEST, DRAFT, ROLES, TEXT, TEXTS, TIME, Schem
 
 from modelwarden.finding import Outcome, Verdict
 from modelwarden.precedent import State as Recorded
+from modelwarden.render.imported import IMPORT
 from modelwarden.request import MOMENTS, STAGES
 from modelwarden.scan.folder import MANIFEST
 from modelwarden.scan.relations import Link
-from modelwarden.store.state import HISTORY, RUNS, Event, SeenRole
+from modelwarden.store.state import HISTORY, RUNS, Event, RunKind, SeenRole
 
 
 def scan_schema() -> Schema:
@@ -148,7 +149,7 @@ def runs_schema() -> Schema:
     number = {"type": "integer", "minimum": 0}
     run = {
         **dict.fromkeys(texts, TEXT),
-        "kind": {"const": "scan"},
+        "kind": {"enum": list(get_args(RunKind)), "description": "an import judges nothing and is never complete"},
         "finished_at": {**TEXT, "description": "empty while it runs, or where it was not gone on with"},
         "complete": {"type": "boolean", "description": "whether nothing is missing; what is accepted is missing, too"},
         **dict.fromkeys(("expected_cells", "read_cells"), number),
@@ -158,6 +159,38 @@ def runs_schema() -> Schema:
     }
     head = {"$schema": DRAFT, "title": "modelwarden runs"}
     return head | record({"schema": {"const": RUNS}, "runs": {"type": "array", "items": record(run)}})
+
+
+def import_schema() -> Schema:
+    """What `modelwarden import-guidance --format json` writes."""
+    number = {"type": "integer", "minimum": 0}
+    losses: Schema = {"type": "array", "items": record(dict.fromkeys(("row", "column", "why"), TEXT))}
+    texts: Schema = {"type": "object", "additionalProperties": TEXT}
+    package = {
+        **dict.fromkeys(("package", "account", "region", "first", "last", "digest"), TEXT),
+        "declared": {**texts, "description": "what the rows say; nobody proved it, and no decision reads it"},
+        "why": {**TEXTS, "description": "why it is but a part of what was"},
+    }
+    endpoint = {**dict.fromkeys(("name", "account", "at"), TEXT), "metrics": texts}
+    head = {"$schema": DRAFT, "title": "modelwarden import-guidance"}
+    return head | record(
+        {
+            "schema": {"const": IMPORT},
+            "run": {**TEXT, "description": "id of the import in the store; empty for a dry run"},
+            "table": TEXT,
+            "endpoint_tables": TEXTS,
+            "rows": number,
+            "new": {**number, "description": "packages of which the store learnt anything; 0 for a dry run"},
+            "packages": {"type": "array", "items": record(package)},
+            "endpoints": {
+                "type": "array",
+                "items": record(endpoint),
+                "description": "the store keeps none: it knows packages",
+            },
+            "left_out": {**losses, "description": "rows of which nothing is imported; any of them is exit code 3"},
+            "not_kept": {**losses, "description": "columns that were not kept, of rows that are imported or listed"},
+        }
+    )
 
 
 def history_schema() -> Schema:
@@ -176,6 +209,7 @@ def history_schema() -> Schema:
     standing = {
         "seen": record(seen),
         **dict.fromkeys(("run", "first_seen", "last_seen", "changed_at", "changed_by", "closed_why"), TEXT),
+        "imported": {**TEXT, "description": "digest of what was imported about it last; empty where nothing was"},
         "previous_verdict": verdict,
         "closed_at": {**TEXT, "description": "since when it is not there any more; empty while it is"},
     }
@@ -185,6 +219,11 @@ def history_schema() -> Schema:
         "role": role,
         **dict.fromkeys(("verdict", "previous"), verdict),
         "why": TEXTS,
+        "declared": {
+            "type": "object",
+            "additionalProperties": TEXT,
+            "description": "what an import heard; nobody proved it, and no decision reads it",
+        },
     }
     head = {"$schema": DRAFT, "title": "modelwarden history"}
     changes: Schema = {"type": "array", "items": record(change)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from modelwarden import builtin
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan.folder import Folder
 from modelwarden.store.sqlite import SqliteState
+from modelwarden.store.state import RunRow
 from tests.demo.registry import Registry, restored
 
 from .conftest import settings
@@ -107,14 +109,26 @@ def test_an_account_that_cannot_be_read_closes_nothing(registry: Registry) -> No
     assert [event for event, _ in history(registry, other)] == ["first"]
 
 
-def test_as_of_another_time_changes_no_history(registry: Registry) -> None:
+def test_neither_a_scan_as_of_another_time_nor_an_import_is_the_one_before(registry: Registry) -> None:
     first = scan(registry, OTHER)
     run(registry, "scan", "--runs", "runs", "--judges", "0", "--as-of", "2028-01-01T00:00:00Z")
     assert {tuple(history(registry, arn)) for arn in verdicts(registry, first)} <= {
         (("first", verdict),) for verdict in ("allow", "flag", "block", "undecided")
     }
+    imported(registry)
     third = scan(registry, OTHER)
     assert third["previous"] == first["id"]
+
+
+def imported(registry: Registry) -> None:
+    """What is noted beside the scans, and is none to compare with."""
+    state = SqliteState(registry.folder / "runs/state.sqlite", create=False)
+    at = datetime.now(UTC)
+    time = f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    run = RunRow(f"{at:%Y%m%dT%H%M%S%f}Z-1f0c9a2e", time, time, "dynamodb://t?region=eu-west-1", "import", time)
+    state.begin(run)
+    state.finish(run)
+    state.close()
 
 
 def test_what_the_store_did_not_take_it_takes_with_the_next_scan(registry: Registry) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from modelwarden.store import migration
 from modelwarden.store.sqlite import SqliteState
-from modelwarden.store.state import NoState, Standing, StateError
+from modelwarden.store.state import Hearsay, NoState, Standing, StateError
 
 from .conftest import ACCOUNT, REGION, arn, at, row, run_id, seen
 
@@ -35,6 +35,10 @@ def test_a_file_of_version_1_is_read_and_written(tmp_path: Path) -> None:
     state.begin(row(3))
     state.put(run_id(3), [seen("fraud", 3)])
     assert [one.event for one in state.history(arn("fraud"))] == ["first", "closed", "reopened"]
+    state.begin(row(4, kind="import"))
+    heard = Hearsay(arn("fraud"), ACCOUNT, REGION, at(1), at(2), {"approval": "Approved"}, (), "sha256:h1")
+    assert [state.put_heard(run_id(4), [heard], at(4)) for _ in range(2)] == [1, 0]
+    assert [dict(one.declared) for one in state.history(arn("fraud"))] == [{}, {}, {}, {"approval": "Approved"}]
     state.close()
 
 
@@ -51,14 +55,15 @@ def test_a_file_of_an_earlier_version_goes_through_every_later_step(
         further(connection)
         connection.execute("CREATE TABLE broken (")
 
-    monkeypatch.setattr(migration, "VERSION", 2)
-    monkeypatch.setattr(migration, "STEPS", {**migration.STEPS, 2: fails})
+    here = migration.VERSION
+    monkeypatch.setattr(migration, "VERSION", here + 1)
+    monkeypatch.setattr(migration, "STEPS", {**migration.STEPS, here + 1: fails})
     with pytest.raises(StateError, match="the state cannot be used: incomplete input"):
         SqliteState(path)
-    assert version(path) == (1, 0)
-    monkeypatch.setattr(migration, "STEPS", {**migration.STEPS, 2: further})
+    assert version(path) == (here, 0)
+    monkeypatch.setattr(migration, "STEPS", {**migration.STEPS, here + 1: further})
     SqliteState(path).close()
-    assert version(path) == (2, 1)
+    assert version(path) == (here + 1, 1)
 
 
 def version(path: Path) -> tuple[int, int]:
@@ -74,13 +79,15 @@ def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> 
     path = tmp_path / "state.sqlite"
     SqliteState(path).close()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    newer = migration.VERSION + 1
+    connection.execute(f"PRAGMA user_version = {newer}")
     connection.close()
     with pytest.raises(StateError) as caught:
         SqliteState(path)
-    assert str(caught.value) == f"{path}: was written by a newer release: version 2, and this one reads up to 1"
+    expected = f"{path}: was written by a newer release: version {newer}, and this one reads up to {newer - 1}"
+    assert str(caught.value) == expected
     assert caught.value.help == "update modelwarden"
-    assert version(path) == (2, 0)
+    assert version(path) == (newer, 0)
 
 
 def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "scan": ("scan:scan", "Judge every model package of the organization."),
     "runs": ("runs:runs", "List the scans, newest first."),
     "history": ("history:history", "Show what became of one model package, scan by scan."),
+    "import-guidance": ("import_guidance:import_guidance", "Take over what AWS's governance guidance recorded."),
     "compare": ("compare:compare", "Show what changed from one scan to another, and why."),
     "explain": ("explain:explain", "Show why a control says what it says, fact by fact."),
     "evidence": ("evidence:evidence", "Read one model package and print what was found."),

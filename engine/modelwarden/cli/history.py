@@ -47,13 +47,19 @@ def _lines(standing: Standing, changes: Sequence[Change]) -> list[str]:
         "seen": f"{standing.first_seen} to {standing.last_seen}",
         "controls": ", ".join(seen.controls),
         "evidence": seen.evidence,
+        "imported": "partial: a part of its history was imported, and proves nothing" if standing.imported else "",
     }
     lines = [seen.package, *(f"  {name:<10}{value}" for name, value in rows.items() if value), ""]
-    lines += [
-        f"{one.at}  {one.event:<9} {_outcome(one.role, one.verdict):<10} {', '.join(one.why)}".rstrip()
-        for one in changes
-    ]
+    for one in changes:
+        lines += _change(one)
     return [printable(line) for line in [*lines, f"{len(changes)} changes"]]
+
+
+def _change(one: Change) -> list[str]:
+    if one.event == "imported":
+        declared = [f"    declared {name} = {value}" for name, value in sorted(one.declared.items())]
+        return [f"{one.at}  {one.event:<9} {'partial':<10} {', '.join(one.why)}", *declared]
+    return [f"{one.at}  {one.event:<9} {_outcome(one.role, one.verdict):<10} {', '.join(one.why)}".rstrip()]
 
 
 def _outcome(role: str, verdict: str) -> str:

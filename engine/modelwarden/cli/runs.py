@@ -54,7 +54,7 @@ def opened(options: dict[str, Any]) -> Iterator[State]:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
 @state_options
 def runs(limit: int, format_: str, **options: Any) -> None:
-    """List the scans, newest first: when, how much was read, and what was found."""
+    """List the scans, newest first: when, how much was read, and what was found. Imports are among them, marked."""
     from modelwarden.render.json import dump
     from modelwarden.store.state import RUNS
 
@@ -71,16 +71,19 @@ def runs(limit: int, format_: str, **options: Any) -> None:
 def _lines(found: Sequence[RunRow]) -> list[str]:
     from modelwarden.render.text import printable
 
-    return [
-        printable(
-            f"{run.id}  {_ended(run):<10}  {f'{run.read_cells}/{run.expected_cells}':>11} read"
-            f"  {', '.join(f'{count} {verdict}' for verdict, count in sorted(run.verdicts.items()))}".rstrip()
-        )
-        for run in found
-    ]
+    return [printable(f"{run.id}  {_ended(run):<10}  {_found(run)}".rstrip()) for run in found]
+
+
+def _found(run: RunRow) -> str:
+    if run.kind == "import":
+        return f"imported from {run.location}; nothing was judged"
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(run.verdicts.items()))
+    return f"{f'{run.read_cells}/{run.expected_cells}':>11} read  {verdicts}"
 
 
 def _ended(run: RunRow) -> str:
     if not run.finished_at:
         return "unfinished"
+    if run.kind == "import":
+        return "partial"
     return "complete" if run.complete else "incomplete"

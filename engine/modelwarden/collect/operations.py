@@ -48,6 +48,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "dynamodb:GetItem": (),
     "dynamodb:BatchGetItem": (),
     "dynamodb:Query": (),
+    "dynamodb:Scan": ("Items", "Count"),
     "dynamodb:PutItem": (),
     "dynamodb:TransactWriteItems": (),
     "sqs:SendMessage": ("MessageId",),

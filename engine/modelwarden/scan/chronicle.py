@@ -131,8 +131,8 @@ def _put(state: State, folder: Folder, at: str) -> None:
 
 
 def _previous(state: State, own: str) -> str:
-    ended = (run.id for run in state.runs(_RUNS) if run.finished_at and not run.asserted and run.id < own)
-    return next(ended, "")
+    scans = (run for run in state.runs(_RUNS) if run.kind == "scan" and run.finished_at and not run.asserted)
+    return next((run.id for run in scans if run.id < own), "")
 
 
 def _seen(run: str, at: str, found: Iterable[Sighting]) -> Iterator[Seen]:

@@ -20,9 +20,11 @@ from modelwarden.store import items, transition
 from modelwarden.store.items import Item
 from modelwarden.store.state import (
     Change,
+    Hearsay,
     RunRow,
     Seen,
     Standing,
+    check_heard,
     check_run,
     check_seen,
     check_time,
@@ -63,6 +65,22 @@ class DynamodbState:
             for one in batch:
                 check_seen(one, run_id)
             self._put(batch)
+
+    def put_heard(self, run_id: str, heard: Iterable[Hearsay], at: str) -> int:
+        if self.run(run_id) is None:
+            raise unknown_run(run_id)
+
+        def settled(one: Hearsay) -> bool:
+            return self._settle(
+                one.package, self._held(one.package), lambda now: transition.heard(now, one, run_id, at)
+            )
+
+        left, news = iter(heard), 0
+        while batch := list(islice(left, KEYS)):
+            for one in batch:
+                check_heard(one, at)
+            news += sum(self._each(settled, batch))
+        return news
 
     def close_missing(self, run_id: str, account: str, region: str, at: str) -> None:
         check_time(at)
@@ -129,8 +147,8 @@ class DynamodbState:
 
         self._each(settled, by_package)
 
-    def _settle(self, package: str, held: Held | None, ruled: Callable[[Standing | None], Step | None]) -> None:
-        """Write what a rule makes of a package, from what is there in that moment.
+    def _settle(self, package: str, held: Held | None, ruled: Callable[[Standing | None], Step | None]) -> bool:
+        """Write what a rule makes of a package, from what is there in that moment; whether anything was to be written.
 
         An answer that was lost on its way back is met again as a condition that does not hold, and then nothing is left to do.
 
@@ -141,7 +159,7 @@ class DynamodbState:
         for attempt in range(ATTEMPTS):
             step = ruled(held[0] if held else None)
             if step is None:
-                return
+                return False
             try:
                 self._write(step, held[1] if held else None)
             except NotWritten as lost:
@@ -149,7 +167,7 @@ class DynamodbState:
                 pause(attempt)
                 held = self._held(package)
             else:
-                return
+                return True
         raise self._calls.gave_up(detail)
 
     def _write(self, step: Step, version: int | None) -> None:

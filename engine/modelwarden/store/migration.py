@@ -44,7 +44,13 @@ def _to_1(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _to_1}
+def _to_2(connection: sqlite3.Connection) -> None:
+    """What was imported: of a package by its digest, of a line of history by what was heard."""
+    connection.execute("ALTER TABLE package ADD COLUMN imported TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE change ADD COLUMN declared TEXT NOT NULL DEFAULT '{}'")
+
+
+STEPS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _to_1, 2: _to_2}
 """Version -> what makes it of the version before."""
 VERSION: Final = max(STEPS)
 

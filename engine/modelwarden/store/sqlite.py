@@ -18,11 +18,13 @@ from modelwarden.store import transition
 from modelwarden.store.migration import migrate
 from modelwarden.store.state import (
     Change,
+    Hearsay,
     NoState,
     RunRow,
     Seen,
     Standing,
     StateError,
+    check_heard,
     check_run,
     check_seen,
     check_time,
@@ -42,13 +44,13 @@ _KEPT: Final = (
 """Members of Seen in the order of the columns; its rules follow."""
 _SAID: Final = (
     *("run", "first_seen", "last_seen", "changed_at", "changed_by", "previous_verdict"),
-    *("closed_at", "closed_why"),
+    *("closed_at", "closed_why", "imported"),
 )
 """Members of Standing in the order of the columns."""
 _SELECT: Final = (
     "SELECT package, account, region, role, seen_by, at, stage, moment, verdict, controls, evidence, material,"
     " run, first_seen, last_seen, changed_at, changed_by, previous_verdict, closed_at, closed_why,"
-    " bundle, settings, waivers FROM package JOIN rules ON rules.id = package.rules"
+    " imported, bundle, settings, waivers FROM package JOIN rules ON rules.id = package.rules"
 )
 _UPSERT: Final = f"INSERT OR REPLACE INTO package VALUES ({', '.join('?' * (len(_KEPT) + 1 + len(_SAID)))})"  # noqa: S608
 _CELL: Final = f"{_SELECT} WHERE account = ? AND region = ? AND package > ? ORDER BY package LIMIT {BATCH}"
@@ -105,6 +107,26 @@ class SqliteState:
             with self._writing():
                 self._put(batch)
 
+    def put_heard(self, run_id: str, heard: Iterable[Hearsay], at: str) -> int:
+        if self.run(run_id) is None:
+            raise unknown_run(run_id)
+        news = 0
+        left = iter(heard)
+        while batch := list(islice(left, BATCH)):
+            for one in batch:
+                check_heard(one, at)
+            with self._writing():
+                known = self._known(one.package for one in batch)
+                steps = []
+                for one in batch:
+                    step = transition.heard(known.get(one.package), one, run_id, at)
+                    if step:
+                        known[one.package] = step.standing
+                        steps.append(step)
+                self._keep(steps)
+            news += len(steps)
+        return news
+
     def close_missing(self, run_id: str, account: str, region: str, at: str) -> None:
         check_time(at)
         if self.run(run_id) is None:
@@ -148,6 +170,7 @@ class SqliteState:
             values = dict(zip(Change.__struct_fields__, row, strict=True))
             with self._told():
                 values["why"] = tuple(msgspec.json.decode(values["why"], type=list[str]))
+                values["declared"] = msgspec.json.decode(values["declared"], type=dict[str, str])
             yield Change(**values)
 
     def close(self) -> None:
@@ -155,9 +178,7 @@ class SqliteState:
             self._connection.close()
 
     def _put(self, batch: Sequence[Seen]) -> None:
-        names = list({one.package for one in batch})
-        marks = ", ".join("?" * len(names))
-        known = {one.seen.package: one for one in self._standings(f"{_SELECT} WHERE package IN ({marks})", *names)}
+        known = self._known(one.package for one in batch)
         steps = []
         for seen in batch:
             step = transition.sighted(known.get(seen.package), seen)
@@ -166,11 +187,16 @@ class SqliteState:
                 steps.append(step)
         self._keep(steps)
 
+    def _known(self, packages: Iterable[str]) -> dict[str, Standing]:
+        names = list(set(packages))
+        marks = ", ".join("?" * len(names))
+        return {one.seen.package: one for one in self._standings(f"{_SELECT} WHERE package IN ({marks})", *names)}
+
     def _keep(self, steps: Sequence[Step]) -> None:
         changes = [step.change for step in steps if step.change]
         self._connection.executemany(_UPSERT, [self._row(step.standing) for step in steps])
         self._connection.executemany(
-            "INSERT OR IGNORE INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_line, changes)
+            "INSERT OR IGNORE INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_line, changes)
         )
 
     def _row(self, standing: Standing) -> tuple[Any, ...]:
@@ -265,8 +291,8 @@ def _standing(row: Sequence[Any]) -> Standing:
 
 
 def _line(change: Change) -> tuple[str, ...]:
-    *plain, why, bundle = (getattr(change, name) for name in change.__struct_fields__)
-    return (*plain, _text(why), bundle)
+    *plain, why, bundle, declared = (getattr(change, name) for name in change.__struct_fields__)
+    return (*plain, _text(why), bundle, _text(declared))
 
 
 def _text(value: Any) -> str:

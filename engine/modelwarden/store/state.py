@@ -15,8 +15,9 @@ from msgspec import Struct, field
 
 from modelwarden.errors import UserError
 
-SeenRole = Literal["judged", "unmapped", "inventory", "gone"]
-Event = Literal["first", "changed", "closed", "reopened"]
+SeenRole = Literal["judged", "unmapped", "inventory", "gone", "imported"]
+Event = Literal["first", "changed", "closed", "reopened", "imported"]
+RunKind = Literal["scan", "import"]
 
 _RUN: Final = re.compile(r"(?P<time>\d{8}T\d{12})Z-[0-9a-f]{8}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -47,7 +48,7 @@ class Seen(Struct, frozen=True):
     account: str
     region: str
     role: SeenRole
-    """`gone`: deleted after it was listed."""
+    """`gone`: deleted after it was listed. `imported`: known by hearsay alone, and nobody looked."""
     run: str
     at: str
     """When it was seen."""
@@ -82,6 +83,8 @@ class Standing(Struct, frozen=True):
     closed_at: str = ""
     """Since when it is not there any more; empty while it is."""
     closed_why: str = ""
+    imported: str = ""
+    """Digest of what was imported about it last; empty where nothing was."""
 
     def newly_blocked_by(self, run: str) -> bool:
         """Whether that run found it blocked for the first time; a package that was first met as blocked counts."""
@@ -104,6 +107,25 @@ class Change(Struct, frozen=True):
     why: tuple[str, ...]
     """Digests that differ (`evidence`, `bundle`, `settings`, `waivers`), or what else is known to have changed."""
     bundle: str
+    declared: Mapping[str, str] = field(default_factory=dict)
+    """What an import heard about it. Nobody proved it, and no decision reads it."""
+
+
+class Hearsay(Struct, frozen=True):
+    """What an import heard about one package from somewhere that keeps neither evidence nor whole history."""
+
+    package: str
+    """ARN."""
+    account: str
+    region: str
+    first: str
+    """The earliest time at which it is said to have been there; `last` is the latest."""
+    last: str
+    declared: Mapping[str, str]
+    why: tuple[str, ...]
+    """Why it is but a part of what was."""
+    digest: str
+    """Over what was heard: the same again is no news."""
 
 
 class RunRow(Struct, frozen=True):
@@ -115,7 +137,8 @@ class RunRow(Struct, frozen=True):
     """The time as of which it judges."""
     location: str
     """Path or URI of its folder."""
-    kind: str = "scan"
+    kind: RunKind = "scan"
+    """An import expects and reads no cells, judges nothing, and is never complete."""
     finished_at: str = ""
     """Empty while it runs."""
     complete: bool = False
@@ -154,6 +177,14 @@ class State(Protocol):
 
         Raises:
             ValueError: one of another run, or with a time of another form.
+        """
+        ...
+
+    def put_heard(self, run_id: str, heard: Iterable[Hearsay], at: str) -> int:
+        """Keep what an import that has begun heard: a line of history each, unless the same was imported before.
+        How many were news.
+
+        A package that no scan saw is kept as `imported`; what a scan said about one stands, whichever came first.
         """
         ...
 
@@ -209,6 +240,14 @@ def check_seen(seen: Seen, run_id: str) -> None:
     if seen.run != run_id:
         raise ValueError(f"{seen.package} was seen by `{seen.run}` and not by `{run_id}`")
     check_time(seen.at)
+
+
+def check_heard(heard: Hearsay, at: str) -> None:
+    """Raises ValueError for a time of another form, and for one in the future of the import."""
+    for time in (heard.first, heard.last, at):
+        check_time(time)
+    if not heard.first <= heard.last <= at:
+        raise ValueError(f"{heard.package}: {heard.first}, {heard.last} and {at} are in no order")
 
 
 def check_time(text: str) -> None:

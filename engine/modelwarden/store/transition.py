@@ -1,7 +1,7 @@
 """What a sighting, or its absence, makes of the state of a package. Pure; every store does what stands here.
 
 Laws: the same twice changes nothing; what an older run says changes nothing; within one run, a sighting outweighs its
-absence, in whichever order they arrive.
+absence, in whichever order they arrive; whatever a scan says outweighs hearsay.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from modelwarden.store.state import Change, Event, Seen, Standing
+from modelwarden.store.state import Change, Event, Hearsay, Seen, Standing
 
 UNLISTED: Final = "not listed"
 GONE: Final = "deleted"
@@ -39,6 +39,7 @@ def sighted(before: Standing | None, seen: Seen) -> Step | None:
         changed_at=before.changed_at,
         changed_by=before.changed_by,
         previous_verdict=before.previous_verdict,
+        imported=before.imported,
     )
     if seen.role == "gone":
         after = replace(after, closed_at=before.closed_at or seen.at, closed_why=before.closed_why or GONE)
@@ -67,6 +68,24 @@ def unlisted(before: Standing, run: str, at: str) -> Step | None:
     return Step(after, Change(seen.package, run, at, "closed", seen.role, "", verdict, (UNLISTED,), seen.bundle))
 
 
+def heard(before: Standing | None, told: Hearsay, run: str, at: str) -> Step | None:
+    """What an import makes of a package: never another verdict, nothing closed or opened, and no scan overruled.
+
+    None where the same was imported before.
+    """
+    if before is not None and before.imported == told.digest:
+        return None
+    seen = Seen(told.package, told.account, told.region, "imported", run, told.last)
+    change = Change(told.package, run, at, "imported", "imported", "", "", told.why, "", told.declared)
+    if before is None:
+        return Step(Standing(seen, run, told.first, told.last, at, run, imported=told.digest), change)
+    if before.seen.role != "imported" or before.closed_at or told.last < before.last_seen:
+        return Step(replace(before, imported=told.digest), change)
+    first = min(before.first_seen, told.first)
+    after = replace(before, seen=seen, run=max(run, before.run), first_seen=first, last_seen=told.last)
+    return Step(replace(after, changed_at=at, changed_by=run, imported=told.digest), change)
+
+
 def _first(seen: Seen) -> Step:
     closed_at, why = (seen.at, GONE) if seen.role == "gone" else ("", "")
     standing = Standing(
@@ -83,6 +102,8 @@ def _first(seen: Seen) -> Step:
 
 
 def _is_news(before: Standing, seen: Seen) -> bool:
+    if before.seen.role == "imported" and not before.closed_at:
+        return True
     if seen.run != before.run:
         return seen.run > before.run
     # The run that missed it saw it after all; else, of two sightings by one run the later holds.
