@@ -187,11 +187,54 @@ def test_what_is_changed_after_it_was_approved_is_approved_by_nobody(hub: Hub) -
     assert getattr(principal, "reason", "") == "changed after it was approved"
 
 
+def pack_of(hub: Hub) -> list[str]:
+    """Options that name the organization layer of the function."""
+    digest = hub.desk.house.settings.layers[0].digest
+    return ["--organization", str(hub.registry.folder / "pack"), "--organization-digest", digest]
+
+
 def again_of(hub: Hub) -> list[bytes]:
     """Messages that the function put into its own queue."""
     found: list[bytes] = []
     hub.monkeypatch.setattr(type(hub.desk.outlets), "later", lambda self, message, seconds: found.append(message))
     return found
+
+
+def test_whoever_only_asked_the_gate_approved_nothing(hub: Hub) -> None:
+    """The gate allowed it for somebody who did not approve it: who did is judged, by the trail if need be."""
+    hub.set_up()
+    arn = hub.approve("credit-default/1")
+    hub.registry.client(arn).update_model_package(ModelPackageArn=arn, ModelApprovalStatus="PendingManualApproval")
+    done = hub.registry.gate(arn, *pack_of(hub), enforce=False)
+    assert done.code == 0, done.err
+    hub.bodies()
+    hub.approve("credit-default/1")
+    hub.send(*states(hub.bodies()))
+    hub.pump()
+    (run,) = hub.archived()
+    who = run.decision.request.principal
+    assert isinstance(who, Principal)
+    assert (run.decision.request.moment, who.principal, who.source) == (
+        "approve",
+        APPROVER,
+        "cloudtrail:LookupEvents",
+    )
+
+
+def test_what_the_gate_approved_and_somebody_changed_is_approved_by_nobody(hub: Hub) -> None:
+    hub.set_up()
+    arn = hub.registry.arn("credit-default/2")
+    hub.registry.client(arn).update_model_package(
+        ModelPackageArn=arn, ModelLifeCycle={"Stage": "Production", "StageStatus": "Approved"}
+    )
+    done = hub.registry.gate(arn, *pack_of(hub))
+    assert done.code == 0, done.err
+    hub.bodies()
+    hub.registry.client(arn).update_model_package(ModelPackageArn=arn, CustomerMetadataProperties={"swapped": "yes"})
+    hub.pump()
+    (run,) = hub.archived()
+    assert (run.decision.request.moment, run.decision.verdict) == ("approve", "undecided")
+    assert getattr(run.decision.request.principal, "reason", "") == "changed after it was approved"
 
 
 def test_what_stays_undecided_comes_again(hub: Hub) -> None:
@@ -351,10 +394,8 @@ def test_other_modes_record_and_take_nothing_back(hub: Hub, mode: str, told: int
 def test_what_the_gate_approved_is_not_approved_anew(hub: Hub) -> None:
     hub.set_up()
     arn = hub.registry.arn("credit-default/2")
-    folder = hub.registry.folder / "pack"
     # The gate promotes what claims to be in Staging; the stage it is for follows.
-    options = ["--organization", str(folder), "--organization-digest", hub.desk.house.settings.layers[0].digest]
-    done = hub.registry.gate(arn, *options)
+    done = hub.registry.gate(arn, *pack_of(hub))
     assert done.code == 0, done.err
     hub.registry.client(arn).update_model_package(
         ModelPackageArn=arn, ModelLifeCycle={"Stage": "Production", "StageStatus": "Approved"}

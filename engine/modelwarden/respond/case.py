@@ -16,11 +16,13 @@ from modelwarden.evidence import Evidence, Present, Source, Unknown
 from modelwarden.gate import House, Observed, Question
 from modelwarden.material import material_digest
 from modelwarden.request import Moment, Principal, Stage
+from modelwarden.respond.hint import TRAIL as EVENT
 from modelwarden.respond.hint import Hint
 from modelwarden.run import Run
 from modelwarden.scan.select import stage_for
 
 _STATUS: Final = "/approval/status"
+_DESCRIPTION: Final = "/approval/description"
 _MODIFIED: Final = "/package/modified_at"
 _CLAIMED: Final = "/life_cycle/stage"
 _APPROVER: Final = ("/approver/principal", "/approver/identity", "/approver/kind")
@@ -104,8 +106,8 @@ def _settled(hint: Hint, newest: Run | Unknown | None, evidence: Evidence, stage
 
 
 def _is_same(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> bool:
-    """Whether a run allowed, for this stage, what the package is now."""
-    return _allowed(newest, stage) == material_digest(evidence) != ""
+    """Whether a run judged the approval, and allowed for this stage what the package is now."""
+    return _allowed(newest, evidence, stage) == material_digest(evidence) != ""
 
 
 def _returned(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> str:
@@ -116,18 +118,24 @@ def _returned(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) ->
 
 def _other(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> Unknown | None:
     """Why nobody approved what the package is now, where the newest approval was of something else."""
-    then, now = _allowed(newest, stage), material_digest(evidence)
+    then, now = _allowed(newest, evidence, stage), material_digest(evidence)
     if not isinstance(newest, Run) or "" in (then, now) or then == now:
         return None
     return Unknown("changed after it was approved", Source("records"), f"run {newest.id} approved material {then}")
 
 
-def _allowed(newest: Run | Unknown | None, stage: Stage) -> str:
-    """The material that a run allowed for this stage; empty where it allowed none."""
+def _allowed(newest: Run | Unknown | None, evidence: Evidence, stage: Stage) -> str:
+    """The material that a run allowed for this stage, as the gate's own approval or of somebody's; empty where it did not.
+
+    Whoever only asked, at the gate or over the API, approved nothing.
+    """
     if not isinstance(newest, Run) or newest.decision.verdict not in ("allow", "flag"):
         return ""
-    decision = newest.decision
-    return decision.digests.material if decision.request.stage == stage else ""
+    decision, said = newest.decision, evidence.get(_DESCRIPTION)
+    who = decision.request.principal
+    told = isinstance(who, Principal) and who.source in (EVENT, TRAIL)
+    named = isinstance(said, Present) and precedent.names_run(str(said.value), decision, newest.id)
+    return decision.digests.material if (told or named) and decision.request.stage == stage else ""
 
 
 def _ask(
