@@ -98,10 +98,11 @@ class Registry:
 
 @contextmanager
 def restored(sandbox: Sandbox, folder: Path) -> Iterator[Registry]:
-    """The registry, whose packages are afterwards what they were."""
+    """The registry, whose packages and trail are afterwards what they were."""
     cells = sandbox.world.cells
     before = copy.deepcopy({place: cell.packages for place, cell in cells.items()})
+    trails = {place: [*cell.trail] for place, cell in cells.items()}
     yield Registry(sandbox, folder)
     sandbox.gateway.faults.clear()
     for place, packages in before.items():
-        cells[place].packages = packages
+        cells[place].packages, cells[place].trail = packages, trails[place]
