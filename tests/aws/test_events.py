@@ -203,8 +203,10 @@ def again_of(hub: Hub) -> list[bytes]:
 def test_whoever_only_asked_the_gate_approved_nothing(hub: Hub) -> None:
     """The gate allowed it for somebody who did not approve it: who did is judged, by the trail if need be."""
     hub.set_up()
-    arn = hub.approve("credit-default/1")
-    hub.registry.client(arn).update_model_package(ModelPackageArn=arn, ModelApprovalStatus="PendingManualApproval")
+    arn = hub.registry.arn("credit-default/1")
+    hub.registry.client(arn).update_model_package(
+        ModelPackageArn=arn, ModelLifeCycle={"Stage": "Production", "StageStatus": "Approved"}
+    )
     done = hub.registry.gate(arn, *pack_of(hub), enforce=False)
     assert done.code == 0, done.err
     hub.bodies()
