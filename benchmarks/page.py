@@ -47,7 +47,7 @@ def main() -> int:
         command = [Path(sys.executable).with_name("modelwarden"), "report", folder.path, "-o", f"{asked.format}={page}"]
         subprocess.run(command, check=True)
         print(f"{asked.packages:,} packages reported in {time.perf_counter() - began:.0f} s")
-        beside = list((Path(name) / "report-packages").glob("*.html"))
+        beside = list((Path(name) / f"{page.name}-packages").glob("*.html"))
         if beside:
             sizes = [one.stat().st_size / 1e6 for one in beside]
             print(f"{len(beside)} files beside it, {sum(sizes):.0f} MB in all, the largest {max(sizes):.1f} MB")
