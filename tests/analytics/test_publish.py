@@ -234,6 +234,7 @@ def test_the_command_publishes_the_last_scan_and_says_what_is_missing(nights: Ni
 
 REFUSED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "no folder": (("{run}", "nowhere"), "error: nowhere: is no folder\n  help: make it, or name s3://BUCKET/PREFIX\n"),
+    "nothing": (("{run}", ""), "error: `` is no place to publish to\n  help: name a folder, or s3://BUCKET/PREFIX\n"),
     "no bucket": (("{run}", "s3:///x"), "error: `s3:///x` names no bucket\n  help: write it as s3://BUCKET/PREFIX\n"),
     "no place": (
         ("{run}", "gs://b/x"),

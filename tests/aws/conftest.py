@@ -76,9 +76,11 @@ class Hub:
     def status(self, arn: str) -> str:
         return str(self.registry.describe(arn)["ModelApprovalStatus"])
 
-    def set_up(self, mode: str = "enforce", more: str = "", top: str = "") -> None:
+    def set_up(self, mode: str = "enforce", more: str = "", top: str = "", records: str = "") -> None:
         """The function with the organization layer of the demo and this mode; its clock is that of the scenario."""
-        names = f'store = "dynamodb://hub-state?region={REGION}"\nrecords = "s3://hub-records/kept"\n{top}'
+        names = (
+            f'store = "dynamodb://hub-state?region={REGION}"\nrecords = "{records or "s3://hub-records/kept"}"\n{top}'
+        )
         options = self.registry.pack(SETTINGS.format(mode=mode) + more, top=names)
         environment = {
             **self.registry.environment,

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from modelwarden.aws import desk as functions
+from modelwarden.aws import events
 from modelwarden.aws.desk import NotSetUp, desk_of
 from modelwarden.request import Principal
 
@@ -42,7 +43,11 @@ def test_an_approval_that_breaks_policy_is_taken_back(hub: Hub) -> None:
     ]
     assert "; blocked by BIAS-02; " in after["ApprovalDescription"]
     (claim,) = hub.claims(arn)
-    assert (claim.run, claim.verdict, claim.done) == (run.id, "block", ("recorded", "logged", "reverted", "told"))
+    assert (claim.run, claim.verdict, claim.done) == (
+        run.id,
+        "block",
+        ("recorded", "reverted", "kept", "logged", "told"),
+    )
     (word,) = hub.told()
     assert {name: word[name] for name in ("run", "package", "verdict", "blocked", "principal")} == {
         "run": run.id,
@@ -139,6 +144,50 @@ def test_the_author_cannot_approve(hub: Hub) -> None:
     assert hub.status(arn) == "Rejected"
     (run,) = hub.archived()
     assert [one.finding.control for one in run.decision.rulings if one.effect == "blocks"] == ["APR-02"]
+
+
+def test_a_stage_that_nobody_knows_is_no_way_around(hub: Hub) -> None:
+    hub.set_up()
+    arn = hub.approve("credit-default/4", stage="Prodduction")
+    assert hub.pump() == []
+    assert hub.status(arn) == "Rejected"
+    assert hub.archived()[0].decision.request.stage == "Production"
+
+
+@pytest.mark.parametrize("broken", ["log", "records"])
+def test_what_cannot_be_logged_or_kept_is_taken_back_all_the_same(hub: Hub, broken: str) -> None:
+    """Whoever can break the log must not keep an approval by it; the message comes again until it can be logged."""
+    missing = hub.registry.folder / "nowhere"
+    hub.set_up(
+        top=f'log = "{missing / "log"}"\n' if broken == "log" else "",
+        records=str(missing) if broken == "records" else "",
+    )
+    if broken == "log":
+        missing.write_text("no folder")
+    arn = hub.approve("credit-default/4")
+    hub.send(*calls(hub.bodies()))
+    hub.pump()
+    assert hub.status(arn) == "Rejected"
+    (claim,) = hub.claims(arn)
+    assert "reverted" in claim.done
+    assert ("logged" in claim.done, claim.ended) == (False, False)
+    assert len(hub.dead_letters()) == 3, (
+        "the approval, and the two events of taking it back, which would go on behind it"
+    )
+
+
+def test_a_defect_is_told_by_its_place_alone(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.set_up()
+    hub.approve("credit-default/4")
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a secret")
+
+    hub.monkeypatch.setattr(events, "take", broken)
+    assert len(hub.pump()) == 6
+    (first, *_) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert (first.getMessage(), vars(first)["reason"]) == ("a defect", "ZeroDivisionError")
+    assert "a secret" not in str(vars(first))
 
 
 def test_messages_that_come_again_or_out_of_order_do_no_harm(hub: Hub) -> None:
@@ -247,7 +296,7 @@ def test_what_stays_undecided_comes_again(hub: Hub) -> None:
     assert hub.pump() == []
     assert hub.status(arn) == "Approved"
     (claim,) = hub.claims(arn)
-    assert (claim.verdict, claim.done) == ("undecided", ("recorded", "logged", "again 0", "told that it waits"))
+    assert (claim.verdict, claim.done) == ("undecided", ("recorded", "again 0", "kept", "logged", "told that it waits"))
     (word,) = hub.told()
     assert (word["verdict"], word["undecided"]) == ("undecided", ["BIAS-01", "BIAS-02", "BIAS-03"])
     assert word["done"] == []

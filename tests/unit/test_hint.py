@@ -136,6 +136,22 @@ def test_what_is_no_event_is_malformed(body: bytes, why: str) -> None:
         read_hint(body)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"attempt": 10**12}, {"since": "2021-02-24"}, {"at": "yesterday"}, {"since": "0001-01-01T00:00:00+23:59"}],
+)
+def test_a_message_of_ours_with_what_we_never_write_is_malformed(changes: dict[str, Any]) -> None:
+    said = {"schema": "modelwarden.again/1", "why": "x", "at": AT, "package": ARN, "since": AT, "attempt": 1}
+    read_hint(json.dumps(said).encode())
+    with pytest.raises(Malformed, match="it does not say since when"):
+        read_hint(json.dumps({**said, **changes}).encode())
+
+
+def test_a_time_before_all_times_is_none() -> None:
+    with pytest.raises(Malformed, match="no event"):
+        read_hint(event("SageMaker Model Package State Change", {}, time="0001-01-01T00:00:00+23:59"))
+
+
 def test_a_hint_comes_again_as_it_was() -> None:
     hint = read_hint(call("UpdateModelPackage", {"modelPackageArn": ARN, "modelApprovalStatus": "Approved"}))
     assert isinstance(hint, Hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from functools import cache
 from typing import Any, Final
 
@@ -51,6 +52,12 @@ def _take(record: SQSRecord) -> None:
     except UserError as error:
         logger.warning("a message comes again", reason=str(error), help=error.help, message_id=record.message_id)
         metrics.add_metric("Again", MetricUnit.Count, 1)
+        raise
+    except Exception as error:
+        # A defect of ours, which the batch would report and not tell. Its message may hold anything, so only its place is.
+        where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+        logger.error("a defect", reason=type(error).__name__, where=where, message_id=record.message_id)
+        metrics.add_metric("Defect", MetricUnit.Count, 1)
         raise
     for one in answers:
         logger.info("answered", package=one.package, state=one.state, run=one.run, why=one.why, did=one.did)

@@ -51,7 +51,7 @@ def _check(place: str, retries: int | None) -> None:
     if place.startswith("s3://"):
         if not place.removeprefix("s3://").partition("/")[0]:
             raise UserError(f"`{place}` names no bucket", "write it as s3://BUCKET/PREFIX")
-    elif "://" in place:
+    elif not place.strip() or "://" in place:
         raise UserError(f"`{place}` is no place to publish to", "name a folder, or s3://BUCKET/PREFIX")
     elif not Path(place).is_dir():
         raise UserError(f"{place}: is no folder", "make it, or name s3://BUCKET/PREFIX")

@@ -26,6 +26,8 @@ _DESCRIPTION: Final = "/approval/description"
 _MODIFIED: Final = "/package/modified_at"
 _CLAIMED: Final = "/life_cycle/stage"
 _APPROVER: Final = ("/approver/principal", "/approver/identity", "/approver/kind")
+_STRICTEST: Final[Stage] = "Production"
+"""For which a package is judged whose stage nobody can tell."""
 _SOON: Final = timedelta(seconds=5)
 """Between CloudTrail's time of a call and the registry's time of the change that it made, at most."""
 TRAIL: Final = "cloudtrail:LookupEvents"
@@ -43,7 +45,7 @@ class Nothing(Struct, frozen=True):
     """Why there is nothing to judge."""
 
     state: str
-    """`gone`, `not approved` or `unmapped`."""
+    """`gone` or `not approved`."""
     why: str
 
 
@@ -81,9 +83,8 @@ def _case(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
     otherwise = house.settings.account_stages.get(parse_arn(hint.package).account)
     stage = stage_for(claimed, house.settings.stages, otherwise)
     if stage is None:
-        return Nothing(
-            "unmapped", f"it claims stage `{claimed}`, which `stages` does not map" if claimed else "it claims no stage"
-        )
+        # Whoever approves names the stage: one that nobody knows must not be a way around being judged.
+        stage = _STRICTEST
     serve = _ask(house, collector, hint, stage, "serve", None)
     newest = gate.recorded_approval(collector, house, hint.package)
     if not approved or _settled(hint, newest, serve.evidence, stage):

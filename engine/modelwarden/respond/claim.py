@@ -16,6 +16,7 @@ from modelwarden.finding import Decision
 from modelwarden.request import Principal
 
 RECORDED: Final = "recorded"
+KEPT: Final = "kept"
 LOGGED: Final = "logged"
 OVERTAKEN: Final = "overtaken"
 REVERTED: Final = "reverted"

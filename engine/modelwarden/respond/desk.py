@@ -1,7 +1,8 @@
 """The desk: where one hint is answered. Each step may be done twice, and is known to be done once it is noted.
 
-The order is that of safety: what was decided is recorded before anybody acts by it, an approval is taken back before
-anybody is told, and what is undecided comes again until its time is up. A crash between any two steps costs nothing:
+The order is that of safety: what was decided is written before anybody acts by it, an approval is taken back before it
+is kept, logged and told, so that nothing of that which fails leaves it standing, and what is undecided comes again until
+its time is up. A crash between any two steps costs nothing:
 the message comes again, and whoever takes it goes on behind what is noted.
 """
 
@@ -23,6 +24,7 @@ from modelwarden.finding import Verdict
 from modelwarden.gate import House
 from modelwarden.respond.case import Case, Nothing, case_of
 from modelwarden.respond.claim import (
+    KEPT,
     LEFT,
     LOGGED,
     OVERTAKEN,
@@ -80,7 +82,7 @@ class Answer(Struct, frozen=True):
 
     package: str
     state: Verdict | str
-    """The verdict, or `gone`, `not approved`, `unmapped`."""
+    """The verdict, or `gone`, `not approved`, `irrelevant`, `not read`."""
     run: str = ""
     why: str = ""
     """Why there is nothing to judge."""
@@ -117,6 +119,7 @@ def answer(desk: Desk, hint: Hint) -> Answer:
         claim = _once(desk, claim, LEFT, lambda: f"left as it is: run {case.returned} returned to it")
     elif verdict in ("block", "undecided") and case.approved:
         claim = _once(desk, claim, REVERTED, lambda: _take_back(desk, run))
+    claim = _keep(desk, run, claim)
     if verdict != "allow":
         claim = _once(desk, claim, WAITS if waits else TOLD, lambda: _tell(desk, run, claim.said))
     did = claim.done[len(before) :]
@@ -141,7 +144,7 @@ def _finished(desk: Desk, claim: Claim, why: str) -> Claim:
         return desk.claims.note(claim, OVERTAKEN)
     if not claim.verdict:
         claim = desk.claims.note(claim, RECORDED, verdict=found.decision.verdict)
-    claim = _once(desk, claim, LOGGED, lambda: desk.enter(found))
+    claim = _keep(desk, found, claim)
     if claim.verdict == "allow" or WAITS in claim.done:
         return claim
     return _once(desk, claim, TOLD, partial(_tell, desk, found, claim.said or (why,)))
@@ -158,19 +161,25 @@ def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
     key = key_of(first.decision, case.modified)
     claim = desk.claims.claim(Claim(first.decision.package, key, first.id, now))
     if claim.verdict:
-        run = _read(desk, claim)
-        return run, _once(desk, claim, LOGGED, lambda: desk.enter(run))
+        return _read(desk, claim), claim
     run = first if claim.run == first.id else _judge(desk, case, claim.at, claim.run)
     try:
         desk.archive.keep(run)
     except AlreadyThere:
         # Somebody recorded it and could not note it any more: what stands there is what was decided.
         run = _read(desk, claim)
+    return run, desk.claims.note(claim, RECORDED, verdict=run.decision.verdict)
+
+
+def _keep(desk: Desk, run: Run, claim: Claim) -> Claim:
+    """Keep a run where those lie that prove an approval, and enter it into the log."""
+    return _once(desk, _once(desk, claim, KEPT, lambda: _kept(desk, run)), LOGGED, lambda: desk.enter(run))
+
+
+def _kept(desk: Desk, run: Run) -> None:
     if precedent.counts(run):
         with suppress(AlreadyThere):
             gate.keep(desk.house, run)
-    claim = desk.claims.note(claim, RECORDED, verdict=run.decision.verdict)
-    return run, _once(desk, claim, LOGGED, lambda: desk.enter(run))
 
 
 def _judge(desk: Desk, case: Case, at: str, run_id: str) -> Run:

@@ -7,6 +7,7 @@ EventBridge, and `AWS API Call via CloudTrail` of sagemaker.amazonaws.com. Two t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,8 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.arn import ArnError, parse_arn
+from modelwarden.estate import ACCOUNT, REGION
 from modelwarden.identity import who
 from modelwarden.json_bytes import NotJson, decoded
+from modelwarden.period import utc
 from modelwarden.request import Principal
 
 AGAIN: Final = "modelwarden.again/1"
@@ -24,6 +27,11 @@ AGAIN: Final = "modelwarden.again/1"
 TRAIL: Final = "events:AWS API Call via CloudTrail"
 """What proves the principal of a hint."""
 
+_ENDPOINT: Final = re.compile(
+    rf"arn:aws[a-z-]*:sagemaker:{REGION.pattern}:{ACCOUNT.pattern}:endpoint/[A-Za-z0-9][A-Za-z0-9-]{{0,62}}"
+)
+_ATTEMPTS: Final = 1_000
+"""More than the longest wait holds."""
 _SETS: Final = ("CreateModelPackage", "UpdateModelPackage")
 _RUNS: Final = ("CreateEndpoint", "UpdateEndpoint")
 
@@ -100,7 +108,7 @@ def _again(message: Mapping[str, Any]) -> Hint:
     except msgspec.ValidationError as error:
         raise Malformed(f"not a message of `{AGAIN}`: {error}") from error
     _package(hint.package)
-    if not _time(hint.since) or hint.attempt < 1:
+    if any(not time or _time(time) != time for time in (hint.at, hint.since)) or not 1 <= hint.attempt <= _ATTEMPTS:
         raise Malformed(f"not a message of `{AGAIN}`: it does not say since when")
     return hint
 
@@ -154,10 +162,9 @@ def _package(value: Any) -> str:
 
 
 def _endpoint(value: Any) -> str:
-    parts = value.split(":", 5) if isinstance(value, str) else []
-    if len(parts) != 6 or parts[2] != "sagemaker" or not parts[5].startswith("endpoint/"):
+    if not isinstance(value, str) or not _ENDPOINT.fullmatch(value):
         raise Malformed("no ARN of an endpoint")
-    return str(value)
+    return value
 
 
 def _member(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -169,7 +176,6 @@ def _time(value: Any) -> str:
     """ISO text, as UTC to the second; empty for anything else."""
     try:
         found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return utc(found if found.tzinfo else found.replace(tzinfo=UTC))
+    except (TypeError, ValueError, OverflowError):
         return ""
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return found.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
