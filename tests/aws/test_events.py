@@ -12,6 +12,10 @@ from modelwarden.aws import desk as functions
 from modelwarden.aws import events
 from modelwarden.aws.desk import NotSetUp, desk_of
 from modelwarden.request import Principal
+from modelwarden.respond import desk as desks
+from modelwarden.respond import message
+from modelwarden.respond.case import NotRead
+from modelwarden.snapshot import Deployment
 
 from .conftest import SPOKE, Hub
 
@@ -428,6 +432,47 @@ def test_an_endpoint_brings_every_package_that_it_runs(hub: Hub) -> None:
     assert [runs[ending].request.moment for ending, _ in names.values()] == ["approve", "serve"]
     assert [hub.status(hub.registry.arn(ending)) for ending, _ in names.values()] == ["Approved", "Rejected"]
     assert [(word["verdict"], word["done"]) for word in hub.told()] == [("block", [])]
+
+
+ENDPOINT = {
+    "source": "aws.sagemaker",
+    "detail-type": "SageMaker Endpoint State Change",
+    "time": "2026-11-20T06:00:00Z",
+    "detail": {"EndpointArn": f"arn:aws:sagemaker:eu-west-1:{SPOKE}:endpoint/credit-decision"},
+}
+
+
+def test_an_endpoint_that_cannot_be_read_is_told(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.set_up()
+    hub.registry.fail(op="sagemaker:DescribeEndpoint", kind="deny")
+    hub.send(ENDPOINT)
+    caplog.set_level("INFO")
+    assert hub.pump() == []
+    (told,) = [vars(one) for one in caplog.records if one.getMessage() == "answered"]
+    assert (told["state"], told["package"]) == ("not read", "")
+    assert told["why"].endswith(":endpoint/credit-decision: sagemaker:DescribeEndpoint: AccessDeniedException")
+
+
+def test_every_package_of_an_endpoint_is_answered_whatever_becomes_of_another(hub: Hub) -> None:
+    hub.set_up()
+    names = ("credit-default/16", "credit-default/4")
+    running = [
+        Deployment("e", "InService", "v", "m", hub.registry.arn(name), "") for name in (*names, "credit-default/1")
+    ]
+    hub.monkeypatch.setattr(message, "run_by", lambda *_: tuple(running))
+    answered: list[str] = []
+
+    def answer(desk: Any, hint: Any) -> Any:
+        answered.append(hint.package)
+        if hint.package.endswith(names):
+            raise NotRead("not now")
+        return desks.answer(desk, hint)
+
+    hub.monkeypatch.setattr(message, "answer", answer)
+    with pytest.raises(NotRead, match="not now"):
+        message.take(hub.desk, json.dumps(ENDPOINT).encode())
+    assert answered == sorted(one.package for one in running if one.package)
+    assert [run.decision.package for run in hub.archived()] == [hub.registry.arn("credit-default/1")]
 
 
 @pytest.mark.parametrize(("mode", "told"), [("observe", 0), ("flag", 1)])
