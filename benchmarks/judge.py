@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,12 @@ def judge(path: Path, config: Path, processes: int, cells: int) -> None:
     some = folder.cells()[:cells]
     counted = 0
     with executor.local(processes) as pools:
-        tasks = [pools.judging.submit(partition.judge, spec, *cell) for cell in some]
-        for task in as_completed(tasks):
-            counted += task.result().roles["judged"]
+        # As a scan does: what a cell came to is dropped when it was counted.
+        pending = {pools.judging.submit(partition.judge, spec, *cell) for cell in some}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            counted += sum(task.result().roles["judged"] for task in done)
+            del done
     folder.seal(some)
     print(msgspec.json.encode({"judged": counted}).decode())
 

@@ -2,8 +2,8 @@
 """Memory, API calls and CPU of `modelwarden scan` over a synthetic organization, against what the design allows.
 
 The organization is served by `modelwarden sandbox up`, a process of its own that counts the calls. Calls are compared
-with the budget of exactly this organization, CPU a call with a bare boto3 loop of as many calls from as many threads
-over one session and one client, and, with `--compare`, memory with that of a fleet ten times smaller.
+with the budget of exactly this organization, CPU a call with a bare boto3 program that makes the same calls from as many
+threads over one session, and, with `--compare`, memory with that of a fleet ten times smaller.
 """
 
 from __future__ import annotations
@@ -69,21 +69,45 @@ open(sys.argv[1], "w").write(json.dumps(told))
 their share of what they have together."""
 
 BARE = """
-import itertools, json, sys, time
+import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
 import boto3, botocore.config
-account, region, arns, calls, threads = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3])), int(sys.argv[4]), int(sys.argv[5])
-role = f"arn:aws:iam::{account}:role/ModelwardenReader"
-told = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="bare")["Credentials"]
-session = boto3.Session(told["AccessKeyId"], told["SecretAccessKey"], told["SessionToken"], region_name=region)
-client = session.client("sagemaker", config=botocore.config.Config(max_pool_connections=threads))
-client.describe_model_package(ModelPackageName=arns[0])
+cells, arns, accounts_at_once, packages_at_once = json.load(open(sys.argv[1]))
+session = boto3.Session()
+config = botocore.config.Config(max_pool_connections=packages_at_once)
+def account(item):
+    account, regions = item
+    role = f"arn:aws:iam::{account}:role/ModelwardenReader"
+    told = session.client("sts").assume_role(RoleArn=role, RoleSessionName="bare")["Credentials"]
+    own = {"aws_access_key_id": told["AccessKeyId"], "aws_secret_access_key": told["SecretAccessKey"],
+           "aws_session_token": told["SessionToken"], "config": config}
+    return 1 + sum(cell(account, region, own) for region in regions)
+def cell(account, region, own):
+    with lock:
+        client, s3 = (session.client(name, region_name=region, **own) for name in ("sagemaker", "s3"))
+    client.list_endpoints(MaxResults=100)
+    client.list_model_cards(MaxResults=100)
+    client.search(Resource="ModelPackage", MaxResults=100)
+    pages = [*client.get_paginator("list_model_packages").paginate(ModelPackageType="Both", PaginationConfig={"PageSize": 100})]
+    names = [arn.format(account=account, region=region) for arn in arns]
+    with ThreadPoolExecutor(packages_at_once) as pool:
+        list(pool.map(lambda arn: package(client, s3, arn), names))
+    return 3 + len(pages) + 2 * len(names)
+def package(client, s3, arn):
+    told = client.describe_model_package(ModelPackageName=arn)
+    url = told["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    s3.head_object(Bucket=bucket, Key=key)
+import threading
+lock = threading.Lock()
+session.client("sts").get_caller_identity()
 began = time.process_time()
-with ThreadPoolExecutor(threads) as pool:
-    for _ in pool.map(lambda arn: client.describe_model_package(ModelPackageName=arn), itertools.islice(itertools.cycle(arns), calls)):
-        pass
-print((time.process_time() - began) / calls)
+with ThreadPoolExecutor(accounts_at_once) as pool:
+    calls = sum(pool.map(account, cells))
+print(json.dumps([(time.process_time() - began) / calls, calls]))
 """
+"""The calls of a scan without controls by somebody who only makes them: one session, whose clients are made one at a
+time since that is no matter for threads, and as many threads."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,15 @@ class Fleet:
         """One or two versions behind the newest, which is pending."""
         newest = self.versions(group)
         return [one for one in (newest - 1, newest - 2)[: 1 + group % 2] if one > 0]
+
+    @property
+    def judged(self) -> list[tuple[int, int]]:
+        """(group, version) of the packages of each cell that are judged."""
+        return [
+            (group, version)
+            for group in range(self.groups)
+            for version in (*self.approved(group), self.versions(group))
+        ]
 
     def budget(self, *, judging: bool) -> dict[str, int]:
         """Calls that this organization takes: what is shared once, what is an account's, a cell's, a package's.
@@ -461,19 +494,19 @@ def scan(
     }
 
 
-def bare(fleet: Fleet, folder: Path, environment: dict[str, str], calls: int) -> float:
-    """CPU seconds of one describe call in a loop that does nothing else."""
-    account, region = fleet.cells[0]
-    head = f"arn:aws:sagemaker:{region}:{account}:model-package"
-    (folder / "arns.json").write_text(
-        json.dumps([f"{head}/model-{group:04d}/{version}" for group, version in fleet.keys])
-    )
-    threads = ACCOUNTS_AT_ONCE * PACKAGES_AT_ONCE
-    command = [sys.executable, "-c", BARE, account, region, str(folder / "arns.json"), str(calls), str(threads)]
-    told = measured(command, folder, environment)
+def bare(fleet: Fleet, folder: Path, environment: dict[str, str]) -> tuple[float, int]:
+    """(CPU seconds of one call, calls) of a program that makes the calls of a scan without controls and nothing else."""
+    asked = [[account, list(REGIONS[: fleet.regions])] for account in fleet.ids]
+    arns = [
+        f"arn:aws:sagemaker:{{region}}:{{account}}:model-package/model-{group:04d}/{version}"
+        for group, version in fleet.judged
+    ]
+    (folder / "asked.json").write_text(json.dumps([asked, arns, ACCOUNTS_AT_ONCE, PACKAGES_AT_ONCE]))
+    told = measured([sys.executable, "-c", BARE, str(folder / "asked.json")], folder, environment)
     if told["code"] != 0:
         raise SystemExit(told["err"])
-    return float(told["out"])
+    cpu, calls = json.loads(told["out"])
+    return float(cpu), int(calls)
 
 
 def show(title: str, told: dict[str, Any], budget: dict[str, int]) -> float:
@@ -516,9 +549,8 @@ def run(fleet: Fleet, *, floor: bool, share: float) -> tuple[float, dict[str, fl
                 ratios["calls/budget, next night"] = show(title, night, fleet.night(changed))
             if floor:
                 collecting = scan(fleet, folder, environment, judging=False)
-                calls = sum(collecting["calls"].values())
                 show("controls off", collecting, fleet.budget(judging=False))
-                least = bare(fleet, folder, environment, calls)
+                least, calls = bare(fleet, folder, environment)
                 ratios["CPU a call"] = collecting["cpu_call"] / least
                 print(f"\nbare boto3, {calls} calls: {least * 1e3:.2f} ms CPU a call")
     return judging["mib"], ratios

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 RowState = Literal[
     "read", "denied", "expired", "throttled", "disabled", "unreachable", "malformed", "incomplete", "skipped"
@@ -31,6 +33,20 @@ class LedgerRow(Struct, frozen=True):
     rate: float = 0.0
     """Calls a second to which throttling slowed it down at the most; 0 where AWS throttled nothing, or where nothing
     is slowed down."""
+
+
+def folded(rows: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
+    """One row for an API that went alike in several passes over a cell: the first error, the calls of all."""
+    found: dict[tuple[str, str, str, str], LedgerRow] = {}
+    for row in rows:
+        place = (row.account, row.region, row.api, row.state)
+        known = found.get(place)
+        found[place] = (
+            replace(known, calls=known.calls + row.calls, seconds=round(known.seconds + row.seconds, 3))
+            if known
+            else row
+        )
+    return tuple(found.values())
 
 
 class Deployment(Struct, frozen=True):

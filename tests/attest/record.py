@@ -21,8 +21,10 @@ from modelwarden.attest.entry import Word
 from modelwarden.attest.key import LocalKey, new_pair, read_private
 from modelwarden.attest.receipt import receipt_of
 from modelwarden.attest.shelf import Folder
-from modelwarden.cli.entering import word_of, word_of_scan
+from modelwarden.cli.entering import word_of
 from modelwarden.run import read
+from modelwarden.scan.folder import Folder as Scan
+from modelwarden.scan.word import word_of as word_of_scan
 from tests.attest.conftest import NOW
 
 AT = NOW
@@ -46,7 +48,7 @@ def main(into: Path) -> None:
         attestation = attest(proven, hashlib.sha256(data).hexdigest(), key)
         (folder / f"{run.id}.intoto.jsonl").write_bytes(attestation)
         _enter(shelf, word_of(run, data, attestation), key)
-    _enter(shelf, word_of_scan(into / "scan"), key)
+    _enter(shelf, word_of_scan(Scan(into / "scan")), key)
     (folder / "receipt.json").write_bytes(receipt_of(audit(shelf, key.public_key), 1))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelwarden.cli.files import sha256_of
 from modelwarden.cli.signing import agreed, need_sign
 from modelwarden.clock import now
 from modelwarden.errors import UserError
@@ -49,14 +48,6 @@ def word_of(run: Run, recorded: bytes, attestation: bytes | None) -> Word:
     files = {"run": recorded, **({"attestation": attestation} if attestation else {})}
     sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return Word(run.id, "gate", now(), run.decision.package, run.decision.verdict, sha256)
-
-
-def word_of_scan(folder: Path) -> Word:
-    """What the log says of a scan: its manifest, and its tables."""
-    from modelwarden.attest.entry import Word
-
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix in (".parquet", ".json", ".jsonl")]
-    return Word(folder.name, "scan", now(), "", "", {path.name: sha256_of(path) for path in paths})
 
 
 def spooled(word: Word, location: str, runs: Path, signer: Signer | None) -> Spool:

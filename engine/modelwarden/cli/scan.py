@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from modelwarden import gate as gating
-from modelwarden.cli.entering import deliver, log_for, spooled, word_of_scan
+from modelwarden.cli.entering import deliver, log_for, spooled
 from modelwarden.cli.gate import sources_from
 from modelwarden.cli.options import time_of
 from modelwarden.cli.progress import Teller, teller
@@ -93,7 +93,9 @@ def scan(context: click.Context, /, **options: Any) -> None:
             finally:
                 # Also where the store refused what is recorded all the same.
                 if log and folder.sealed and (folder.path / "manifest.json").exists() and not station.stopped.is_set():
-                    spool = spooled(word_of_scan(folder.path), log, runs, signer)
+                    from modelwarden.scan.word import word_of
+
+                    spool = spooled(word_of(folder), log, runs, signer)
             scanning.tidy(outcome, runs)
             say(outcome, options, telling)
     finally:

@@ -64,8 +64,8 @@ def _catch_up(state: State, folder: Folder) -> None:
         keep(state, folder, plan, manifest, ())
 
 
-def run_of(folder: Folder, plan: Mapping[str, Any]) -> RunRow:
-    """The run as it begins.
+def run_of(folder: Folder, plan: Mapping[str, Any], location: str = "") -> RunRow:
+    """The run as it begins. `location`: where it will be found, if not in the folder.
 
     Raises:
         ScanError: the folder was renamed, so that nobody could tell the order of scans.
@@ -74,7 +74,7 @@ def run_of(folder: Folder, plan: Mapping[str, Any]) -> RunRow:
         id=folder.id,
         started_at=_precise(plan["started_at"]),
         as_of=plan["as_of"],
-        location=str(folder.path.resolve()),
+        location=location or str(folder.path.resolve()),
         expected_cells=len(plan["estate"]["cells"]),
         bundle=plan["bundle"]["digest"],
         settings=plan["settings"]["digest"],
@@ -92,7 +92,12 @@ def run_of(folder: Folder, plan: Mapping[str, Any]) -> RunRow:
 
 
 def keep(
-    state: State, folder: Folder, plan: Mapping[str, Any], summary: Mapping[str, Any], blocked: Iterable[str]
+    state: State,
+    folder: Folder,
+    plan: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    blocked: Iterable[str],
+    location: str = "",
 ) -> News:
     """Put what a sealed scan found, close what is not there any more, and note its end.
 
@@ -104,7 +109,7 @@ def keep(
         ScanError, TablesError: the folder cannot be read.
     """
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    run = run_of(folder, plan)
+    run = run_of(folder, plan, location)
     new: list[str] = []
     if not run.asserted:
         _put(state, folder, at)

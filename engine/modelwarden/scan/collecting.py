@@ -27,6 +27,7 @@ from modelwarden.scan.cards import LIST
 from modelwarden.scan.carry import Before, Old, before
 from modelwarden.scan.record import Cards, CellEnd, Record, Running
 from modelwarden.scan.select import Choice, select
+from modelwarden.scan.slices import WHOLE, Slice
 from modelwarden.scan.station import Station
 from modelwarden.snapshot import Deployment, ModelCard
 
@@ -34,6 +35,14 @@ PACKAGES_AT_ONCE: Final = 4
 """In one cell, beside each other."""
 _AHEAD: Final = 64
 """Packages that are read before the first of them is written: memory does not grow with the cell."""
+
+
+class Outgrown(Exception):
+    """More packages are to be read than one task may."""
+
+    def __init__(self, packages: int) -> None:
+        super().__init__(packages)
+        self.packages = packages
 
 
 class Account:
@@ -104,18 +113,20 @@ class Account:
         said, apis = _told(unread)
         folder.write_cards(self._account, region, Cards(found, said, self._collector.aws.take_ledger(), apis))
 
-    def cell(self, region: str) -> CellEnd | None:
-        """One cell, whatever happens in it; None where somebody stopped the scan.
+    def cell(self, region: str, part: Slice = WHOLE, most: int | None = None) -> CellEnd | None:
+        """One cell or a slice of it, whatever happens in it; None where somebody stopped the scan.
 
         Raises:
+            Outgrown: more than `most` packages are to be read.
             UserError: there is nobody to call AWS as, or the disk refuses.
         """
-        writer = self._station.folder.cell(self._account, region)
+        folder = self._station.folder
+        writer = folder.cell(self._account, region) if part == WHOLE else folder.slice(self._account, region, part)
         try:
-            said, apis = _told(self._read(region, writer.add))
-        except (_Stopped, UserError) as error:
+            said, apis = _told(self._read(region, writer.add, part, most))
+        except (_Stopped, Outgrown, UserError) as error:
             writer.drop()
-            if isinstance(error, UserError):
+            if not isinstance(error, _Stopped):
                 raise
             return None
         except Exception as error:  # noqa: BLE001 - a defect in one cell must not cost the others
@@ -130,8 +141,8 @@ class Account:
         self._broken.append(said)
         return said
 
-    def _read(self, region: str, add: Callable[[Record], None]) -> _Unread:
-        """The packages of a cell; why they may not be all."""
+    def _read(self, region: str, add: Callable[[Record], None], part: Slice, most: int | None) -> _Unread:
+        """The packages of a slice; why they may not be all."""
         station = self._station
         if station.stopped.is_set():
             raise _Stopped
@@ -140,15 +151,19 @@ class Account:
             return barred
         earlier = before(station.since, self._account, region)
         found = self._listed(region, earlier)
-        station.watcher.listed(self._account, region, len(found.packages))
+        packages = [one for one in found.packages if part.holds(one.arn)]
+        station.watcher.listed(self._account, region, len(packages))
         settings = station.house.settings
         choices = select(
-            found.packages,
+            packages,
             station.running(),
             settings.stages,
             settings.account_stages.get(self._account),
             all_told=region not in station.untold(),
         )
+        to_read = sum(choice.stage is not None for choice in choices)
+        if most is not None and to_read > most:
+            raise Outgrown(to_read)
         with ThreadPoolExecutor(PACKAGES_AT_ONCE) as pool:
             todo = iter(choices)
             while some := list(islice(todo, _AHEAD)):

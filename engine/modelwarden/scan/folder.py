@@ -5,7 +5,8 @@
     <id>/cards/<account>.<region>.json   its standalone model cards
     <id>/references/<digest>.json        facts that belong to no package
     <id>/cells/<account>.<region>.jsonl  a line for each package, and a last one that says how the reading ended
-    <id>/judged/<account>.<region>/      the tables of a cell, and its counts
+    <id>/slices/<account>.<region>/      the same of parts of a cell, where one task does not come to the end of it
+    <id>/judged/<account>.<region>/      the tables of a cell, its counts, and how the reading ended
     <id>/*.parquet, cells.jsonl          the tables of the whole scan, and how the reading of each cell ended
     <id>/manifest.json                   coverage and counts
 
@@ -33,6 +34,7 @@ from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.run import write_new
 from modelwarden.scan.cell_file import CellWriter, read_end, read_records, told
 from modelwarden.scan.record import Cards, CellEnd, Record, Reference, Running, ScanError
+from modelwarden.scan.slices import Slice
 from modelwarden.scan.tally import Tally
 from modelwarden.scan.visibility import Visibility
 from modelwarden.tables import merge_tables, read_tables
@@ -42,6 +44,7 @@ PLAN: Final = "modelwarden.plan/1"
 MANIFEST: Final = "modelwarden.scan/1"
 _CELLS: Final = "cells.jsonl"
 _TALLY: Final = "tally.json"
+_END: Final = "end.json"
 
 T = TypeVar("T")
 
@@ -147,13 +150,29 @@ class Folder(Struct, frozen=True):
     def cell(self, account: str, region: str) -> CellWriter:
         return CellWriter(self._cell(account, region), account, region)
 
+    def slice(self, account: str, region: str, part: Slice) -> CellWriter:
+        return CellWriter(self._slice(account, region, part), account, region)
+
+    def slice_end(self, account: str, region: str, part: Slice) -> CellEnd | None:
+        """As `end`, of one slice of a cell."""
+        return read_end(self._slice(account, region, part))
+
+    def slice_records(self, account: str, region: str, part: Slice) -> Iterator[Record]:
+        """As `collected`, of one slice of a cell."""
+        return read_records(self._slice(account, region, part))
+
     def end(self, account: str, region: str) -> CellEnd | None:
         """How the reading of a cell ended; None where it was not read to its end.
 
         Raises:
             ScanError: its file was changed.
         """
-        return self._ends.get((account, region)) or read_end(self._cell(account, region))
+        known = self._ends.get((account, region)) or read_end(self._cell(account, region))
+        path = self._judged(account, region) / _END
+        if known is None and path.exists():
+            # Judged on another machine, which kept what it had collected.
+            return CellEnd.from_json(_decoded(path, dict))
+        return known
 
     def cells(self) -> list[tuple[str, str]]:
         """(account, region) of every cell that was read to its end, sorted."""
@@ -206,6 +225,7 @@ class Folder(Struct, frozen=True):
             yield part, tally
             with told(path):
                 write_new(part / _TALLY, msgspec.json.encode(tally))
+                write_new(part / _END, msgspec.json.encode(end.to_json()))
                 shutil.rmtree(path, ignore_errors=True)
                 part.replace(path)
         finally:
@@ -225,7 +245,7 @@ class Folder(Struct, frozen=True):
         Raises:
             ScanError: the disk refuses, or a file was changed.
         """
-        ends = [end for end in (read_end(self._cell(*cell)) for cell in cells) if end is not None]
+        ends = [end for end in (self.end(*cell) for cell in cells) if end is not None]
         judged = [self._judged(end.account, end.region) for end in ends]
         files = merge_tables([path for path in judged if path.is_dir()], self.path, sight)
         with told(self.path):
@@ -302,6 +322,9 @@ class Folder(Struct, frozen=True):
     def _cell(self, account: str, region: str) -> Path:
         return self.path / "cells" / f"{account}.{region}.jsonl"
 
+    def _slice(self, account: str, region: str, part: Slice) -> Path:
+        return self.path / "slices" / f"{account}.{region}" / f"{part.name}.jsonl"
+
     def _judged(self, account: str, region: str) -> Path:
         return self.path / "judged" / f"{account}.{region}"
 
@@ -355,7 +378,7 @@ def _counter(kind: type, value: Any) -> Any:
 
 
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    kind: msgspec.json.Decoder(kind, dec_hook=_counter) for kind in (Cards, Reference, Running, Tally)
+    kind: msgspec.json.Decoder(kind, dec_hook=_counter) for kind in (Cards, Reference, Running, Tally, dict)
 }
 """Made before any thread reads: msgspec describes a type when it meets it first, and where two threads do at once, the
 process ends by SIGSEGV (msgspec 0.22)."""

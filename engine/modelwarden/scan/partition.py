@@ -6,8 +6,10 @@ from msgspec import Struct
 
 from modelwarden.scan import collecting, judging
 from modelwarden.scan.record import CellEnd
+from modelwarden.scan.slices import Slice
 from modelwarden.scan.station import Spec, Station, close_station, station_of, stop_station
 from modelwarden.scan.tally import Tally
+from modelwarden.snapshot import LedgerRow
 
 
 class Part(Struct, frozen=True):
@@ -64,6 +66,31 @@ def collect(spec: Spec, part: Part) -> Read:
     # A cell that is whole was read by a run of this very task whose process died: whoever judges may be at it.
     ends = [_whole(station, part.account, region) or work.cell(region) for region in part.regions]
     return Read(tuple(end for end in ends if end is not None), work.close())
+
+
+def collect_slice(spec: Spec, account: str, region: str, part: Slice, most: int) -> Read:
+    """Read at most so many packages of a cell, as `cells/*.jsonl`, or of a slice of it, as `slices/*/*.jsonl`.
+
+    Raises:
+        Outgrown: there are more.
+        UserError: there is nobody to call AWS as, or the disk refuses.
+    """
+    work = collecting.Account(station_of(spec), account)
+    # As long as nobody read what runs here, nobody may say what does not.
+    work.what_runs(region)
+    work.cards(region)
+    end = work.cell(region, part, most)
+    return Read((end,) if end else (), work.close())
+
+
+def give_up(spec: Spec, account: str, region: str, row: LedgerRow) -> Tally:
+    """Leave a cell that no task came to the end of, with the reason; it is judged as one without packages.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    station_of(spec).folder.cell(account, region).close(f"{row.api}: {row.error}", (row,))
+    return judge(spec, account, region)
 
 
 def judge(spec: Spec, account: str, region: str) -> Tally:

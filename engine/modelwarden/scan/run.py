@@ -161,10 +161,41 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: Stat
         raise
     finally:
         close_station(station.spec)
-    settings = station.house.settings
+    outcome = conclude(
+        folder,
+        plan,
+        station.house,
+        state,
+        stopped=station.stopped.is_set(),
+        broken=tuple(drive.broken),
+    )
+    station.watcher.finished(folder.manifest())
+    return outcome
+
+
+def conclude(
+    folder: Folder,
+    plan: Plan,
+    house: House,
+    state: State | None = None,
+    *,
+    stopped: bool = False,
+    broken: tuple[str, ...] = (),
+    location: str = "",
+) -> Outcome:
+    """Write the tables and the manifest of what was read and judged, and put it into the state of all scans.
+
+    A cell that has no end is one that was not read. A scan that somebody stopped changes no state. `location`: where the
+    state says that it will be found, if not in the folder.
+
+    Raises:
+        ScanError: the disk refuses.
+        StateError: the store refuses; the folder is written, and the store takes it when the next scan begins.
+    """
+    settings = house.settings
     summary = summarize(folder, plan.estate, settings.gaps, instant(plan.as_of), with_cards=settings.scan.cards)
     sight = visibility(plan.estate, folder.running)
-    files = folder.seal(cells, sight)
+    files = folder.seal(plan.estate.cells, sight)
     manifest = {
         "id": folder.id,
         "kind": "scan",
@@ -183,13 +214,11 @@ def work(folder: Folder, plan: Plan, station: Station, pools: Pools, state: Stat
     if sight is not None:
         manifest["hub"] = hub_of(folder.path, sight).to_json()
     folder.write_manifest(manifest)
-    stopped = station.stopped.is_set()
     if state is not None and not stopped:
         blocked = [one.package for one in summary.named if one.verdict == "block"]
-        manifest |= keep(state, folder, folder.plan(), manifest, blocked).to_json()
+        manifest |= keep(state, folder, folder.plan(), manifest, blocked, location).to_json()
         folder.write_manifest(manifest)
-    station.watcher.finished(manifest)
-    return Outcome(folder, plan, summary, stopped, tuple(drive.broken))
+    return Outcome(folder, plan, summary, stopped, broken)
 
 
 def tidy(outcome: Outcome, runs: Path) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct, field
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from modelwarden.estate import Estate
 from modelwarden.evidence import digest
@@ -22,7 +22,7 @@ from modelwarden.scan.cards import CardCount
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import CellEnd, Running
 from modelwarden.scan.tally import MOST, Named, Tally, Unrecorded, kind
-from modelwarden.snapshot import LedgerRow
+from modelwarden.snapshot import LedgerRow, folded
 
 FINE: Final = ("read", "disabled", "skipped")
 """States of rows that leave no hole."""
@@ -190,23 +190,9 @@ def summarize(
         failed, accepted = accepting.split(reference.ledger)
         found.partly += failed
         found.accepted += accepted
-    found.partly, found.accepted = _folded(dict.fromkeys(found.partly)), list(dict.fromkeys(found.accepted))
+    found.partly, found.accepted = list(folded(dict.fromkeys(found.partly))), list(dict.fromkeys(found.accepted))
     found.digest = digest(digests)
     return found
-
-
-def _folded(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
-    """One row for an API that failed alike in several passes over a cell: the first error, the calls of all."""
-    found: dict[tuple[str, str, str, str], LedgerRow] = {}
-    for row in rows:
-        place = (row.account, row.region, row.api, row.state)
-        known = found.get(place)
-        found[place] = (
-            replace(known, calls=known.calls + row.calls, seconds=round(known.seconds + row.seconds, 3))
-            if known
-            else row
-        )
-    return list(found.values())
 
 
 def _cell(found: Summary, end: CellEnd, running: Running | None, holes: Sequence[LedgerRow], accepting: _Gaps) -> None:

@@ -64,6 +64,8 @@ class Folder(Struct, frozen=True):
     """Files below a folder."""
 
     path: Path
+    most: int = MAX_BYTES
+    """Bytes of a document; of a larger one no more than one more is read."""
 
     def names(self, folder: str) -> list[str] | Unknown:
         try:
@@ -115,7 +117,7 @@ class Folder(Struct, frozen=True):
 
     def _bytes(self, name: str) -> bytes:
         with (self.path / name).open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(self.most + 1)
 
     def _unknown(self, error: OSError) -> Unknown:
         return Unknown("not readable", Source("records"), f"{self.path}: {error.strerror}")
@@ -128,6 +130,8 @@ class Bucket(Struct, frozen=True):
     bucket: str
     prefix: str
     """Ends with a slash, or is empty."""
+    most: int = MAX_BYTES
+    """As of a folder."""
 
     def names(self, folder: str) -> list[str] | Unknown:
         found: list[str] = []
@@ -177,7 +181,7 @@ class Bucket(Struct, frozen=True):
         return where
 
     def _get(self, name: str) -> Answer | Failure:
-        return self._call("GetObject", Key=self.prefix + name, MaxBytes=MAX_BYTES)
+        return self._call("GetObject", Key=self.prefix + name, MaxBytes=self.most)
 
     def _call(self, operation: str, **parameters: Any) -> Answer | Failure:
         own = self.aws.own_account(_HOME)
@@ -186,10 +190,10 @@ class Bucket(Struct, frozen=True):
         return self.aws.call(OWN, self.aws.home(_HOME), "s3", operation, Bucket=self.bucket, **parameters)
 
 
-def place_at(location: str, aws: Aws) -> Place:
-    """The place at `s3://bucket/prefix`, or in a folder."""
+def place_at(location: str, aws: Aws, most: int = MAX_BYTES) -> Place:
+    """The place at `s3://bucket/prefix`, or in a folder; `most` bytes of a document are read."""
     if not location.startswith("s3://"):
-        return Folder(Path(location))
+        return Folder(Path(location), most)
     bucket, _, prefix = location.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
-    return Bucket(aws, bucket, f"{prefix}/" if prefix else "")
+    return Bucket(aws, bucket, f"{prefix}/" if prefix else "", most)
