@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.session import Session, get_session
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from modelwarden import gate
 from modelwarden.aws.desk import NotSetUp
@@ -32,7 +32,6 @@ from modelwarden.aws.log import log_of
 from modelwarden.clock import run_id
 from modelwarden.collect import Collector
 from modelwarden.errors import UserError
-from modelwarden.evidence import Unknown
 from modelwarden.gate import House
 from modelwarden.render import metrics
 from modelwarden.render.calls import of_scan
@@ -41,7 +40,7 @@ from modelwarden.scan import run as scanning
 from modelwarden.scan.collecting import Outgrown
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.joining import join
-from modelwarden.scan.share import MOST_BYTES, Share, packed, unpack
+from modelwarden.scan.share import MOST_BYTES, Share
 from modelwarden.scan.slices import WHOLE, Slice, covering
 from modelwarden.scan.station import Spec, Station, close_station, open_station
 from modelwarden.scan.word import word_of
@@ -58,6 +57,8 @@ _LONGEST_SECONDS: Final = 900
 """That Lambda lets a task run."""
 _PREFIX: Final = "modelwarden-scan-"
 _API: Final = "lambda:InvokeFunction"
+_TOLD: Final = "told.tar"
+_KEPT: Final = "scan.tar"
 _LEFT_OUT: Final = ("cells", "judged", "slices", "failed")
 """Folders that are needed only until the scan has ended."""
 
@@ -65,11 +66,10 @@ _LEFT_OUT: Final = ("cells", "judged", "slices", "failed")
 class Task(Struct, frozen=True, forbid_unknown_fields=True):
     """What the state machine asks of `work`."""
 
-    task: str
-    """`look`, `tell`, `collect` or `join`."""
-    run: str
-    account: str = ""
-    region: str = ""
+    task: Literal["look", "tell", "collect", "join"]
+    run: Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6,12}Z-[0-9a-f]{8}$")]
+    account: Annotated[str, Meta(pattern=r"^([0-9]{12})?$")] = ""
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9-]*$")] = ""
     slice: Slice = WHOLE
     results: tuple[dict[str, Any], ...] = ()
     """What the tasks of the slices answered, or why they were given up."""
@@ -119,7 +119,7 @@ class Hub:
 
     def location(self, run: str) -> str:
         """Where the scan will be kept."""
-        return f"{self.archive}/{run}.tar"
+        return f"{self.archive}/{run}/{_KEPT}"
 
 
 def plan(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -160,20 +160,14 @@ def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Make one scan of what the tasks left, keep it, enter it into the log and publish it: the counts of its summary."""
     hub, run = _hub(), str(event["run"])
     with hub.share(run) as share:
-        archive, name = hub.place(hub.archive), f"{run}.tar"
-        kept = archive.find(name)
-        if isinstance(kept, Unknown):
-            raise UserError(f"{hub.location(run)}: cannot be read: {kept.reason}: {kept.detail}")
-        if kept is None:
+        archive = Share(share.folder, hub.place(hub.archive))
+        if archive.names("") == []:
             _conclude(hub, share)
-            try:
-                archive.write(name, packed(share.folder.path, _files(share.folder.path)))
-            except AlreadyThere:
-                # Another run of this very task was faster: what it wrote is the scan.
-                kept = archive.read(name)
-        if isinstance(kept, bytes):
-            shutil.rmtree(share.folder.path, ignore_errors=True)
-            unpack(kept, share.folder.path, name)
+            with suppress(AlreadyThere):
+                archive.keep_together(_KEPT, _files(share.folder.path))
+        # Where another run of this very task was faster, what it wrote is the scan.
+        shutil.rmtree(share.folder.path)
+        archive.fetch_together(_KEPT)
         manifest = share.folder.manifest()
         enter = log_of(hub.house, hub.collector.aws)
         if enter:
@@ -198,7 +192,7 @@ def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _look(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tuple[Slice, ...]:
     """What runs in a cell, and its cards."""
     with _station(hub, share, context) as spec:
-        read = partition.what_runs(spec, partition.Part(asked.account, (asked.region,)))
+        read = partition.what_runs(spec, _part(asked))
     _broken(asked, read.broken)
     share.put(*_present(share.folder.path, _told(asked)))
     return ()
@@ -208,16 +202,16 @@ def _tell(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tuple[
     """What was told of every cell, together: each task that collects needs all of it."""
     names = [name for folder in ("running", "cards") for name in share.names(folder)]
     share.fetch(*names)
-    share.put_together("told.tar", names)
+    share.put_together(_TOLD, names)
     return ()
 
 
 def _collect(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tuple[Slice, ...]:
     """Read a cell and judge it, or read a slice of it. A task that runs again leaves what is there already."""
-    done = _slice(asked) if asked.slice != WHOLE else f"judged/{_cell(asked)}.tar"
-    if share.fetched(done):
+    done = _slice(asked) if asked.slice != WHOLE else _judged(asked)
+    if done in share.names(done.rpartition("/")[0]):
         return ()
-    share.fetch_together("told.tar")
+    share.fetch_together(_TOLD)
     with _station(hub, share, context) as spec:
         try:
             read = partition.collect_slice(spec, asked.account, asked.region, asked.slice, hub.most)
@@ -229,7 +223,7 @@ def _collect(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tup
         if asked.slice == WHOLE:
             _judge(spec, share, asked)
             return ()
-    share.put(done, *_present(share.folder.path, (*_told(asked), *_references(share))))
+    share.put(*_references(share), done)
     return ()
 
 
@@ -238,18 +232,17 @@ def _join(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tuple[
     outgrown = tuple(msgspec.convert(one, Slice) for told in asked.results for one in told.get("slices", ()))
     if outgrown:
         return outgrown
-    if share.fetched(f"judged/{_cell(asked)}.tar"):
+    if _judged(asked) in share.names("judged"):
         return ()
-    folder = f"slices/{_cell(asked)}"
-    names = share.names(folder)
+    names = share.names(f"slices/{_cell(asked)}")
     share.fetch(*names, *share.names("references"))
-    share.fetch_together("told.tar")
-    share.fetched(*_told(asked))
+    share.fetch_together(_TOLD)
     given_up = [f"{_API}: {_error(told)}" for told in asked.results if "Error" in told]
     found = [_slice_of(name) for name in names]
     parts = covering(found)
     why = given_up[0] if given_up else "slices of it were not read"
     with _station(hub, share, context) as spec:
+        partition.what_runs(spec, _part(asked))
         join(share.folder, asked.account, asked.region, parts or _apart(found), "" if parts else why)
         _judge(spec, share, asked)
     return ()
@@ -266,11 +259,9 @@ _TASKS: Final[dict[str, Callable[[Hub, Share, Task, LambdaContext], tuple[Slice,
 def _conclude(hub: Hub, share: Share) -> None:
     """The scan from what the tasks left. A cell of which nothing is left was given up, or nobody knows why."""
     share.fetch("plan.json")
-    share.fetched("told.tar")
-    path = share.folder.path
-    if (path / "told.tar").exists():
-        unpack((path / "told.tar").read_bytes(), path, "told.tar")
+    share.fetch_together(_TOLD)
     share.fetch_together(*share.names("judged"))
+    path = share.folder.path
     share.fetch(*share.names("references"), *share.names("failed"))
     document = share.folder.plan()
     estate = scanning.estate_from_json(document["estate"])
@@ -311,7 +302,7 @@ def _judge(spec: Spec, share: Share, asked: Task) -> None:
     path = share.folder.path
     share.put(*_references(share))
     tables = (f"judged/{_cell(asked)}/{one.name}" for one in (path / f"judged/{_cell(asked)}").iterdir())
-    share.put_together(f"judged/{_cell(asked)}.tar", [*tables, *_present(path, _told(asked))])
+    share.put_together(_judged(asked), [*tables, *_present(path, _told(asked))])
 
 
 @contextmanager
@@ -348,8 +339,16 @@ def _apart(slices: list[Slice]) -> tuple[Slice, ...]:
     )
 
 
+def _part(asked: Task) -> partition.Part:
+    return partition.Part(asked.account, (asked.region,))
+
+
 def _cell(asked: Task) -> str:
     return f"{asked.account}.{asked.region}"
+
+
+def _judged(asked: Task) -> str:
+    return f"judged/{_cell(asked)}.tar"
 
 
 def _slice(asked: Task) -> str:

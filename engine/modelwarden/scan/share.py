@@ -1,12 +1,14 @@
 """Sharing a scan: machines that see no common disk hand each other its files through a place.
 
-    <id>/plan.json                        what was asked
-    <id>/running/<account>.<region>.json  what one task found of what runs, and the same of cards/
-    <id>/told.tar                         all of them, for every task that collects
-    <id>/references/<digest>.json         facts that belong to no package
-    <id>/slices/<account>.<region>/*      parts of a cell that no task came to the end of alone
-    <id>/judged/<account>.<region>.tar    all that is left of a cell: one document, so that two tasks leave one or the other
-    <id>/failed/<account>.<region>.json   why a cell was given up
+    <id>/plan.json                            what was asked
+    <id>/running/<account>.<region>.json      what one task found of what runs, and the same of cards/
+    <id>/told.tar                             all of them, for every task that collects
+    <id>/references/<digest>.json             facts that belong to no package
+    <id>/slices/<account>.<region>/*          parts of a cell that no task came to the end of alone
+    <id>/judged/<account>.<region>.tar        all that is left of a cell: one document, so that of two tasks one leaves it
+    <id>/failed/<account>.<region>.json       why a cell was given up
+
+What is there is asked by listing: of what is not there S3 says that it is forbidden, to whoever may list some names alone.
 
 INVARIANT: what cannot be fetched is an error, and never a cell without packages.
 """
@@ -57,36 +59,33 @@ class Share(Struct, frozen=True):
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._fetch, names))
 
-    def fetched(self, *names: str) -> bool:
-        """The same where others may not have put them: whether all are here now.
-
-        Raises:
-            ScanError: nobody can tell.
-        """
-        found = [(name, self.place.find(f"{self.folder.id}/{name}")) for name in names]
-        for name, data in found:
-            if data is not None:
-                self._write(name, data)
-        return all(data is not None for _, data in found)
-
     def names(self, folder: str) -> list[str]:
         """What others put into a folder, sorted.
 
         Raises:
             ScanError: nobody can tell.
         """
-        found = self.place.names(f"{self.folder.id}/{folder}")
+        found = self.place.names("/".join(filter(None, (self.folder.id, folder))))
         if isinstance(found, Unknown):
             raise _unread(folder, found)
         return [name.removeprefix(f"{self.folder.id}/") for name in found]
 
     def put_together(self, name: str, names: Iterable[str]) -> None:
-        """Put files of the folder as one document, `NAME.tar`.
+        """Put files of the folder as one document.
 
         Raises:
             NotKept: the place refuses.
         """
         self.place.replace(f"{self.folder.id}/{name}", packed(self.folder.path, names))
+
+    def keep_together(self, name: str, names: Iterable[str]) -> None:
+        """The same, for ever: what is there is never written over.
+
+        Raises:
+            AlreadyThere: it is there, with something else.
+            NotKept: the place refuses.
+        """
+        self.place.write(f"{self.folder.id}/{name}", packed(self.folder.path, names))
 
     def fetch_together(self, *names: str) -> None:
         """Have the files of such documents.
