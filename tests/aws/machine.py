@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -17,7 +18,7 @@ Function = Callable[[dict[str, Any], Any], Any]
 MODULES = (
     "component.state.exec.state_map.item_reader.eval.resource_eval_s3",
     "component.state.exec.state_task.lambda_eval_utils",
-    "component.state.exec.state_task.service.state_task_service_unsupported",
+    "component.state.exec.state_task.service.state_task_service_aws_sdk",
 )
 """Of the simulator's parser, that call AWS."""
 
@@ -25,15 +26,14 @@ MODULES = (
 class Lambda:
     """Answers `Invoke` as Lambda does, by calling."""
 
-    def __init__(self, functions: Mapping[str, Function], seconds: int = 900) -> None:
+    def __init__(self, functions: Mapping[str, Function]) -> None:
         self.functions = functions
-        self.seconds = seconds
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     def invoke(self, **asked: Any) -> dict[str, Any]:
         name, payload = asked["FunctionName"], json.loads(asked.get("Payload") or b"{}")
         self.asked.append((name, payload))
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: self.seconds * 1000)
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
         try:
             answer = self.functions[name](payload, context)
         except Exception as error:  # noqa: BLE001 - whatever it is, Lambda tells it so
@@ -64,7 +64,7 @@ def execute(
 
     patch.setitem(default_user_config, "stepfunctions", {"execute_state_machine": True})
     arn = machines.create_state_machine(name=name, definition=definition, roleArn="arn:aws:iam::111111111111:role/m")
-    run = machines.start_execution(stateMachineArn=arn["stateMachineArn"], input="{}")["executionArn"]
+    run = machines.start_execution(stateMachineArn=arn["stateMachineArn"], name=uuid4().hex, input="{}")["executionArn"]
     until = time.monotonic() + 240
     while time.monotonic() < until:
         told: dict[str, Any] = machines.describe_execution(executionArn=run)

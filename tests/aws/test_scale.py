@@ -6,19 +6,27 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from modelwarden.aws import scan
+from modelwarden.aws.desk import NotSetUp
+from modelwarden.errors import UserError
 from modelwarden.scan.folder import Folder
+from modelwarden.scan.record import ScanError
 from modelwarden.scan.share import unpack
+from modelwarden.scan.slices import Slice
 from tests.deploy.templates import load, resources
 
-from .conftest import REGION, Hub
+from .conftest import REGION, SPOKE, Hub
 from .machine import Lambda, execute
 
 WORK, TABLES = "hub-work", "hub-tables"
+LONG = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+SHORT = SimpleNamespace(get_remaining_time_in_millis=lambda: 100_000)
 PLAN, WORKER, REDUCE = "plan", "work", "reduce"
 
 
@@ -36,7 +44,8 @@ def _filled(value: Any) -> Any:
             return {"WorkBucket": WORK, "CellsAtOnce": 4}[value["Ref"]]
         if value.keys() == {"Fn::Sub"}:
             return value["Fn::Sub"].replace("${AWS::Partition}", "aws")
-        return {key: _filled(inner) for key, inner in value.items()}
+        waits = {"IntervalSeconds": 1, "BackoffRate": 1.0}  # as long as a test may
+        return {key: waits.get(key, _filled(inner)) for key, inner in value.items()}
     return [_filled(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -50,7 +59,6 @@ class Night:
             WORKER: scan.work,
             REDUCE: scan.reduce,
         }
-        self.seconds = 900
 
     def set_up(self, most: int = 1000, top: str = "", more: str = "") -> None:
         self.hub.set_up(top=top, more=more)
@@ -64,10 +72,10 @@ class Night:
         made = scan.Hub(os.environ)
         self.patch.setattr(scan, "_hub", lambda: made)
 
-    def run(self) -> dict[str, Any]:
+    def run(self, name: str = "first") -> dict[str, Any]:
         """The answer of a machine that came to its end."""
-        self.lambda_ = Lambda(self.functions, self.seconds)
-        told = execute(self.patch, self.hub.client, definition(), self.lambda_)
+        self.lambda_ = Lambda(self.functions)
+        told = execute(self.patch, self.hub.client, definition(), self.lambda_, name)
         assert told["status"] == "SUCCEEDED", told
         answer: dict[str, Any] = json.loads(told["output"])
         return answer
@@ -108,6 +116,26 @@ def on_one_machine(hub: Hub, folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def failing(work: Callable[..., Any], where: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any], Any], Any]:
+    """The function, which ends without an answer for some tasks."""
+
+    def answer(payload: dict[str, Any], context: Any) -> Any:
+        if where(payload):
+            raise TimeoutError("Task timed out after 900.00 seconds")
+        return work(payload, context)
+
+    return answer
+
+
+def unread(manifest: dict[str, Any]) -> dict[str, str]:
+    """Cell -> why packages may be missing."""
+    return {f"{one['account']}.{one['region']}": one["why"] for one in manifest["coverage"]["unread"]}
+
+
+def packages(folder: Folder) -> set[str]:
+    return {record.package for cell in folder.cells() for record in folder.records(*cell, with_evidence=False)}
+
+
 def test_it_is_the_scan_of_one_machine(night: Night, tmp_path: Path) -> None:
     night.set_up()
     told = night.run()
@@ -121,3 +149,162 @@ def test_it_is_the_scan_of_one_machine(night: Night, tmp_path: Path) -> None:
         alone["coverage"]["expected"],
         alone["coverage"]["read"],
     )
+    (run,) = [one for one in scan._hub().state().runs(10) if one.id == told["run"]]
+    assert (run.location, run.expected_cells) == (
+        f"s3://hub-records/scans/{told['run']}/scan.tar",
+        alone["coverage"]["expected"],
+    )
+    tables = {name.split("/")[1] for name in night.names(TABLES)}
+    assert {"runs", "packages", "findings", "coverage"} <= tables
+
+
+def test_a_cell_with_too_many_packages_is_read_in_slices_and_comes_to_the_same(night: Night, tmp_path: Path) -> None:
+    """Also where a slice turns out to take too long."""
+    night.set_up(most=3)
+
+    def slow(payload: dict[str, Any], context: Any) -> Any:
+        first = payload.get("slice", {}).get("of") == 2
+        return scan.work(payload, SHORT if first else context)
+
+    night.functions[WORKER] = slow
+    told = night.run()
+    sliced = [one for one in night.asked("collect") if "slice" in one]
+    assert {one["slice"]["of"] for one in sliced} == {2, 4}
+    assert (
+        night.folder(told["run"], tmp_path / "kept").manifest()["digest"]
+        == on_one_machine(night.hub, tmp_path)["digest"]
+    )
+
+
+CELL = f"{SPOKE}.{REGION}"
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        ("look", ""),
+        ("collect", "lambda:InvokeFunction: TimeoutError: Task timed out after 900.00 seconds"),
+    ],
+)
+def test_a_task_that_fails_again_and_again_leaves_a_hole_and_no_more(
+    night: Night, tmp_path: Path, task: str, why: str
+) -> None:
+    """What nobody could look at is looked at once more when the cell is read."""
+    night.set_up()
+    whole = night.folder(night.run()["run"], tmp_path / "whole")
+
+    def here(payload: dict[str, Any]) -> bool:
+        return payload["task"] == task and f"{payload.get('account')}.{payload.get('region')}" == CELL
+
+    night.functions[WORKER] = failing(scan.work, here)
+    told = night.run("second")
+    holed = night.folder(told["run"], tmp_path / "holed")
+    assert len([one for one in night.asked(task) if here(one)]) == 3
+    assert told["complete"] is False
+    before, after = unread(whole.manifest()), unread(holed.manifest())
+    assert after == before | ({CELL: why} if why else {})
+    lost = {one for one in packages(whole) if f":{REGION}:{SPOKE}:" in one} if why else set()
+    assert packages(holed) == packages(whole) - lost
+    if why:
+        (row,) = [one for one in holed.manifest()["coverage"]["failed"] if one["api"] == "lambda:InvokeFunction"]
+        assert (row["account"], row["state"]) == (SPOKE, "incomplete")
+
+
+def test_a_slice_that_is_lost_leaves_its_packages_out_and_says_so(night: Night, tmp_path: Path) -> None:
+    night.set_up(most=3)
+    whole = night.folder(night.run()["run"], tmp_path / "whole")
+    (some, *_) = [one for one in night.asked("collect") if "slice" in one]
+
+    def here(payload: dict[str, Any]) -> bool:
+        return {**payload} == {**some, "run": payload["run"]}
+
+    night.functions[WORKER] = failing(scan.work, here)
+    holed = night.folder(night.run("second")["run"], tmp_path / "holed")
+    cell = f"{some['account']}.{some['region']}"
+    told = unread(holed.manifest())[cell]
+    assert told == "lambda:InvokeFunction: TimeoutError: Task timed out after 900.00 seconds"
+    part = Slice(**some["slice"])
+    lost = {one for one in packages(whole) if one.split(":")[4:2:-1] == cell.split(".") and part.holds(one)}
+    assert packages(holed) == packages(whole) - lost
+    assert lost
+
+
+def by_hand(night: Night, *, without: str = "") -> str:
+    """Every task but the last, and but that which reads one cell; the id of the scan."""
+    run: str = scan.plan({}, LONG)["run"]
+    key = f"scans/{run}/cells.json"
+    cells = json.loads(night.hub.client("s3").get_object(Bucket=WORK, Key=key)["Body"].read())
+    for task in ("look", "collect"):
+        for cell in cells:
+            if task == "look" or f"{cell['account']}.{cell['region']}" != without:
+                assert scan.work({"task": task, "run": run, **cell}, LONG) == {"slices": []}
+        if task == "look":
+            scan.work({"task": "tell", "run": run}, LONG)
+    return run
+
+
+def test_a_cell_of_which_not_even_the_reason_was_kept_is_a_hole(night: Night, tmp_path: Path) -> None:
+    night.set_up()
+    run = by_hand(night, without=CELL)
+    told = scan.reduce({"run": run}, LONG)
+    assert told["complete"] is False
+    assert unread(night.folder(run, tmp_path).manifest())[CELL] == "lambda:InvokeFunction: no task came to its end"
+
+
+def test_what_runs_twice_leaves_what_it_left_once(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first try was lost after the scan was kept: what is recorded of a night never changes."""
+    night.set_up()
+    run = by_hand(night)
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "log_of", lambda house, aws: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            scan.reduce({"run": run}, LONG)
+    first = night.folder(run, tmp_path / "first").manifest()
+    account, region = CELL.split(".")
+    with monkeypatch.context() as patch:
+        patch.setattr(scan.partition, "collect_slice", lambda *asked: 1 / 0)  # nobody reads again
+        assert scan.work({"task": "collect", "run": run, "account": account, "region": region}, LONG) == {"slices": []}
+    scan.reduce({"run": run}, LONG)
+    assert night.folder(run, tmp_path / "again").manifest() == first
+
+
+def test_a_task_that_would_not_come_to_its_end_leaves_the_cell_to_finer_ones(night: Night) -> None:
+    night.set_up()
+    run = by_hand(night, without=CELL)
+    account, region = CELL.split(".")
+    asked = {"task": "collect", "run": run, "account": account, "region": region}
+    assert scan.work(asked, SHORT) == {"slices": [{"index": 0, "of": 2}, {"index": 1, "of": 2}]}
+    finest = asked | {"slice": {"index": 5, "of": 1024}}
+    with pytest.raises(UserError, match="a group of packages outgrows one task") as error:
+        scan.work(finest, SHORT)
+    assert error.value.help == "raise MostPackages, or scan on one machine"
+    assert not [one for one in night.names(WORK) if CELL in one and "/judged/" in one]
+
+
+def test_what_cannot_be_fetched_is_no_empty_cell(night: Night) -> None:
+    night.set_up()
+    run = by_hand(night)
+    night.hub.client("s3").delete_object(Bucket=WORK, Key=f"scans/{run}/told.tar")
+    with pytest.raises(ScanError, match=r"told\.tar: cannot be read: NotFound"):
+        scan.reduce({"run": run}, LONG)
+    assert not [one for one in night.names("hub-records") if one.startswith("scans/")]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"run": "../x"}, {"task": "erase"}, {"account": "../.."}, {"region": "a/b"}, {"x": 1}]
+)
+def test_a_task_that_nobody_asks_is_refused(night: Night, wrong: dict[str, Any]) -> None:
+    asked = {"task": "look", "run": "20261120T060000000000Z-1f0c9a2e", "account": SPOKE, "region": REGION}
+    with pytest.raises(msgspec.ValidationError):
+        scan.work(asked | wrong, LONG)
+
+
+@pytest.mark.parametrize("name", ["WORK", "ARCHIVE", "MOST_PACKAGES"])
+def test_a_function_without_its_environment_says_what_is_missing(night: Night, name: str) -> None:
+    night.set_up()
+    with pytest.raises(NotSetUp, match=f"{name} is not set"):
+        scan.Hub({**os.environ, name: ""})
+    with pytest.raises(NotSetUp, match="no pinned organization layer with a `store` is named"):
+        scan.Hub({one: value for one, value in os.environ.items() if not one.startswith("MODELWARDEN_")})

@@ -153,7 +153,7 @@ def work(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     with hub.share(asked.run) as share:
         share.fetch("plan.json")
         slices = _TASKS[asked.task](hub, share, asked, context)
-    return {"slices": msgspec.to_builtins(slices)}
+    return {"slices": msgspec.to_builtins(list(slices))}
 
 
 def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -283,7 +283,9 @@ def _why(path: Path, account: str, region: str) -> LedgerRow:
     """The row of a cell that was given up."""
     said = "no task came to its end"
     with suppress(FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
-        said = _error(msgspec.json.decode(path.read_bytes(), type=dict))
+        told = msgspec.json.decode(path.read_bytes())
+        # The state machine puts JSON; whether it writes a text as it stands or as JSON once more is its own affair.
+        said = _error(msgspec.convert(msgspec.json.decode(told) if isinstance(told, str) else told, dict))
     return LedgerRow(account, region, _API, "incomplete", 0, 0.0, said)
 
 
