@@ -103,11 +103,13 @@ def _of_gate(service: Service, package: str, id_: str) -> Run | Unknown | None:
 
 
 def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
-    """Judge, sign and record: what should be signed or recorded and could not be is not told.
+    """Judge, sign, enter and record: what should be signed, logged or recorded and could not be is not told.
+
+    INVARIANT: the log comes before every place where a run is found again, by its key too: what it refused is nobody's answer.
 
     Raises:
         Refusal: there is no such package.
-        UserError: nobody to call AWS as, or the run cannot be signed or written.
+        UserError: nobody to call AWS as, or the run cannot be signed, entered or written.
     """
     from modelwarden.collect import NoSuchPackage
 
@@ -120,6 +122,7 @@ def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
     run = gate.judge(service.house, question, observed, now=started, run_id=run_id, finished=service.now())
     data = encoded(run)
     attestation = attested(service.signer, run, data, service.log)
+    service.enter(run, attestation)
     gate.keep(service.house, run, service.collector)
     service.decisions.put(run.id, data, attestation)
     principal = run.decision.request.principal

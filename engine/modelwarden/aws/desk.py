@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-
-import msgspec
+from collections.abc import Mapping
 
 from modelwarden import clock, gate
+from modelwarden.attest.entering import Enter, entrance
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
 from modelwarden.collect.aws import Aws
@@ -19,7 +17,6 @@ from modelwarden.enforce import revert
 from modelwarden.errors import UserError
 from modelwarden.gate import House
 from modelwarden.respond.desk import Desk
-from modelwarden.run import Run
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
 
@@ -56,7 +53,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         house,
         claims_at(house.settings.store, lambda: own),
         records_at(archive, own),
-        _log_of(house, own),
+        _entrance(house, own),
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
@@ -65,30 +62,12 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
     )
 
 
-def _log_of(house: House, aws: Aws) -> Callable[[Run], None]:
-    """What enters a run into the log that the organization layer names; nothing where it names none.
-
-    Nothing waits on a disk that ends with the function: where the log refuses, the message comes again.
-    """
-    location = house.settings.log
-    if location is None:
-        return lambda run: None
-    from modelwarden.attest import entry, log
-    from modelwarden.attest.location import shelf_at
+def _entrance(house: House, aws: Aws) -> Enter:
     from modelwarden.attest.signer import signer_at
 
-    shelf = shelf_at(location, lambda: aws)
     key = house.settings.sign
     signer = signer_at(key, lambda: aws, lambda: b"") if key and not house.settings.advisory else None
-
-    def enter(run: Run) -> None:
-        sha256 = {"run": hashlib.sha256(msgspec.json.encode(run.to_json())).hexdigest()}
-        word = entry.Word(run.id, "gate", clock.now(), run.decision.package, run.decision.verdict, sha256)
-        number = log.append(shelf, entry.signed(word, signer) if signer else word)
-        if signer:
-            log.sign(shelf, signer, clock.now, entered=(number,))
-
-    return enter
+    return entrance(house.settings, lambda: aws, signer)
 
 
 def _given(environment: Mapping[str, str], name: str) -> str:
