@@ -18,16 +18,20 @@ from .wrongs import unargued, wrongs
 ALL = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml"))
 PIPELINE = DEPLOY.parent / "examples/codebuild/pipeline.yaml"
 HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
+API = load("api.yaml")
+SERVERLESS = {"hub": HUB, "api": API}
+"""What SAM makes something else of."""
 
 
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
-    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of the hub, where it sees
+    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of some, where it sees
     more. One process: its start takes its time."""
-    made = tmp_path / "hub.translated.json"
-    made.write_text(json.dumps(translated(HUB)))
+    made = [tmp_path / f"{name}.translated.json" for name in SERVERLESS]
+    for path, template in zip(made, SERVERLESS.values(), strict=True):
+        path.write_text(json.dumps(translated(template)))
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run(
-        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, PIPELINE, made],
+        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, PIPELINE, *made],
         cwd=DEPLOY,
         capture_output=True,
         text=True,
@@ -36,7 +40,7 @@ def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("template", [translated(HUB), SPOKE], ids=["hub", "spoke"])
+@pytest.mark.parametrize("template", [translated(HUB), SPOKE, translated(API)], ids=["hub", "spoke", "api"])
 def test_nothing_is_wrong_that_a_linter_does_not_see(template: Template) -> None:
     assert wrongs(template) == []
 
@@ -131,6 +135,64 @@ def test_a_mistake_in_the_spoke_is_seen(change: Change, says: str) -> None:
     wrong = load("spoke.yaml")
     change(wrong)
     assert any(one.startswith(says) for one in wrongs(wrong))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (at("Judge", "AuthorizationType")("NONE"), "Judge: anybody may call it"),
+        (at("Judge", "AuthorizationType")(...), "Judge: anybody may call it"),
+        (at("Runs", "Target")({"Fn::Sub": "integrations/${Answers}"}), "Runs: leads to nothing"),
+        (at("Controls", "RouteKey")("GET /control"), "routes and code differ about ['GET /control', 'GET /controls']"),
+        (
+            at("Package", "RouteKey")("GET /packages/{arn}"),
+            "routes and code differ about ['GET /packages/{arn+}', 'GET",
+        ),
+        (at("OpenApi", "RouteKey")("$default"), "routes and code differ about ['$default', 'GET /openapi.json']"),
+        (at("Function", "PayloadFormatVersion")("1.0"), "Function: the function reads events of format 2.0"),
+        (at("Answers", "Timeout")(30), "Function: API Gateway gives up before the function does"),
+        (at("Stage", "DefaultRouteSettings", "ThrottlingRateLimit")(...), "Stage: takes as many calls as come"),
+        (at("Stage", "AccessLogSettings")(...), "Stage: nobody sees who called"),
+        (at("Stage", "Tags")(...), "Stage: has no cost-center"),
+        (at("AccessLog", "RetentionInDays")(...), "AccessLog: is kept for ever"),
+        (at("AnswersLog", "KmsKeyId")(...), "AnswersLog: is not encrypted"),
+        (
+            at("Answers", "Handler")("modelwarden.aws.apis.handler"),
+            "Answers: modelwarden.aws.apis.handler is not there",
+        ),
+        (at("Answers", "ReservedConcurrentExecutions")(...), "Answers: others can use up its concurrency"),
+        (
+            at("Answers", "Environment", "Variables", "MODELWARDEN_ORGANIZATION_DIGEST")(...),
+            "Answers: MODELWARDEN_ORGANIZATION_DIGEST is not set",
+        ),
+        (at("Answers", "Environment", "Variables", "ARCHIVE")("x"), "Answers: nobody reads ARCHIVE"),
+        (
+            at("Answers", "Environment", "Variables", "MODELWARDEN_RETRY")("2"),
+            "Answers: nobody reads MODELWARDEN_RETRY",
+        ),
+        (at("FailuresAlarm", "AlarmActions")(...), "FailuresAlarm: tells nobody"),
+        (at("AnswersRole", "PermissionsBoundary")(...), "AnswersRole: takes no permissions boundary"),
+    ],
+)
+def test_a_mistake_in_the_api_is_seen(change: Change, says: str) -> None:
+    wrong = load("api.yaml")
+    change(wrong)
+    assert any(one.startswith(says) for one in wrongs(translated(wrong))), wrongs(translated(wrong))
+
+
+def test_the_api_is_named_after_the_hub_and_finds_what_the_hub_made() -> None:
+    """By names that the hub derives from its own stack's, and log groups that its key serves."""
+    theirs = json.dumps(HUB).replace("AWS::StackName", "HubStack")
+    text = json.dumps(API)
+    assert "AWS::StackName" not in text
+    for made in ("${HubStack}-state", "${HubStack}-${AWS::AccountId}-${AWS::Region}"):
+        assert made in theirs
+        assert made in text
+    for group in resources(API, "AWS::Logs::LogGroup").values():
+        arn = (
+            "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + group["LogGroupName"]["Fn::Sub"]
+        )
+        assert json.dumps(arn) in theirs
 
 
 def test_a_property_that_sam_does_not_know_is_seen() -> None:

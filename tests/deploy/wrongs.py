@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from modelwarden.api.routes import ROUTES
 from modelwarden.respond import hint
+from modelwarden.settings.sources import PREFIX
 
 from .templates import ROOT, Template, documents, listed, resources
 
@@ -26,6 +28,8 @@ TAGGED = (
     "AWS::SQS::Queue",
 )
 """Types whose resources cost something."""
+MAPPED = ("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage")
+"""The same, whose tags are written by name."""
 EVENTS = ROOT / "engine/modelwarden/aws/events.py"
 DESK = ROOT / "engine/modelwarden/aws/desk.py"
 
@@ -36,7 +40,12 @@ def constants(path: Path) -> set[str]:
 
 
 ASKED = {text for text in constants(DESK) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|ARCHIVE", text)} - {"AWS_REGION"}
-"""Variables that the function's desk reads; Lambda itself sets AWS_REGION."""
+"""Variables that the desk of events reads; Lambda itself sets AWS_REGION."""
+READ = {"modelwarden.aws.api.handler": frozenset[str](), "modelwarden.aws.events.handler": frozenset(ASKED)}
+"""Handler -> variables that it reads besides those of the settings."""
+PINNED = {"MODELWARDEN_ORGANIZATION", "MODELWARDEN_ORGANIZATION_DIGEST"}
+NARROWER = {f"{PREFIX}{name}" for name in ("RETRIES", "TIMEOUT_SECONDS")}
+"""Of what settings read from the environment, that which a function has reason to set."""
 KINDS = {
     text for text in constants(Path(hint.__file__)) if re.fullmatch(r"SageMaker .* State Change|AWS API Call .*", text)
 }
@@ -45,7 +54,7 @@ CALLS = {*hint._SETS, *hint._RUNS}
 
 def wrongs(template: Template) -> list[str]:
     """Everything that is wrong with a translated template."""
-    checks = (queues, functions, environment, logs, patterns, alarms, tags, boundaries)
+    checks = (queues, functions, environment, logs, patterns, routes, alarms, tags, boundaries)
     return [wrong for check in checks for wrong in check(template)]
 
 
@@ -96,10 +105,9 @@ def environment(template: Template) -> Iterator[str]:
     """Whatever the function reads is set, and nothing else; an unknown variable of ours would be an error."""
     for name, function in resources(template, "AWS::Lambda::Function").items():
         given = set(function.get("Environment", {}).get("Variables", {}))
-        ours = {one for one in given if one.startswith("MODELWARDEN_")}
-        wanted = {"MODELWARDEN_ORGANIZATION", "MODELWARDEN_ORGANIZATION_DIGEST"}
-        yield from (f"{name}: {one} is not set" for one in sorted((ASKED | wanted) - given))
-        yield from (f"{name}: nobody reads {one}" for one in sorted(given - ours - ASKED | ours - wanted))
+        wanted = READ.get(function["Handler"], frozenset()) | PINNED
+        yield from (f"{name}: {one} is not set" for one in sorted(wanted - given))
+        yield from (f"{name}: nobody reads {one}" for one in sorted(given - wanted - NARROWER))
 
 
 def logs(template: Template) -> Iterator[str]:
@@ -135,6 +143,36 @@ def patterns(template: Template) -> Iterator[str]:
         yield f"rules and code differ about {sorted(calls ^ CALLS)}"
 
 
+def routes(template: Template) -> Iterator[str]:
+    """Each route has IAM authorization and leads to the one function, which API Gateway waits for to its end."""
+    found = resources(template, "AWS::ApiGatewayV2::Route")
+    integrations = resources(template, "AWS::ApiGatewayV2::Integration")
+    for name, route in found.items():
+        if route.get("AuthorizationType") != "AWS_IAM":
+            yield f"{name}: anybody may call it"
+        if route.get("Target", {}).get("Fn::Sub") not in {f"integrations/${{{one}}}" for one in integrations}:
+            yield f"{name}: leads to nothing"
+    keys = [route["RouteKey"] for route in found.values()]
+    # In a template a greedy value ends with a plus.
+    known = [f"{one.method} {one.path[:-1] + '+}' if one.greedy else one.path}" for one in ROUTES]
+    if found and sorted(keys) != sorted(known):
+        yield f"routes and code differ about {sorted(set(keys) ^ set(known))}"
+    for name, one in integrations.items():
+        function = template["Resources"][one["IntegrationUri"]["Fn::GetAtt"][0]]["Properties"]
+        if one["PayloadFormatVersion"] != "2.0":
+            yield f"{name}: the function reads events of format 2.0"
+        if function.get("Timeout", 3) * 1000 >= one["TimeoutInMillis"]:
+            yield f"{name}: API Gateway gives up before the function does"
+    for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
+        settings = stage.get("DefaultRouteSettings", {})
+        if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= settings.keys():
+            yield f"{name}: takes as many calls as come"
+        if stage.get("AccessLogSettings", {}).get("DestinationArn", {}).get("Fn::GetAtt", [None])[0] not in resources(
+            template, "AWS::Logs::LogGroup"
+        ):
+            yield f"{name}: nobody sees who called"
+
+
 def alarms(template: Template) -> Iterator[str]:
     """Each alarm is told to somebody, and watches a metric that something sends."""
     ours = constants(EVENTS)
@@ -154,6 +192,10 @@ def tags(template: Template) -> Iterator[str]:
     for kind in TAGGED:
         for name, one in resources(template, kind).items():
             if {"Key": "cost-center", "Value": {"Ref": "CostCenter"}} not in one.get("Tags", []):
+                yield f"{name}: has no cost-center"
+    for kind in MAPPED:
+        for name, one in resources(template, kind).items():
+            if one.get("Tags", {}).get("cost-center") != {"Ref": "CostCenter"}:
                 yield f"{name}: has no cost-center"
 
 
