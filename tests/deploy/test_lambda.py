@@ -25,6 +25,7 @@ from botocore.model import ServiceModel
 from modelwarden.collect.operations import NEEDED
 from modelwarden.settings.pack import digest_pack, read_pack
 from tests.api.events import event
+from tests.aws.test_hook import event as question
 
 from .templates import ROOT, load, resources, translated
 from .test_permissions import ENGINE, reached
@@ -242,6 +243,20 @@ def test_the_runtime_answers_calls_of_the_api(unpacked: Path, tmp_path: Path, pi
     assert [json.loads(body["body"])["type"] for _, body in told[2:4]] == ["urn:modelwarden:problem:unavailable"] * 2
 
 
+def test_the_runtime_answers_a_hook(unpacked: Path, tmp_path: Path, pinned: dict[str, str]) -> None:
+    """A container without a package is refused as soon as AWS says whose credentials these are; here nobody does."""
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    environment = {**pinned, **nowhere, "MODELWARDEN_RETRIES": "0", "MODELWARDEN_TIMEOUT_SECONDS": "2"}
+    model = question("Model", {"PrimaryContainer": {"Image": "x"}})
+    gone = question("Model", {}, action="DELETE")
+    told = answered(unpacked, tmp_path, environment, "deploy-check.yaml", model, gone)
+    assert [(call, body["hookStatus"]) for call, body in told] == [
+        ("invocation/r-1/response", "FAILED"),
+        ("invocation/r-1/response", "SUCCESS"),
+    ]
+    assert "sts:GetCallerIdentity" in told[0][1]["message"]
+
+
 def shape(model: Any, above: tuple[str, ...] = ()) -> Any:
     """A shape with everything below it, as far as it does not repeat."""
     if model is None or model.name in above:
@@ -311,7 +326,7 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
     ]
     inside = {name for name, _ in BUILD.ours()}
     assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name in inside)
-    for handler in ("aws/events.py", "aws/api.py"):
+    for handler in ("aws/events.py", "aws/api.py", "aws/hook.py"):
         assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / handler)} <= inside
 
 
@@ -320,7 +335,7 @@ def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
     text = BUILD.REQUIREMENTS.read_text()
     pinned = dict(re.findall(r"^(\w+)==(\S+) \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
     assert pinned == {name: importlib.metadata.version(name) for name in BUILD.WHEELS}
-    for name in ("hub.yaml", "api.yaml"):
+    for name in ("hub.yaml", "api.yaml", "deploy-check.yaml"):
         (function,) = resources(load(name), "AWS::Serverless::Function").values()
         assert function["Runtime"] == f"python{BUILD.PYTHON}"
 

@@ -151,12 +151,16 @@ OWN = told() | claimed() | kept("records") | fetched() | compared() | {"sts:Assu
 """Operations that the function calls with its own credentials; what a package needs is called with those of its account."""
 ANSWERING = found_by_scans() | kept("records", "decisions", "keys") | fetched() | compared() | {"sts:AssumeRole"}
 """The same of the function behind the API."""
+CHECKING = kept("records", "decisions") | fetched() | compared() | {"sts:AssumeRole"}
+"""The same of the function that hooks ask: nobody asks it what scans found, or sends it a key twice."""
 LOGGING = {action for api in test_signing.called() for action in test_signing.ACTIONS[api]}
 CALLERS = {"attest/bucket.py", "attest/kms.py", "store/place.py", "store/table.py"}
 """Modules that call with them, besides the collector; the functions above read what they call."""
 
 
-@pytest.mark.parametrize(("handler", "more"), [("aws/events.py", {"aws/outlets.py"}), ("aws/api.py", set())])
+@pytest.mark.parametrize(
+    ("handler", "more"), [("aws/events.py", {"aws/outlets.py"}), ("aws/api.py", set()), ("aws/hook.py", set())]
+)
 def test_whoever_calls_with_the_functions_own_credentials_is_known(handler: str, more: set[str]) -> None:
     """A module that begins to belongs into the sets above, and into the template."""
     outside = {path for path in reached(ENGINE / handler) if path.parent.name != "collect"}
@@ -176,8 +180,12 @@ def test_the_operations_were_found() -> None:
 
 @pytest.mark.parametrize(
     ("name", "role", "called"),
-    [("hub.yaml", "EventsRole", OWN | POLLED), ("api.yaml", "AnswersRole", ANSWERING)],
-    ids=["events", "api"],
+    [
+        ("hub.yaml", "EventsRole", OWN | POLLED),
+        ("api.yaml", "AnswersRole", ANSWERING),
+        ("deploy-check.yaml", "CheckRole", CHECKING),
+    ],
+    ids=["events", "api", "deploy-check"],
 )
 def test_a_function_is_granted_what_it_calls_and_nothing_else(name: str, role: str, called: set[str]) -> None:
     template = load(name)
@@ -208,15 +216,29 @@ def test_the_function_is_granted_it_on_what_the_hub_has(sid: str, resource: obje
     assert found[sid]["Resource"] == resource
 
 
-def test_the_api_keeps_below_the_records_and_logs_below_the_log_and_nowhere_else() -> None:
-    """Not in the archive of events, and not in the table: it reads what scans found."""
-    role = resources(load("api.yaml"), "AWS::IAM::Role")["AnswersRole"]
-    found = {one["Sid"]: one for document in documents(role) for one in document["Statement"]}
+@pytest.mark.parametrize(("name", "role"), [("api.yaml", "AnswersRole"), ("deploy-check.yaml", "CheckRole")])
+def test_what_stands_beside_the_hub_keeps_below_the_records_and_logs_below_the_log_alone(name: str, role: str) -> None:
+    """Not in the archive of events, and not in the table: the API reads what scans found."""
+    made = resources(load(name), "AWS::IAM::Role")[role]
+    found = {one["Sid"]: one for document in documents(made) for one in document["Statement"]}
     bucket = "arn:${AWS::Partition}:s3:::${HubStack}-${AWS::AccountId}-${AWS::Region}"
     writing = {sid: one["Resource"] for sid, one in found.items() if {"s3:PutObject"} & set(listed(one["Action"]))}
     assert writing == {"Records": {"Fn::Sub": f"{bucket}/records/*"}, "Append": {"Fn::Sub": f"{bucket}/log/*"}}
     assert found["Spokes"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${ReaderRoleName}"}
-    assert found["State"]["Action"] == ["dynamodb:GetItem", "dynamodb:Query"]
+    assert found.get("State", {}).get("Action") == (
+        ["dynamodb:GetItem", "dynamodb:Query"] if name == "api.yaml" else None
+    )
+
+
+def test_a_hook_asks_its_function_and_does_nothing_else() -> None:
+    (role,) = resources(load("deploy-hook.yaml"), "AWS::IAM::Role").values()
+    (document,) = documents(role)
+    assert [(one["Action"], one["Resource"]) for one in document["Statement"]] == [
+        ("lambda:InvokeFunction", {"Ref": "FunctionArn"})
+    ]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "hooks.cloudformation.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 def test_every_route_may_be_called_by_who_has_one_of_the_two_policies() -> None:

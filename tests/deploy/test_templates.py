@@ -18,8 +18,8 @@ from .wrongs import unargued, wrongs
 ALL = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml"))
 PIPELINE = DEPLOY.parent / "examples/codebuild/pipeline.yaml"
 HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
-API = load("api.yaml")
-SERVERLESS = {"hub": HUB, "api": API}
+API, CHECK, HOOK = load("api.yaml"), load("deploy-check.yaml"), load("deploy-hook.yaml")
+SERVERLESS = {"hub": HUB, "api": API, "deploy-check": CHECK}
 """What SAM makes something else of."""
 
 
@@ -40,7 +40,9 @@ def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("template", [translated(HUB), SPOKE, translated(API)], ids=["hub", "spoke", "api"])
+@pytest.mark.parametrize(
+    "template", [*map(translated, SERVERLESS.values()), SPOKE, HOOK], ids=[*SERVERLESS, "spoke", "hook"]
+)
 def test_nothing_is_wrong_that_a_linter_does_not_see(template: Template) -> None:
     assert wrongs(template) == []
 
@@ -180,19 +182,78 @@ def test_a_mistake_in_the_api_is_seen(change: Change, says: str) -> None:
     assert any(one.startswith(says) for one in wrongs(translated(wrong))), wrongs(translated(wrong))
 
 
-def test_the_api_is_named_after_the_hub_and_finds_what_the_hub_made() -> None:
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        (
+            "deploy-check.yaml",
+            at("Check", "Environment", "Variables", "UNREGISTERED")(...),
+            "Check: UNREGISTERED is not",
+        ),
+        (
+            "deploy-check.yaml",
+            at("Check", "Environment", "Variables", "QUEUE_URL")("x"),
+            "Check: nobody reads QUEUE_URL",
+        ),
+        (
+            "deploy-check.yaml",
+            at("Check", "Handler")("modelwarden.aws.hook.handle"),
+            "Check: modelwarden.aws.hook.handle is",
+        ),
+        ("deploy-check.yaml", at("Invoke", "PrincipalOrgID")(...), "Invoke: anybody may ask"),
+        ("deploy-check.yaml", at("CheckLog", "KmsKeyId")(...), "CheckLog: is not encrypted"),
+        ("deploy-check.yaml", at("CheckRole", "PermissionsBoundary")(...), "CheckRole: takes no permissions boundary"),
+        ("deploy-hook.yaml", at("Hook", "FailureMode")("WARN"), "Hook: lets go on what is refused"),
+        ("deploy-hook.yaml", at("Hook", "HookStatus")("DISABLED"), "Hook: is not asked"),
+        ("deploy-hook.yaml", at("Hook", "TargetOperations")(["RESOURCE"]), "Hook: is asked about what"),
+        ("deploy-hook.yaml", at("Hook", "TargetOperations", 0)("STACK"), "Hook: is asked about what"),
+        (
+            "deploy-hook.yaml",
+            at("Hook", "TargetFilters", "TargetNames", 1)("AWS::SageMaker::Endpoints"),
+            "Hook: hook and code",
+        ),
+        (
+            "deploy-hook.yaml",
+            at("Hook", "TargetFilters", "TargetNames")(["AWS::SageMaker::Model"]),
+            "Hook: hook and code",
+        ),
+        ("deploy-hook.yaml", at("Hook", "TargetFilters", "Actions")(["CREATE"]), "Hook: is not asked before"),
+        ("deploy-hook.yaml", at("Hook", "StackFilters")({"FilteringCriteria": "ALL"}), "Hook: is not asked by every"),
+        ("deploy-hook.yaml", at("HookRole", "PermissionsBoundary")(...), "HookRole: takes no permissions boundary"),
+    ],
+)
+def test_a_mistake_in_the_check_before_something_goes_live_is_seen(name: str, change: Change, says: str) -> None:
+    wrong = load(name)
+    change(wrong)
+    found = wrongs(translated(wrong) if "Transform" in wrong else wrong)
+    assert any(one.startswith(says) for one in found), found
+
+
+@pytest.mark.parametrize("template", [API, CHECK], ids=["api", "deploy-check"])
+def test_what_stands_beside_the_hub_is_named_after_it_and_finds_what_it_made(template: Template) -> None:
     """By names that the hub derives from its own stack's, and log groups that its key serves."""
     theirs = json.dumps(HUB).replace("AWS::StackName", "HubStack")
-    text = json.dumps(API)
+    text = json.dumps(template)
     assert "AWS::StackName" not in text
     for made in ("${HubStack}-state", "${HubStack}-${AWS::AccountId}-${AWS::Region}"):
         assert made in theirs
-        assert made in text
-    for group in resources(API, "AWS::Logs::LogGroup").values():
+        assert made in text or (template is CHECK and made.endswith("-state"))
+    for group in resources(template, "AWS::Logs::LogGroup").values():
         arn = (
             "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + group["LogGroupName"]["Fn::Sub"]
         )
         assert json.dumps(arn) in theirs
+
+
+def test_the_parameters_that_say_as_of_the_hub_are_those_of_the_hub() -> None:
+    for template in (API, CHECK):
+        for name, one in template["Parameters"].items():
+            if "as of the hub" in one.get("Description", "").lower():
+                apart = {"Description": ""}
+                assert {**one, **apart} == {**HUB["Parameters"][name], **apart}, name
+        for name in ("DataKeyArn", "SigningKeyArn", "AlarmTopicArn"):
+            assert template["Parameters"][name]["Description"] == f"{name} of the hub."
+            assert name in HUB["Outputs"]
 
 
 def test_a_property_that_sam_does_not_know_is_seen() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwarden.api.routes import ROUTES
+from modelwarden.collect.proposed import KINDS as KINDS_OF_RESOURCE
 from modelwarden.respond import hint
 from modelwarden.settings.sources import PREFIX
 
@@ -32,6 +33,7 @@ MAPPED = ("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage")
 """The same, whose tags are written by name."""
 EVENTS = ROOT / "engine/modelwarden/aws/events.py"
 DESK = ROOT / "engine/modelwarden/aws/desk.py"
+HOOK = ROOT / "engine/modelwarden/aws/hook.py"
 
 
 def constants(path: Path) -> set[str]:
@@ -41,7 +43,11 @@ def constants(path: Path) -> set[str]:
 
 ASKED = {text for text in constants(DESK) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|ARCHIVE", text)} - {"AWS_REGION"}
 """Variables that the desk of events reads; Lambda itself sets AWS_REGION."""
-READ = {"modelwarden.aws.api.handler": frozenset[str](), "modelwarden.aws.events.handler": frozenset(ASKED)}
+READ = {
+    "modelwarden.aws.api.handler": frozenset[str](),
+    "modelwarden.aws.events.handler": frozenset(ASKED),
+    "modelwarden.aws.hook.handler": frozenset({"UNREGISTERED"} & constants(HOOK)),
+}
 """Handler -> variables that it reads besides those of the settings."""
 PINNED = {"MODELWARDEN_ORGANIZATION", "MODELWARDEN_ORGANIZATION_DIGEST"}
 NARROWER = {f"{PREFIX}{name}" for name in ("RETRIES", "TIMEOUT_SECONDS")}
@@ -54,7 +60,7 @@ CALLS = {*hint._SETS, *hint._RUNS}
 
 def wrongs(template: Template) -> list[str]:
     """Everything that is wrong with a translated template."""
-    checks = (queues, functions, environment, logs, patterns, routes, alarms, tags, boundaries)
+    checks = (queues, functions, environment, logs, patterns, routes, hooks, alarms, tags, boundaries)
     return [wrong for check in checks for wrong in check(template)]
 
 
@@ -171,6 +177,28 @@ def routes(template: Template) -> Iterator[str]:
             template, "AWS::Logs::LogGroup"
         ):
             yield f"{name}: nobody sees who called"
+
+
+def hooks(template: Template) -> Iterator[str]:
+    """A hook stops what is refused, and asks about everything that the function can tell and about nothing else."""
+    for name, hook in resources(template, "AWS::CloudFormation::LambdaHook").items():
+        mode = template["Parameters"][hook["FailureMode"]["Ref"]] if isinstance(hook["FailureMode"], dict) else {}
+        if mode.get("Default", hook["FailureMode"]) != "FAIL":
+            yield f"{name}: lets go on what is refused"
+        if hook["HookStatus"] != "ENABLED":
+            yield f"{name}: is not asked"
+        if set(hook["TargetOperations"]) != {"RESOURCE", "CLOUD_CONTROL"}:
+            yield f"{name}: is asked about what the function cannot read, or not about every way to make something"
+        targets = hook["TargetFilters"]
+        if set(targets["TargetNames"]) != set(KINDS_OF_RESOURCE):
+            yield f"{name}: hook and code differ about {sorted(set(targets['TargetNames']) ^ set(KINDS_OF_RESOURCE))}"
+        if (set(targets["Actions"]), targets["InvocationPoints"]) != ({"CREATE", "UPDATE"}, ["PRE_PROVISION"]):
+            yield f"{name}: is not asked before something is made or changed"
+        if "StackFilters" in hook:
+            yield f"{name}: is not asked by every stack"
+    for name, one in resources(template, "AWS::Lambda::Permission").items():
+        if one["Principal"] == "*" and one.get("PrincipalOrgID") != {"Ref": "OrganizationId"}:
+            yield f"{name}: anybody may ask"
 
 
 def alarms(template: Template) -> Iterator[str]:
