@@ -43,16 +43,15 @@ WHEELS: Final = (
 """Everything that the functions import, with what these need. The runtime has a botocore, but maybe one that does not know our fields."""
 MOST_BYTES: Final = 15_000_000
 ABSENT: Final = (
-    *("modelwarden.audit", "modelwarden.builtin.cases", "modelwarden.builtin.reports.frameworks"),
-    *("modelwarden.builtin.reports.packs", "modelwarden.builtin.reports.templates", "modelwarden.cli"),
     *(
-        "modelwarden.compare",
-        "modelwarden.render",
-        "modelwarden.replay",
-        "modelwarden.sandbox",
-        "modelwarden.tables",
-        "modelwarden.waivers",
+        "modelwarden.analytics",
+        "modelwarden.audit",
+        "modelwarden.builtin.cases",
+        "modelwarden.builtin.reports.frameworks",
     ),
+    *("modelwarden.builtin.reports.packs", "modelwarden.builtin.reports.templates", "modelwarden.cli"),
+    *("modelwarden.compare", "modelwarden.guidance", "modelwarden.replay", "modelwarden.sandbox", "modelwarden.tables"),
+    "modelwarden.waivers",
 )
 """Packages of ours that no function reaches, with what lies below them."""
 SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations", "securityhub"}

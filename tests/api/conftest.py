@@ -155,7 +155,7 @@ def lambda_(made: Api, pack: gate.Sources) -> Iterator[Callable[[Mapping[str, An
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODELWARDEN_ORGANIZATION", str(pack.organization))
         patch.setenv("MODELWARDEN_ORGANIZATION_DIGEST", str(pack.organization_digest))
-        patch.setattr(function, "_log", made.log.append)
+        patch.setattr(function, "log_line", made.log.append)
         function._service.cache_clear()
 
         def call(event: Mapping[str, Any]) -> Told:

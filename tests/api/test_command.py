@@ -89,7 +89,7 @@ def test_only_loopback_is_called_by_certain_names() -> None:
 def set_up(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Told, list[Event]]]:
     """Calls the function as it is set up by these variables."""
     log: list[Event] = []
-    monkeypatch.setattr(function, "_log", log.append)
+    monkeypatch.setattr(function, "log_line", log.append)
     for name in [name for name in os.environ if name.startswith("MODELWARDEN_")]:
         monkeypatch.delenv(name)
 

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from modelwarden.attest import entry, log
 from modelwarden.attest.attestation import attest
 from modelwarden.attest.audit import audit
+from modelwarden.attest.entering import word_of
 from modelwarden.attest.entry import Word
 from modelwarden.attest.key import LocalKey, new_pair, read_private
 from modelwarden.attest.receipt import receipt_of
 from modelwarden.attest.shelf import Folder
-from modelwarden.cli.entering import word_of
 from modelwarden.run import read
 from modelwarden.scan.folder import Folder as Scan
 from modelwarden.scan.word import word_of as word_of_scan

@@ -10,7 +10,8 @@ import pytest
 
 from modelwarden.aws import desk as functions
 from modelwarden.aws import events
-from modelwarden.aws.desk import NotSetUp, desk_of
+from modelwarden.aws.desk import desk_of
+from modelwarden.aws.environment import NotSetUp
 from modelwarden.request import Principal
 from modelwarden.respond import desk as desks
 from modelwarden.respond import message

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from modelwarden.aws import scan
-from modelwarden.aws.desk import NotSetUp
+from modelwarden.aws.environment import NotSetUp
 from modelwarden.errors import UserError
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
@@ -258,7 +258,7 @@ def test_what_runs_twice_leaves_what_it_left_once(
     night.set_up()
     run = by_hand(night)
     with monkeypatch.context() as patch:
-        patch.setattr(scan, "log_of", lambda house, aws: 1 / 0)
+        patch.setattr(scan, "door", lambda settings, aws, signer: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             scan.reduce({"run": run}, LONG)
     first = night.folder(run, tmp_path / "first").manifest()

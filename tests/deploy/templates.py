@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,15 @@ DEPLOY = ROOT / "deploy"
 Template = dict[str, Any]
 
 UNDEPLOYED = {
+    "AWS::ApiGatewayV2::Api": "moto makes none from a template",
+    "AWS::ApiGatewayV2::Integration": "moto makes none from a template",
+    "AWS::ApiGatewayV2::Route": "moto makes none from a template",
+    "AWS::ApiGatewayV2::Stage": "moto makes none from a template",
+    "AWS::CloudFormation::LambdaHook": "moto has none",
     "AWS::CloudWatch::Alarm": "moto makes none from a template",
     "AWS::Events::EventBusPolicy": "moto has none",
     "AWS::IAM::RolePolicy": "moto makes none from a template",
+    "AWS::Lambda::Permission": "moto knows neither its API nor an organization in it",
     "AWS::Lambda::EventSourceMapping": "moto's own ignores which messages failed: the tests hand them over themselves",
     "AWS::S3::BucketPolicy": "moto makes none from a template",
     "AWS::SQS::QueuePolicy": "moto has none",
@@ -80,7 +87,9 @@ def reduced(template: Template) -> Template:
     """What is left of a template for moto: without what it does not make, and written so that it does not fail over it."""
     kept = {name: one for name, one in template["Resources"].items() if one["Type"] not in UNDEPLOYED}
     buses = {name: one["Properties"]["Name"] for name, one in kept.items() if one["Type"] == "AWS::Events::EventBus"}
-    left: Template = {**template, "Resources": _without_refs(kept, buses)}
+    # What points to an HTTP API points to one of that name.
+    apis = {name: name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGatewayV2::Api"}
+    left: Template = _without_refs({**template, "Resources": kept}, buses | apis)
     for one in resources(left, "AWS::KMS::Key").values():
         one.pop("Tags", None)  # KeyError
     for one in left["Resources"].values():
@@ -89,10 +98,18 @@ def reduced(template: Template) -> Template:
     return left
 
 
+def _named(found: re.Match[str], names: dict[str, Any]) -> str:
+    name = names.get(found[1])
+    return name if isinstance(name, str) else found[0]
+
+
 def _without_refs(value: Any, names: dict[str, Any]) -> Any:
     """A Ref to a bus is its name; to moto it is an object of its own, which nothing can be made of."""
     if isinstance(value, dict):
-        if value.keys() == {"Ref"} and value["Ref"] in names:
-            return names[value["Ref"]]
+        pointed = value.get("Ref") or (value.get("Fn::GetAtt") or [""])[0]
+        if len(value) == 1 and pointed in names and ("Ref" in value or value["Fn::GetAtt"][1] == "ApiEndpoint"):
+            return names[pointed]
+        if isinstance(value.get("Fn::Sub"), str):
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda found: _named(found, names), value["Fn::Sub"])}
         return {key: _without_refs(inner, names) for key, inner in value.items()}
     return [_without_refs(inner, names) for inner in value] if isinstance(value, list) else value

@@ -13,16 +13,20 @@ import tarfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from modelwarden.aws import events
+from modelwarden.aws import api, events, hook
 from modelwarden.aws.desk import desk_of
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
+from tests.api.events import ME
+from tests.api.events import event as asked
 from tests.aws.conftest import HOME, HUB, REGION, SPOKE, Hub
+from tests.aws.test_hook import event as question
 from tests.demo.registry import restored
 
 from .templates import UNDEPLOYED, Template, load, reduced, translated
@@ -43,6 +47,8 @@ class Deployed(Hub):
     """A hub and a spoke that CloudFormation made."""
 
     outputs: dict[str, str]
+    api: dict[str, str]
+    """Outputs, too."""
     function: dict[str, Any]
     rows: dict[str, list[dict[str, Any]]]
 
@@ -87,15 +93,37 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         s3 = found.client("s3")
         s3.create_bucket(Bucket="deployment", CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket="deployment", Key="lambda.zip", Body=b"PK\x05\x06" + bytes(18))
+        digest = found.publish_pack()
         found.outputs = found.deploy(
             STACK,
             reduced(translated(load("hub.yaml"))),
             HOME,
             OrganizationId="o-sandbox0000",
             PolicyPack=PACK,
-            PolicyPackDigest=found.publish_pack(),
+            PolicyPackDigest=digest,
         )
         found.deploy("spoke", load("spoke.yaml"), PLACE, HubBusArn=found.outputs["IntakeArn"])
+        names = ("DataKeyArn", "SigningKeyArn", "AlarmTopicArn")
+        found.api = found.deploy(
+            "api",
+            reduced(translated(load("api.yaml"))),
+            HOME,
+            HubStack=STACK,
+            OrganizationId="o-sandbox0000",
+            PolicyPack=PACK,
+            PolicyPackDigest=digest,
+            **{name: found.outputs[name] for name in names},
+        )
+        found.deploy(
+            "deploy-check",
+            reduced(translated(load("deploy-check.yaml"))),
+            HOME,
+            HubStack=STACK,
+            OrganizationId="o-sandbox0000",
+            PolicyPack=PACK,
+            PolicyPackDigest=digest,
+            **{name: found.outputs[name] for name in names},
+        )
         found.function = found.client("lambda").get_function_configuration(FunctionName=f"{STACK}-events")
         variables = found.function["Environment"]["Variables"]
         found.queue, found.dead = variables["QUEUE_URL"], found.outputs["DeadLettersUrl"]
@@ -110,12 +138,20 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         yield found
 
 
-def test_everything_else_was_made(hub: Deployed) -> None:
-    wanted = {name: one["Type"] for name, one in reduced(translated(load("hub.yaml")))["Resources"].items()}
-    assert {one["LogicalResourceId"]: one["ResourceType"] for one in hub.rows[STACK]} == wanted
+@pytest.mark.parametrize(
+    ("stack", "name"), [(STACK, "hub.yaml"), ("api", "api.yaml"), ("deploy-check", "deploy-check.yaml")]
+)
+def test_everything_else_was_made(hub: Deployed, stack: str, name: str) -> None:
+    wanted = {name: one["Type"] for name, one in reduced(translated(load(name)))["Resources"].items()}
+    assert {one["LogicalResourceId"]: one["ResourceType"] for one in hub.rows[stack]} == wanted
     assert {one["ResourceType"] for one in hub.rows["spoke"]} == {"AWS::Events::Rule", "AWS::IAM::Role"}
-    whole = {one["Type"] for one in translated(load("hub.yaml"))["Resources"].values()}
-    assert whole - set(wanted.values()) == set(UNDEPLOYED), "a type that moto makes now, or that the hub has no more"
+
+
+def test_what_is_left_out_is_what_moto_does_not_make() -> None:
+    made = ("hub.yaml", "api.yaml", "deploy-check.yaml", "deploy-hook.yaml")
+    whole = [one["Type"] for name in made for one in load(name)["Resources"].values()]
+    whole += [one["Type"] for one in translated(load("hub.yaml"))["Resources"].values()]
+    assert set(UNDEPLOYED) <= set(whole), "a type that no template has any more"
 
 
 def test_what_was_made_is_what_the_template_says(hub: Deployed) -> None:
@@ -129,8 +165,13 @@ def test_what_was_made_is_what_the_template_says(hub: Deployed) -> None:
     rules = hub.client("s3").get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
     assert [one["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for one in rules] == ["aws:kms"]
     assert (hub.function["Handler"], hub.function["Timeout"]) == ("modelwarden.aws.events.handler", 120)
-    (log,) = hub.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{STACK}")["logGroups"]
-    assert log["retentionInDays"] == 400
+    logs = hub.client("logs").describe_log_groups(logGroupNamePrefix="/aws/")["logGroups"]
+    assert {one["logGroupName"]: one["retentionInDays"] for one in logs} == {
+        "/aws/lambda/modelwarden-api": 400,
+        "/aws/lambda/modelwarden-deploy-check": 400,
+        "/aws/lambda/modelwarden-events": 400,
+        "/aws/vendedlogs/modelwarden-api": 400,
+    }
 
 
 def test_the_settings_name_what_the_hub_made(hub: Deployed) -> None:
@@ -176,3 +217,55 @@ def test_nothing_else_arrives(hub: Deployed) -> None:
     hub.put(CALL, **BY_SAGEMAKER, eventName="UpdateModelPackage", errorCode="AccessDenied")
     hub.put(CALL, eventSource="s3.amazonaws.com", eventName="UpdateModelPackage")
     assert hub.bodies() == []
+
+
+def test_the_api_judges_with_what_was_deployed(hub: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the records of the hub, beside what the function of events keeps; scans are read in its table."""
+    made = hub.client("lambda").get_function_configuration(FunctionName=f"{STACK}-api")
+    assert (made["Handler"], made["Timeout"], made["Role"]) == (
+        "modelwarden.aws.api.handler",
+        29,
+        hub.api["FunctionRoleArn"],
+    )
+    for name in [name for name in os.environ if name.startswith("MODELWARDEN_")]:
+        monkeypatch.delenv(name)
+    for name, value in made["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, str(value))
+    body = json.dumps({"package": hub.registry.arn("credit-default/1"), "stage": "Production", "moment": "approve"})
+    api._service.cache_clear()
+    try:
+        told = api.handler(asked("POST", "/decisions", body, route="POST /decisions"), None)
+        scans = api.handler(asked("GET", "/runs", route="GET /runs"), None)
+    finally:
+        api._service.cache_clear()
+    decision = json.loads(told["body"])
+    assert (told["statusCode"], decision["verdict"], decision["advisory"]) == (201, "allow", False)
+    assert decision["request"]["principal"]["principal"] == ME
+    stored = hub.client("s3").get_object(Bucket=BUCKET, Key=f"records/decisions/{decision['run']}.json")
+    assert json.loads(stored["Body"].read())["id"] == decision["run"]
+    assert (scans["statusCode"], json.loads(scans["body"])["runs"]) == (200, [])
+
+
+def test_the_check_before_something_goes_live_judges_with_what_was_deployed(
+    hub: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses what nobody approved, and a model without a package, and leaves the decision where the API finds it."""
+    made = hub.client("lambda").get_function_configuration(FunctionName=f"{STACK}-deploy-check")
+    assert (made["Handler"], made["Timeout"]) == ("modelwarden.aws.hook.handler", 29)
+    for name in [name for name in os.environ if name.startswith("MODELWARDEN_")]:
+        monkeypatch.delenv(name)
+    for name, value in made["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, str(value))
+    context = SimpleNamespace(invoked_function_arn=made["FunctionArn"])
+    hook._service.cache_clear()
+    try:
+        pending = question("Model", {"PrimaryContainer": {"ModelPackageName": hub.registry.arn("credit-default/17")}})
+        refused = hook.handler(pending, context)
+        raw = hook.handler(question("Model", {"PrimaryContainer": {"Image": "x"}}), context)
+    finally:
+        hook._service.cache_clear()
+    assert (refused["hookStatus"], raw["hookStatus"]) == ("FAILED", "FAILED")
+    assert "must not go live in Production: APR-01" in refused["message"]
+    assert "is in no registry" in raw["message"]
+    run = refused["message"].rpartition("(run ")[2].rstrip(")")
+    hub.client("s3").head_object(Bucket=BUCKET, Key=f"records/decisions/{run}.json")

@@ -24,6 +24,8 @@ from botocore.model import ServiceModel
 
 from modelwarden.collect.operations import NEEDED
 from modelwarden.settings.pack import digest_pack, read_pack
+from tests.api.events import event
+from tests.aws.test_hook import event as question
 
 from .templates import ROOT, load, resources, translated
 from .test_permissions import ENGINE, reached
@@ -41,8 +43,11 @@ BATCH = {
         },
     ]
 }
-
-
+QUESTION = {
+    "package": "arn:aws:sagemaker:eu-west-1:111111111111:model-package/churn/1",
+    "stage": "Production",
+    "moment": "approve",
+}
 RULE = """from modelwarden.control import Fail, Pass, control
 from modelwarden.evidence import Present
 
@@ -99,13 +104,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """Hands out one event, and takes what is answered."""
+    """Hands out events one after the other, and takes what is answered."""
 
     daemon_threads = True
 
-    def __init__(self, event: object) -> None:
+    def __init__(self, *events: object) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.left = [json.dumps(event).encode()]
+        self.left = [json.dumps(event).encode() for event in reversed(events)]
         self.told: queue.Queue[tuple[str, Any]] = queue.Queue()
         self.ended = threading.Event()
 
@@ -148,18 +153,20 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple[str, Any]:
-    """Which call to the runtime API came first, and its body."""
+def answered(
+    unpacked: Path, folder: Path, environment: dict[str, str], template: str, *events: object
+) -> list[tuple[str, Any]]:
+    """Which calls to the runtime API came, and their bodies, from the function of a template."""
     runtime = folder / "runtime"
     runtime.mkdir()
     packages = Path(str(importlib.util.find_spec("awslambdaric").origin)).parents[1]  # type: ignore[union-attr]
     for path in packages.iterdir():
         if path.name.partition(".")[0] in RUNTIME:
             (runtime / path.name).symlink_to(path)
-    api = RuntimeApi(BATCH)
+    api = RuntimeApi(*events)
     serving = threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True)
     serving.start()
-    handler = resources(translated(load("hub.yaml")), "AWS::Lambda::Function")["Events"]["Handler"]
+    (function,) = resources(translated(load(template)), "AWS::Lambda::Function").values()
     given = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(runtime),  # as in Lambda, where the runtime itself adds the folder of the code
@@ -172,10 +179,10 @@ def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple
     }
     # The interpreter below the environment, without site-packages: what is not packaged is not there, for its children neither.
     process = subprocess.Popen(
-        [sys._base_executable, "-S", "-B", "-m", "awslambdaric", handler], env=given, cwd=unpacked
+        [sys._base_executable, "-S", "-B", "-m", "awslambdaric", function["Handler"]], env=given, cwd=unpacked
     )
     try:
-        return api.told.get(timeout=20)
+        return [api.told.get(timeout=20) for _ in events]
     finally:
         process.kill()
         process.wait(10)
@@ -184,26 +191,70 @@ def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple
         api.server_close()
 
 
-def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> None:
-    """A message that is no event is reported and comes again; the other one is done. Settings and controls were loaded, among
-    them one in Python, which runs in a process of its own, and what the log is made with.
-    """
+@pytest.fixture
+def pinned(tmp_path: Path) -> dict[str, str]:
+    """Variables of a pack that has a control in Python and names a log."""
     pytest.importorskip("awslambdaric", reason="Lambda's runtime is there for Linux alone")
     pack = tmp_path / "pack"
     (pack / "house").mkdir(parents=True)
     (pack / "house/odd_name.py").write_text(RULE)
     (pack / "modelwarden.toml").write_text(
         'bundle = ["house"]\nstore = "dynamodb://modelwarden-state?region=eu-west-1"\n'
-        'log = "s3://records/log?mode=GOVERNANCE&years=7"\n'
+        'records = "s3://records/records"\nlog = "s3://records/log?mode=GOVERNANCE&years=7"\n'
     )
-    environment = {
+    return {
         "MODELWARDEN_ORGANIZATION": str(pack),
         "MODELWARDEN_ORGANIZATION_DIGEST": digest_pack(read_pack(str(pack), None)),
+    }
+
+
+def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path, pinned: dict[str, str]) -> None:
+    """A message that is no event is reported and comes again; the other one is done. Settings and controls were loaded, among
+    them one in Python, which runs in a process of its own, and what the log is made with.
+    """
+    environment = {
+        **pinned,
         "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111111111111/modelwarden-events",
         "ARCHIVE": "s3://records/archive",
     }
-    call, body = answered(unpacked, tmp_path, environment)
-    assert (call, body) == ("invocation/r-1/response", {"batchItemFailures": [{"itemIdentifier": IDS["poison"]}]})
+    (told,) = answered(unpacked, tmp_path, environment, "hub.yaml", BATCH)
+    assert told == ("invocation/r-1/response", {"batchItemFailures": [{"itemIdentifier": IDS["poison"]}]})
+
+
+CALLS = {
+    (200, "openapi.json of the API"): event("GET", "/openapi.json"),
+    (200, "controls"): event("GET", "/controls"),
+    (503, "a question"): event("POST", "/decisions", json.dumps(QUESTION)),
+    (503, "what scans found"): event("GET", "/runs"),
+    (401, "nobody signed it"): event("GET", "/controls", who=None),
+}
+"""Status and what for -> the call. Where nobody answers for AWS, a module that is missing would be a 500 and no 503."""
+
+
+def test_the_runtime_answers_calls_of_the_api(unpacked: Path, tmp_path: Path, pinned: dict[str, str]) -> None:
+    """Every module that a route imports late is there; a question comes as far as AWS."""
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    environment = {**pinned, **nowhere, "MODELWARDEN_RETRIES": "0", "MODELWARDEN_TIMEOUT_SECONDS": "2"}
+    told = answered(unpacked, tmp_path, environment, "api.yaml", *CALLS.values())
+    assert {call for call, _ in told} == {"invocation/r-1/response"}
+    assert [body["statusCode"] for _, body in told] == [status for status, _ in CALLS]
+    assert json.loads(told[0][1]["body"])["openapi"] == "3.1.0"
+    assert "HOUSE-01" in told[1][1]["body"]
+    assert [json.loads(body["body"])["type"] for _, body in told[2:4]] == ["urn:modelwarden:problem:unavailable"] * 2
+
+
+def test_the_runtime_answers_a_hook(unpacked: Path, tmp_path: Path, pinned: dict[str, str]) -> None:
+    """A container without a package is refused as soon as AWS says whose credentials these are; here nobody does."""
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    environment = {**pinned, **nowhere, "MODELWARDEN_RETRIES": "0", "MODELWARDEN_TIMEOUT_SECONDS": "2"}
+    model = question("Model", {"PrimaryContainer": {"Image": "x"}})
+    gone = question("Model", {}, action="DELETE")
+    told = answered(unpacked, tmp_path, environment, "deploy-check.yaml", model, gone)
+    assert [(call, body["hookStatus"]) for call, body in told] == [
+        ("invocation/r-1/response", "FAILED"),
+        ("invocation/r-1/response", "SUCCESS"),
+    ]
+    assert "sts:GetCallerIdentity" in told[0][1]["message"]
 
 
 def shape(model: Any, above: tuple[str, ...] = ()) -> Any:
@@ -275,7 +326,8 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
     ]
     inside = {name for name, _ in BUILD.ours()}
     assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name in inside)
-    assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / "aws/events.py")} <= inside
+    for handler in ("aws/events.py", "aws/api.py", "aws/hook.py"):
+        assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / handler)} <= inside
 
 
 def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
@@ -283,8 +335,9 @@ def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
     text = BUILD.REQUIREMENTS.read_text()
     pinned = dict(re.findall(r"^(\w+)==(\S+) \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
     assert pinned == {name: importlib.metadata.version(name) for name in BUILD.WHEELS}
-    runtime = resources(load("hub.yaml"), "AWS::Serverless::Function")["Events"]["Runtime"]
-    assert runtime == f"python{BUILD.PYTHON}"
+    for name in ("hub.yaml", "api.yaml", "deploy-check.yaml"):
+        (function,) = resources(load(name), "AWS::Serverless::Function").values()
+        assert function["Runtime"] == f"python{BUILD.PYTHON}"
 
 
 def test_another_python_is_refused() -> None:

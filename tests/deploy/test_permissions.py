@@ -1,20 +1,23 @@
-"""What the function of the hub and the roles of the spokes are granted is what the code calls: nothing less, nothing spare."""
+"""What the functions and the roles of the spokes are granted is what the code calls: nothing less, nothing spare."""
 
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from modelwarden.api.routes import ROUTES
+from modelwarden.aws.api import PROVEN_BY
 from modelwarden.collect import collector
 from modelwarden.collect.operations import NEEDED
 from modelwarden.enforce import API
 from modelwarden.settings.respond import REVERTED
 
 from . import test_signing
-from .templates import ROOT, actions, documents, load, resources
+from .templates import ROOT, actions, documents, listed, load, resources
 
 ENGINE = ROOT / "engine/modelwarden"
 POLLED = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
@@ -25,7 +28,7 @@ ENCRYPTED = {"kms:Decrypt", "kms:GenerateDataKey"}
 """Behind a call to a queue, a topic, a bucket or a table that lies under a key of the customer."""
 ASKED_FOR = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 """Only where the parameter asks for traces."""
-ACTION = {"s3:ListObjectsV2": "s3:ListBucket"}
+ACTION = {"s3:ListObjectsV2": "s3:ListBucket", "dynamodb:TransactWriteItems": "dynamodb:PutItem"}
 """Operation -> the IAM action, where the names differ."""
 
 
@@ -65,7 +68,11 @@ def methods(path: Path, name: str) -> dict[str, ast.FunctionDef]:
 
 def used(path: Path, holder: str) -> set[str]:
     """Names of the methods that a module calls of `self.HOLDER`."""
-    nodes = ast.walk(ast.parse(path.read_text()))
+    return of_holder(ast.parse(path.read_text()), holder)
+
+
+def of_holder(tree: ast.AST, holder: str) -> set[str]:
+    nodes = ast.walk(tree)
     return {
         one.attr
         for one in nodes
@@ -84,9 +91,72 @@ def claimed() -> set[str]:
     return set().union(*(named(table[one], "dynamodb") for one in used(ENGINE / "store/claims.py", "_calls")))
 
 
-def kept() -> set[str]:
-    place = methods(ENGINE / "store/place.py", "Bucket")
-    return set().union(*(named(place[one], "s3") for one in used(ENGINE / "store/records.py", "place")))
+def kept(*modules: str) -> set[str]:
+    """By modules of the store, in places of theirs."""
+    wanted = set().union(*(used(ENGINE / f"store/{one}.py", "place") for one in modules))
+    return below(methods(ENGINE / "store/place.py", "Bucket"), wanted, "s3")
+
+
+def found_by_scans() -> set[str]:
+    """By those calls to the table that the API's questions about the state lead to."""
+    return of_state(ast.parse((ENGINE / "api/reading.py").read_text()))
+
+
+def of_state(*trees: ast.AST) -> set[str]:
+    """Calls to the table that lie behind the methods of the state that pieces of code use."""
+    names = {
+        one.attr
+        for tree in trees
+        for one in ast.walk(tree)
+        if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id == "state"
+    }
+    state = methods(ENGINE / "store/dynamodb.py", "DynamodbState")
+    table = methods(ENGINE / "store/table.py", "Calls")
+    through = {one for name in closed(state, names & state.keys()) for one in of_holder(state[name], "_calls")}
+    return below(table, through, "dynamodb")
+
+
+def function_of(module: str, *names: str) -> list[ast.FunctionDef]:
+    body = ast.parse((ENGINE / module).read_text()).body
+    found = [one for one in body if isinstance(one, ast.FunctionDef) and one.name in names]
+    assert len(found) == len(names)
+    return found
+
+
+def handed_over(*names: str) -> set[str]:
+    """By those methods of a scan's share that functions of aws/scan.py use, in the place that they lead to."""
+    share = methods(ENGINE / "scan/share.py", "Share")
+    trees = function_of("aws/scan.py", *names)
+    asked = {one.attr for tree in trees for one in ast.walk(tree) if isinstance(one, ast.Attribute)} & share.keys()
+    wanted = {one for name in closed(share, asked) for one in of_holder(share[name], "place")}
+    return below(methods(ENGINE / "store/place.py", "Bucket"), wanted, "s3")
+
+
+def discovered() -> set[str]:
+    """What tells which accounts there are."""
+    return named(ast.parse((ENGINE / "collect/organization.py").read_text()), "organizations")
+
+
+def below(own: dict[str, ast.FunctionDef], names: set[str], service: str) -> set[str]:
+    """Operations that methods name, with those that they call of the same class."""
+    return set().union(*(named(own[one], service) for one in closed(own, names)))
+
+
+def closed(own: dict[str, ast.FunctionDef], names: set[str]) -> set[str]:
+    found: set[str] = set()
+    while left := names - found:
+        found |= left
+        nodes = [node for one in left for node in ast.walk(own[one])]
+        names = (
+            found
+            | {
+                node.attr
+                for node in nodes
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+            }
+            & own.keys()
+        )
+    return found
 
 
 def fetched() -> set[str]:
@@ -104,38 +174,73 @@ def compared() -> set[str]:
     return set().union(*(named(image[name], "ecr") for name in image.keys() - unwanted))
 
 
-OWN = told() | claimed() | kept() | fetched() | compared() | {"sts:AssumeRole"}
+OWN = told() | claimed() | kept("records") | fetched() | compared() | {"sts:AssumeRole"}
 """Operations that the function calls with its own credentials; what a package needs is called with those of its account."""
-CALLERS = {"attest/bucket.py", "attest/kms.py", "aws/outlets.py", "store/place.py", "store/table.py"}
+ANSWERING = found_by_scans() | kept("records", "decisions", "keys") | fetched() | compared() | {"sts:AssumeRole"}
+"""The same of the function behind the API."""
+CHECKING = kept("records", "decisions") | fetched() | compared() | {"sts:AssumeRole"}
+"""The same of the function that hooks ask: nobody asks it what scans found, or sends it a key twice."""
+PLANNING = (
+    discovered() | handed_over("plan") | of_state(*function_of("aws/scan.py", "plan")) | fetched() | {"sts:AssumeRole"}
+)
+"""The same of the function that begins a scan."""
+WORKING = (
+    handed_over("work", "_look", "_tell", "_collect", "_join", "_judge")
+    | kept("records")
+    | fetched()
+    | compared()
+    | {"sts:AssumeRole"}
+)
+"""The same of the function that reads and judges. Records it reads alone."""
+REDUCING = (
+    handed_over("reduce", "_conclude") | of_state(ast.parse((ENGINE / "scan/chronicle.py").read_text())) | fetched()
+)
+"""The same of the function that makes one scan of it; what publishes has a policy of its own."""
+LOGGING = {action for api in test_signing.called() for action in test_signing.ACTIONS[api]}
+CALLERS = {"attest/bucket.py", "attest/kms.py", "store/place.py", "store/table.py"}
 """Modules that call with them, besides the collector; the functions above read what they call."""
 
 
-def test_whoever_calls_with_the_functions_own_credentials_is_known() -> None:
+@pytest.mark.parametrize(
+    ("handler", "more"),
+    [("aws/events.py", {"aws/outlets.py"}), ("aws/api.py", set()), ("aws/hook.py", set()), ("aws/scan.py", set())],
+)
+def test_whoever_calls_with_the_functions_own_credentials_is_known(handler: str, more: set[str]) -> None:
     """A module that begins to belongs into the sets above, and into the template."""
-    outside = {path for path in reached(ENGINE / "aws/events.py") if path.parent.name != "collect"}
+    outside = {path for path in reached(ENGINE / handler) if path.parent.name != "collect"}
     calling = {
         str(path.relative_to(ENGINE))
         for path in outside
         if any(isinstance(one, ast.Name) and one.id == "OWN" for one in ast.walk(ast.parse(path.read_text())))
     }
-    assert calling == CALLERS
+    assert calling == CALLERS | more
 
 
 def test_the_operations_were_found() -> None:
     assert {"sqs:SendMessage", "events:PutEvents", "dynamodb:Query", "s3:PutObject", "ecr:BatchGetImage"} <= OWN
-    assert set(NEEDED) >= OWN
+    assert {"dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "s3:ListObjectsV2", "s3:PutObject"} <= ANSWERING
+    assert set(NEEDED) >= OWN | ANSWERING
 
 
-def test_the_function_is_granted_what_it_calls_and_nothing_else() -> None:
-    hub = load("hub.yaml")
-    role = resources(hub, "AWS::IAM::Role")["EventsRole"]
-    beside = [
-        one for one in resources(hub, "AWS::IAM::RolePolicy").values() if one["RoleName"] == {"Ref": "EventsRole"}
-    ]
-    granted = actions(*(document for one in (role, *beside) for document in documents(one)))
-    logging = {action for api in test_signing.called() for action in test_signing.ACTIONS[api]}
-    assert granted == {ACTION.get(api, api) for api in OWN} | logging | POLLED | LOGGED | ENCRYPTED | ASKED_FOR
-    traced = hub["Resources"]["EventsTracing"]
+@pytest.mark.parametrize(
+    ("name", "role", "called"),
+    [
+        ("hub.yaml", "EventsRole", OWN | POLLED | LOGGING),
+        ("api.yaml", "AnswersRole", ANSWERING | LOGGING),
+        ("deploy-check.yaml", "CheckRole", CHECKING | LOGGING),
+        ("scan.yaml", "PlanRole", PLANNING),
+        ("scan.yaml", "WorkRole", WORKING),
+        ("scan.yaml", "ReduceRole", REDUCING | LOGGING),
+    ],
+    ids=["events", "api", "deploy-check", "plan", "work", "reduce"],
+)
+def test_a_function_is_granted_what_it_calls_and_nothing_else(name: str, role: str, called: set[str]) -> None:
+    template = load(name)
+    beside = [one for one in resources(template, "AWS::IAM::RolePolicy").values() if one["RoleName"] == {"Ref": role}]
+    every = (resources(template, "AWS::IAM::Role")[role], *beside)
+    granted = actions(*(document for one in every for document in documents(one)))
+    assert granted == {ACTION.get(api, api) for api in called} | LOGGED | ENCRYPTED | ASKED_FOR
+    traced = template["Resources"][role.replace("Role", "Tracing")]
     assert (traced["Condition"], actions(*documents(traced["Properties"]))) == ("Traced", ASKED_FOR)
 
 
@@ -156,6 +261,83 @@ def test_the_function_is_granted_it_on_what_the_hub_has(sid: str, resource: obje
     role = resources(load("hub.yaml"), "AWS::IAM::Role")["EventsRole"]
     found = {one["Sid"]: one for document in documents(role) for one in document["Statement"]}
     assert found[sid]["Resource"] == resource
+
+
+@pytest.mark.parametrize(("name", "role"), [("api.yaml", "AnswersRole"), ("deploy-check.yaml", "CheckRole")])
+def test_what_stands_beside_the_hub_keeps_below_the_records_and_logs_below_the_log_alone(name: str, role: str) -> None:
+    """Not in the archive of events, and not in the table: the API reads what scans found."""
+    made = resources(load(name), "AWS::IAM::Role")[role]
+    found = {one["Sid"]: one for document in documents(made) for one in document["Statement"]}
+    bucket = "arn:${AWS::Partition}:s3:::${HubStack}-${AWS::AccountId}-${AWS::Region}"
+    writing = {sid: one["Resource"] for sid, one in found.items() if {"s3:PutObject"} & set(listed(one["Action"]))}
+    assert writing == {"Records": {"Fn::Sub": f"{bucket}/records/*"}, "Append": {"Fn::Sub": f"{bucket}/log/*"}}
+    assert found["Spokes"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${ReaderRoleName}"}
+    assert found.get("State", {}).get("Action") == (
+        ["dynamodb:GetItem", "dynamodb:Query"] if name == "api.yaml" else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "writes"),
+    [("PlanRole", {"Work"}), ("WorkRole", {"Work"}), ("ReduceRole", {"Archive", "Append"})],
+)
+def test_a_function_of_the_scan_writes_where_its_task_leaves_something(role: str, writes: set[str]) -> None:
+    """Nobody who reads accounts writes what is kept, and nobody who keeps it enters an account."""
+    made = resources(load("scan.yaml"), "AWS::IAM::Role")[role]
+    found = {one["Sid"]: one for document in documents(made) for one in document["Statement"]}
+    assert {sid for sid, one in found.items() if "s3:PutObject" in listed(one["Action"])} == writes
+    assert ("Spokes" in found) == (role != "ReduceRole")
+    bucket = "arn:${AWS::Partition}:s3:::${HubStack}-${AWS::AccountId}-${AWS::Region}"
+    places = {
+        "Work": {"Fn::Sub": "${WorkBucket.Arn}/scans/*"},
+        "Archive": {"Fn::Sub": f"{bucket}/scans/*"},
+        "Append": {"Fn::Sub": f"{bucket}/log/*"},
+        "Records": {"Fn::Sub": f"{bucket}/records/*"},
+    }
+    assert {sid: found[sid]["Resource"] for sid in places if sid in found} == {
+        sid: one for sid, one in places.items() if sid in found
+    }
+
+
+def test_the_machine_calls_its_functions_and_writes_why_a_cell_was_given_up() -> None:
+    (document,) = documents(resources(load("scan.yaml"), "AWS::IAM::Role")["MachineRole"])
+    (machine,) = resources(load("scan.yaml"), "AWS::StepFunctions::StateMachine").values()
+    text = json.dumps(machine["Definition"])
+    called = {one for one in ("lambda:invoke", "s3:putObject", "s3:getObject") if f":{one}" in text}
+    assert called == {"lambda:invoke", "s3:putObject", "s3:getObject"}
+    children = {"states:DescribeExecution", "states:StartExecution", "states:StopExecution"}
+    assert actions(document) == {"lambda:InvokeFunction", "s3:GetObject", "s3:PutObject"} | children | ENCRYPTED
+    found = {one["Sid"]: one["Resource"] for one in document["Statement"]}
+    assert found["Functions"] == [{"Fn::GetAtt": [name, "Arn"]} for name in ("Plan", "Work", "Reduce")]
+    assert found["GivenUp"] == {"Fn::Sub": "${WorkBucket.Arn}/scans/*/failed/*"}
+
+
+def test_a_hook_asks_its_function_and_does_nothing_else() -> None:
+    (role,) = resources(load("deploy-hook.yaml"), "AWS::IAM::Role").values()
+    (document,) = documents(role)
+    assert [(one["Action"], one["Resource"]) for one in document["Statement"]] == [
+        ("lambda:InvokeFunction", {"Ref": "FunctionArn"})
+    ]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "hooks.cloudformation.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_every_route_may_be_called_by_who_has_one_of_the_two_policies() -> None:
+    policies = resources(load("api.yaml"), "AWS::IAM::ManagedPolicy")
+    start = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/$default/"
+    allowed = {
+        name: {
+            one["Fn::Sub"].removeprefix(start)
+            for document in documents(policy)
+            for statement in document["Statement"]
+            for one in listed(statement["Resource"])
+        }
+        for name, policy in policies.items()
+    }
+    called = {f"{one.method}{one.head}{'*' if '{' in one.path else ''}" for one in ROUTES}
+    assert allowed == {"Asker": {"POST/decisions"}, "Reader": called - {"POST/decisions"}}
+    assert all(actions(*documents(policy)) == {PROVEN_BY} for policy in policies.values())
 
 
 def test_the_enforcer_sets_the_statuses_that_the_settings_know_and_nothing_else() -> None:

@@ -13,21 +13,26 @@ import pytest
 from samtranslator.model.exceptions import InvalidDocumentException
 
 from .templates import DEPLOY, Template, load, resources, translated
-from .wrongs import unargued, wrongs
+from .wrongs import cron, unargued, wrongs
 
 ALL = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml"))
 PIPELINE = DEPLOY.parent / "examples/codebuild/pipeline.yaml"
 HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
+API, CHECK, HOOK = load("api.yaml"), load("deploy-check.yaml"), load("deploy-hook.yaml")
+SCAN = load("scan.yaml")
+SERVERLESS = {"hub": HUB, "api": API, "deploy-check": CHECK, "scan": SCAN}
+"""What SAM makes something else of."""
 
 
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
-    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of the hub, where it sees
+    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of some, where it sees
     more. One process: its start takes its time."""
-    made = tmp_path / "hub.translated.json"
-    made.write_text(json.dumps(translated(HUB)))
+    made = [tmp_path / f"{name}.translated.json" for name in SERVERLESS]
+    for path, template in zip(made, SERVERLESS.values(), strict=True):
+        path.write_text(json.dumps(translated(template)))
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run(
-        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, PIPELINE, made],
+        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, PIPELINE, *made],
         cwd=DEPLOY,
         capture_output=True,
         text=True,
@@ -36,7 +41,9 @@ def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("template", [translated(HUB), SPOKE], ids=["hub", "spoke"])
+@pytest.mark.parametrize(
+    "template", [*map(translated, SERVERLESS.values()), SPOKE, HOOK], ids=[*SERVERLESS, "spoke", "hook"]
+)
 def test_nothing_is_wrong_that_a_linter_does_not_see(template: Template) -> None:
     assert wrongs(template) == []
 
@@ -131,6 +138,173 @@ def test_a_mistake_in_the_spoke_is_seen(change: Change, says: str) -> None:
     wrong = load("spoke.yaml")
     change(wrong)
     assert any(one.startswith(says) for one in wrongs(wrong))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (at("Judge", "AuthorizationType")("NONE"), "Judge: anybody may call it"),
+        (at("Judge", "AuthorizationType")(...), "Judge: anybody may call it"),
+        (at("Runs", "Target")({"Fn::Sub": "integrations/${Answers}"}), "Runs: leads to nothing"),
+        (at("Controls", "RouteKey")("GET /control"), "routes and code differ about ['GET /control', 'GET /controls']"),
+        (
+            at("Package", "RouteKey")("GET /packages/{arn}"),
+            "routes and code differ about ['GET /packages/{arn+}', 'GET",
+        ),
+        (at("OpenApi", "RouteKey")("$default"), "routes and code differ about ['$default', 'GET /openapi.json']"),
+        (at("Function", "PayloadFormatVersion")("1.0"), "Function: the function reads events of format 2.0"),
+        (at("Answers", "Timeout")(30), "Function: API Gateway gives up before the function does"),
+        (at("Stage", "DefaultRouteSettings", "ThrottlingRateLimit")(...), "Stage: takes as many calls as come"),
+        (at("Stage", "AccessLogSettings")(...), "Stage: nobody sees who called"),
+        (at("Stage", "Tags")(...), "Stage: has no cost-center"),
+        (at("AccessLog", "RetentionInDays")(...), "AccessLog: is kept for ever"),
+        (at("AnswersLog", "KmsKeyId")(...), "AnswersLog: is not encrypted"),
+        (
+            at("Answers", "Handler")("modelwarden.aws.apis.handler"),
+            "Answers: modelwarden.aws.apis.handler is not there",
+        ),
+        (at("Answers", "ReservedConcurrentExecutions")(...), "Answers: others can use up its concurrency"),
+        (
+            at("Answers", "Environment", "Variables", "MODELWARDEN_ORGANIZATION_DIGEST")(...),
+            "Answers: MODELWARDEN_ORGANIZATION_DIGEST is not set",
+        ),
+        (at("Answers", "Environment", "Variables", "ARCHIVE")("x"), "Answers: nobody reads ARCHIVE"),
+        (
+            at("Answers", "Environment", "Variables", "MODELWARDEN_RETRY")("2"),
+            "Answers: nobody reads MODELWARDEN_RETRY",
+        ),
+        (at("FailuresAlarm", "AlarmActions")(...), "FailuresAlarm: tells nobody"),
+        (at("AnswersRole", "PermissionsBoundary")(...), "AnswersRole: takes no permissions boundary"),
+    ],
+)
+def test_a_mistake_in_the_api_is_seen(change: Change, says: str) -> None:
+    wrong = load("api.yaml")
+    change(wrong)
+    assert any(one.startswith(says) for one in wrongs(translated(wrong))), wrongs(translated(wrong))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        (
+            "deploy-check.yaml",
+            at("Check", "Environment", "Variables", "UNREGISTERED")(...),
+            "Check: UNREGISTERED is not",
+        ),
+        (
+            "deploy-check.yaml",
+            at("Check", "Environment", "Variables", "QUEUE_URL")("x"),
+            "Check: nobody reads QUEUE_URL",
+        ),
+        (
+            "deploy-check.yaml",
+            at("Check", "Handler")("modelwarden.aws.hook.handle"),
+            "Check: modelwarden.aws.hook.handle is",
+        ),
+        ("deploy-check.yaml", at("Invoke", "PrincipalOrgID")(...), "Invoke: anybody may ask"),
+        ("deploy-check.yaml", at("CheckLog", "KmsKeyId")(...), "CheckLog: is not encrypted"),
+        ("deploy-check.yaml", at("CheckRole", "PermissionsBoundary")(...), "CheckRole: takes no permissions boundary"),
+        ("deploy-hook.yaml", at("Hook", "FailureMode")("WARN"), "Hook: lets go on what is refused"),
+        ("deploy-hook.yaml", at("Hook", "HookStatus")("DISABLED"), "Hook: is not asked"),
+        ("deploy-hook.yaml", at("Hook", "TargetOperations")(["RESOURCE"]), "Hook: is asked about what"),
+        ("deploy-hook.yaml", at("Hook", "TargetOperations", 0)("STACK"), "Hook: is asked about what"),
+        (
+            "deploy-hook.yaml",
+            at("Hook", "TargetFilters", "TargetNames", 1)("AWS::SageMaker::Endpoints"),
+            "Hook: hook and code",
+        ),
+        (
+            "deploy-hook.yaml",
+            at("Hook", "TargetFilters", "TargetNames")(["AWS::SageMaker::Model"]),
+            "Hook: hook and code",
+        ),
+        ("deploy-hook.yaml", at("Hook", "TargetFilters", "Actions")(["CREATE"]), "Hook: is not asked before"),
+        ("deploy-hook.yaml", at("Hook", "StackFilters")({"FilteringCriteria": "ALL"}), "Hook: is not asked by every"),
+        ("deploy-hook.yaml", at("HookRole", "PermissionsBoundary")(...), "HookRole: takes no permissions boundary"),
+    ],
+)
+def test_a_mistake_in_the_check_before_something_goes_live_is_seen(name: str, change: Change, says: str) -> None:
+    wrong = load(name)
+    change(wrong)
+    found = wrongs(translated(wrong) if "Transform" in wrong else wrong)
+    assert any(one.startswith(says) for one in found), found
+
+
+MACHINE = ("Machine", "Definition", "States")
+CHILD = (*MACHINE, "Collect", "ItemProcessor")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (at("Machine", "Definition", "StartAt")("Plna"), "Machine: StartAt: there is no state Plna"),
+        (at(*MACHINE, "Tell", "Next")("Colect"), "Machine: Tell: there is no state Colect"),
+        (at(*MACHINE, "Tell", "Next")("Reduce"), "Machine: Collect: nothing leads here"),
+        (at(*MACHINE, "Reduce", "End")(...), "Machine: Reduce: leads nowhere"),
+        (at(*MACHINE, "Plan", "Retry")(...), "Machine: Plan: is not tried again"),
+        (at(*MACHINE, "Plan", "TimeoutSeconds")(...), "Machine: Plan: waits for ever"),
+        (at(*MACHINE, "Look", "MaxConcurrency")(...), "Machine: Look: begins everything at once"),
+        (at(*MACHINE, "Collect", "ToleratedFailurePercentage")(...), "Machine: Collect: one child that fails"),
+        (at(*CHILD, "StartAt")("Rade"), "Machine: StartAt: there is no state Rade"),
+        (at(*CHILD, "States", "Read", "Catch")(...), "Machine: Read: nobody would be told that it failed"),
+        (at(*CHILD, "States", "Outgrown", "Default")(...), "Machine: Outgrown: says nothing of what none"),
+        (at(*CHILD, "States", "Slices", "Next")("Done"), "Machine: Join: nothing leads here"),
+        (at("Schedule", "Target", "DeadLetterConfig")(...), "Schedule: nobody would be told"),
+        (at("IncompleteAlarm", "MetricName")("Incompleted"), "IncompleteAlarm: no scan sends Incompleted"),
+        (at("MissedAlarm", "TreatMissingData")("notBreaching"), "MissedAlarm: an hour in which nothing"),
+        (at("Work", "Environment", "Variables", "WORK")(...), "Work: WORK is not set"),
+        (at("Work", "Handler")("modelwarden.aws.scan.works"), "Work: modelwarden.aws.scan.works is not there"),
+        (at("MachineRole", "PermissionsBoundary")(...), "MachineRole: takes no permissions boundary"),
+        (at("Machine", "Tags")(...), "Machine: has no cost-center"),
+    ],
+)
+def test_a_mistake_in_the_scan_at_scale_is_seen(change: Change, says: str) -> None:
+    wrong = load("scan.yaml")
+    change(wrong)
+    found = wrongs(translated(wrong))
+    assert any(one.startswith(says) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("cron(15 2 * * *)", ["`cron(15 2 * * *)` has not six fields"]),
+        ("cron(15 2 * * * *)", ["`cron(15 2 * * * *)` has no `?`, or two, in the fields that name days"]),
+        ("cron(15 2 ? * ? *)", ["`cron(15 2 ? * ? *)` has no `?`, or two, in the fields that name days"]),
+        ("cron(15 24 * * ? *)", ["`24` of `cron(15 24 * * ? *)` is not within 0 and 23"]),
+        ("rate(1 day)", ["`rate(1 day)` has not six fields"]),
+        ("cron(15 2 ? * MON-FRI *)", []),
+    ],
+)
+def test_a_schedule_that_aws_refuses_is_seen(text: str, says: list[str]) -> None:
+    assert list(cron(text)) == says
+
+
+@pytest.mark.parametrize("template", [API, CHECK, SCAN], ids=["api", "deploy-check", "scan"])
+def test_what_stands_beside_the_hub_is_named_after_it_and_finds_what_it_made(template: Template) -> None:
+    """By names that the hub derives from its own stack's, and log groups that its key serves."""
+    theirs = json.dumps(HUB).replace("AWS::StackName", "HubStack")
+    text = json.dumps(template)
+    assert "AWS::StackName" not in text
+    for made in ("${HubStack}-state", "${HubStack}-${AWS::AccountId}-${AWS::Region}"):
+        assert made in theirs
+        assert made in text or (template is CHECK and made.endswith("-state"))
+    for group in resources(template, "AWS::Logs::LogGroup").values():
+        arn = (
+            "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + group["LogGroupName"]["Fn::Sub"]
+        )
+        assert json.dumps(arn) in theirs
+
+
+def test_the_parameters_that_say_as_of_the_hub_are_those_of_the_hub() -> None:
+    for template in (API, CHECK, SCAN):
+        for name, one in template["Parameters"].items():
+            if "as of the hub" in one.get("Description", "").lower():
+                apart = {"Description": ""}
+                assert {**one, **apart} == {**HUB["Parameters"][name], **apart}, name
+        for name in ("DataKeyArn", "SigningKeyArn", "AlarmTopicArn"):
+            assert template["Parameters"][name]["Description"] == f"{name} of the hub."
+            assert name in HUB["Outputs"]
 
 
 def test_a_property_that_sam_does_not_know_is_seen() -> None:

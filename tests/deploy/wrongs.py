@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from modelwarden.api.routes import ROUTES
+from modelwarden.collect.proposed import KINDS as KINDS_OF_RESOURCE
+from modelwarden.render import metrics
+from modelwarden.render.calls import Calls
+from modelwarden.render.metrics import NAMESPACE
 from modelwarden.respond import hint
+from modelwarden.settings.sources import PREFIX
 
 from .templates import ROOT, Template, documents, listed, resources
 
@@ -24,10 +30,15 @@ TAGGED = (
     "AWS::S3::Bucket",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
+    "AWS::StepFunctions::StateMachine",
 )
 """Types whose resources cost something."""
+MAPPED = ("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage")
+"""The same, whose tags are written by name."""
 EVENTS = ROOT / "engine/modelwarden/aws/events.py"
 DESK = ROOT / "engine/modelwarden/aws/desk.py"
+HOOK = ROOT / "engine/modelwarden/aws/hook.py"
+SCAN = ROOT / "engine/modelwarden/aws/scan.py"
 
 
 def constants(path: Path) -> set[str]:
@@ -36,7 +47,20 @@ def constants(path: Path) -> set[str]:
 
 
 ASKED = {text for text in constants(DESK) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|ARCHIVE", text)} - {"AWS_REGION"}
-"""Variables that the function's desk reads; Lambda itself sets AWS_REGION."""
+"""Variables that the desk of events reads; Lambda itself sets AWS_REGION."""
+READ = {
+    "modelwarden.aws.api.handler": frozenset[str](),
+    "modelwarden.aws.events.handler": frozenset(ASKED),
+    "modelwarden.aws.hook.handler": frozenset({"UNREGISTERED"} & constants(HOOK)),
+    **{
+        f"modelwarden.aws.scan.{name}": frozenset({"WORK", "ARCHIVE", "PUBLISH", "MOST_PACKAGES"} & constants(SCAN))
+        for name in ("plan", "work", "reduce")
+    },
+}
+"""Handler -> variables that it reads besides those of the settings."""
+PINNED = {"MODELWARDEN_ORGANIZATION", "MODELWARDEN_ORGANIZATION_DIGEST"}
+NARROWER = {f"{PREFIX}{name}" for name in ("RETRIES", "TIMEOUT_SECONDS")}
+"""Of what settings read from the environment, that which a function has reason to set."""
 KINDS = {
     text for text in constants(Path(hint.__file__)) if re.fullmatch(r"SageMaker .* State Change|AWS API Call .*", text)
 }
@@ -45,7 +69,10 @@ CALLS = {*hint._SETS, *hint._RUNS}
 
 def wrongs(template: Template) -> list[str]:
     """Everything that is wrong with a translated template."""
-    checks = (queues, functions, environment, logs, patterns, alarms, tags, boundaries)
+    checks = (
+        *(queues, functions, environment, logs, patterns, routes, hooks, machines, schedules, alarms, tags),
+        boundaries,
+    )
     return [wrong for check in checks for wrong in check(template)]
 
 
@@ -54,6 +81,11 @@ def queues(template: Template) -> Iterator[str]:
     found = resources(template, "AWS::SQS::Queue")
     dead = {
         one["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] for one in found.values() if "RedrivePolicy" in one
+    }
+    dead |= {
+        one["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+        for one in resources(template, "AWS::Scheduler::Schedule").values()
+        if "DeadLetterConfig" in one["Target"]
     }
     watched = json.dumps(resources(template, "AWS::CloudWatch::Alarm"))
     for name, queue in found.items():
@@ -96,10 +128,9 @@ def environment(template: Template) -> Iterator[str]:
     """Whatever the function reads is set, and nothing else; an unknown variable of ours would be an error."""
     for name, function in resources(template, "AWS::Lambda::Function").items():
         given = set(function.get("Environment", {}).get("Variables", {}))
-        ours = {one for one in given if one.startswith("MODELWARDEN_")}
-        wanted = {"MODELWARDEN_ORGANIZATION", "MODELWARDEN_ORGANIZATION_DIGEST"}
-        yield from (f"{name}: {one} is not set" for one in sorted((ASKED | wanted) - given))
-        yield from (f"{name}: nobody reads {one}" for one in sorted(given - ours - ASKED | ours - wanted))
+        wanted = READ.get(function["Handler"], frozenset()) | PINNED
+        yield from (f"{name}: {one} is not set" for one in sorted(wanted - given))
+        yield from (f"{name}: nobody reads {one}" for one in sorted(given - wanted - NARROWER))
 
 
 def logs(template: Template) -> Iterator[str]:
@@ -135,25 +166,170 @@ def patterns(template: Template) -> Iterator[str]:
         yield f"rules and code differ about {sorted(calls ^ CALLS)}"
 
 
+def routes(template: Template) -> Iterator[str]:
+    """Each route has IAM authorization and leads to the one function, which API Gateway waits for to its end."""
+    found = resources(template, "AWS::ApiGatewayV2::Route")
+    integrations = resources(template, "AWS::ApiGatewayV2::Integration")
+    for name, route in found.items():
+        if route.get("AuthorizationType") != "AWS_IAM":
+            yield f"{name}: anybody may call it"
+        if route.get("Target", {}).get("Fn::Sub") not in {f"integrations/${{{one}}}" for one in integrations}:
+            yield f"{name}: leads to nothing"
+    keys = [route["RouteKey"] for route in found.values()]
+    # In a template a greedy value ends with a plus.
+    known = [f"{one.method} {one.path[:-1] + '+}' if one.greedy else one.path}" for one in ROUTES]
+    if found and sorted(keys) != sorted(known):
+        yield f"routes and code differ about {sorted(set(keys) ^ set(known))}"
+    for name, one in integrations.items():
+        function = template["Resources"][one["IntegrationUri"]["Fn::GetAtt"][0]]["Properties"]
+        if one["PayloadFormatVersion"] != "2.0":
+            yield f"{name}: the function reads events of format 2.0"
+        if function.get("Timeout", 3) * 1000 >= one["TimeoutInMillis"]:
+            yield f"{name}: API Gateway gives up before the function does"
+    for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
+        settings = stage.get("DefaultRouteSettings", {})
+        if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= settings.keys():
+            yield f"{name}: takes as many calls as come"
+        if stage.get("AccessLogSettings", {}).get("DestinationArn", {}).get("Fn::GetAtt", [None])[0] not in resources(
+            template, "AWS::Logs::LogGroup"
+        ):
+            yield f"{name}: nobody sees who called"
+
+
+def hooks(template: Template) -> Iterator[str]:
+    """A hook stops what is refused, and asks about everything that the function can tell and about nothing else."""
+    for name, hook in resources(template, "AWS::CloudFormation::LambdaHook").items():
+        mode = template["Parameters"][hook["FailureMode"]["Ref"]] if isinstance(hook["FailureMode"], dict) else {}
+        if mode.get("Default", hook["FailureMode"]) != "FAIL":
+            yield f"{name}: lets go on what is refused"
+        if hook["HookStatus"] != "ENABLED":
+            yield f"{name}: is not asked"
+        if set(hook["TargetOperations"]) != {"RESOURCE", "CLOUD_CONTROL"}:
+            yield f"{name}: is asked about what the function cannot read, or not about every way to make something"
+        targets = hook["TargetFilters"]
+        if set(targets["TargetNames"]) != set(KINDS_OF_RESOURCE):
+            yield f"{name}: hook and code differ about {sorted(set(targets['TargetNames']) ^ set(KINDS_OF_RESOURCE))}"
+        if (set(targets["Actions"]), targets["InvocationPoints"]) != ({"CREATE", "UPDATE"}, ["PRE_PROVISION"]):
+            yield f"{name}: is not asked before something is made or changed"
+        if "StackFilters" in hook:
+            yield f"{name}: is not asked by every stack"
+    for name, one in resources(template, "AWS::Lambda::Permission").items():
+        if one["Principal"] == "*" and one.get("PrincipalOrgID") != {"Ref": "OrganizationId"}:
+            yield f"{name}: anybody may ask"
+
+
+def machines(template: Template) -> Iterator[str]:
+    """Each state is reached and leads somewhere; what a task does not come to the end of is tried again, and told."""
+    for name, machine in resources(template, "AWS::StepFunctions::StateMachine").items():
+        yield from (f"{name}: {one}" for one in _states(machine["Definition"], outermost=True))
+
+
+def _states(part: dict[str, Any], *, outermost: bool = False) -> Iterator[str]:
+    states: dict[str, dict[str, Any]] = part["States"]
+    led = {part["StartAt"]: "StartAt"}
+    for name, state in states.items():
+        forks = [*state.get("Catch", []), *state.get("Choices", [])]
+        to = [state[key] for key in ("Next", "Default") if key in state] + [one["Next"] for one in forks]
+        led |= dict.fromkeys(to, name)
+        if state["Type"] == "Choice" and "Default" not in state:
+            yield f"{name}: says nothing of what none of its choices takes"
+        if state["Type"] not in ("Choice", "Succeed", "Fail") and ("Next" in state) == state.get("End", False):
+            yield f"{name}: leads nowhere, or is no end"
+        if state["Type"] == "Task":
+            yield from _task(name, state, outermost=outermost)
+        if state["Type"] == "Map":
+            yield from _map(name, state)
+    yield from (f"{by}: there is no state {one}" for one, by in led.items() if one not in states)
+    yield from (f"{one}: nothing leads here" for one in states if one not in led)
+
+
+def _task(name: str, state: dict[str, Any], *, outermost: bool) -> Iterator[str]:
+    if not any("States.ALL" in one["ErrorEquals"] for one in state.get("Retry", [])):
+        yield f"{name}: is not tried again"
+    # What fails in the machine itself ends it, which an alarm tells; in a map it would be one child of many.
+    function = state["Resource"]["Fn::Sub"].endswith(":lambda:invoke")
+    if function and not outermost and not any("States.ALL" in one["ErrorEquals"] for one in state.get("Catch", [])):
+        yield f"{name}: nobody would be told that it failed"
+    if function and state.get("TimeoutSeconds", 0) < 900:
+        yield f"{name}: waits for ever, or less than a function may take"
+
+
+def _map(name: str, state: dict[str, Any]) -> Iterator[str]:
+    if "MaxConcurrency" not in state:
+        yield f"{name}: begins everything at once"
+    if (
+        state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+        and state.get("ToleratedFailurePercentage") != 100.0
+    ):
+        yield f"{name}: one child that fails ends the others"
+    yield from _states(state["ItemProcessor"])
+
+
+def schedules(template: Template) -> Iterator[str]:
+    """Six fields, with `?` in exactly one of those that name days; what was not started is kept."""
+    for name, schedule in resources(template, "AWS::Scheduler::Schedule").items():
+        parameter = template["Parameters"][schedule["ScheduleExpression"]["Ref"]]
+        yield from (f"{name}: {one}" for one in cron(parameter["Default"]))
+        if "DeadLetterConfig" not in schedule["Target"]:
+            yield f"{name}: nobody would be told that it started nothing"
+
+
+def cron(text: str) -> Iterator[str]:
+    """What EventBridge Scheduler would refuse, and no linter does."""
+    found = re.fullmatch(r"cron\(([^()]*)\)", text)
+    fields = found[1].split() if found else []
+    if len(fields) != 6:
+        yield f"`{text}` has not six fields"
+        return
+    limits = ((0, 59), (0, 23), (1, 31), (1, 12), (1, 7), (1970, 2199))
+    for field, (low, high) in zip(fields, limits, strict=True):
+        numbers = [int(one) for one in re.findall(r"\d+", field.partition("/")[0])]
+        if not all(low <= one <= high for one in numbers):
+            yield f"`{field}` of `{text}` is not within {low} and {high}"
+    if (fields[2] == "?") == (fields[4] == "?"):
+        yield f"`{text}` has no `?`, or two, in the fields that name days"
+
+
 def alarms(template: Template) -> Iterator[str]:
     """Each alarm is told to somebody, and watches a metric that something sends."""
-    ours = constants(EVENTS)
+    ours = constants(EVENTS) | {NAMESPACE} | constants(Path(metrics.__file__))
+    sent = set(json.loads(_measured()))
     for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
         if not alarm.get("AlarmActions"):
             yield f"{name}: tells nobody"
-        if alarm.get("TreatMissingData") != "notBreaching":
+        if alarm.get("TreatMissingData") != ("breaching" if name == "MissedAlarm" else "notBreaching"):
             yield f"{name}: an hour in which nothing happens is no alarm"
-        for dimension in alarm["Dimensions"]:
-            if alarm["Namespace"].startswith("AWS/"):
-                continue
-            if alarm["Namespace"] not in ours or dimension["Value"] not in ours:
-                yield f"{name}: the function sends no such metric"
+        if alarm["Namespace"].startswith("AWS/"):
+            continue
+        if alarm["Namespace"] not in ours or any(one["Value"] not in ours for one in alarm.get("Dimensions", ())):
+            yield f"{name}: the function sends no such metric"
+        if alarm["Namespace"] == NAMESPACE and alarm["MetricName"] not in sent:
+            yield f"{name}: no scan sends {alarm['MetricName']}"
+
+
+def _measured() -> str:
+    """The metrics of a scan that found nothing."""
+    manifest = {
+        "id": "scan",
+        "started_at": "2026-11-20T06:00:00Z",
+        "finished_at": "2026-11-20T06:00:01Z",
+        "complete": False,
+        "coverage": {"expected": 0, "read": 0, "unread": []},
+        "verdicts": {},
+        "packages": {},
+        "accounts": {},
+    }
+    return metrics.lines(manifest, Calls())
 
 
 def tags(template: Template) -> Iterator[str]:
     for kind in TAGGED:
         for name, one in resources(template, kind).items():
             if {"Key": "cost-center", "Value": {"Ref": "CostCenter"}} not in one.get("Tags", []):
+                yield f"{name}: has no cost-center"
+    for kind in MAPPED:
+        for name, one in resources(template, kind).items():
+            if one.get("Tags", {}).get("cost-center") != {"Ref": "CostCenter"}:
                 yield f"{name}: has no cost-center"
 
 

@@ -103,31 +103,39 @@ def _of_gate(service: Service, package: str, id_: str) -> Run | Unknown | None:
 
 
 def _decided(service: Service, call: Call, asked: Asked, run_id: str) -> Run:
-    """Judge, sign and record: what should be signed or recorded and could not be is not told.
-
-    Raises:
-        Refusal: there is no such package.
-        UserError: nobody to call AWS as, or the run cannot be signed or written.
-    """
+    """Raises Refusal where there is no such package, else as `decide` does."""
     from modelwarden.collect import NoSuchPackage
 
     question = gate.Question(asked.package, asked.stage, asked.moment, rollback=asked.rollback, caller=call.caller)
-    started = service.now()
     try:
-        observed = gate.collect(service.collector(), service.house, question)
+        return decide(service, question, run_id)
     except NoSuchPackage as error:
         raise Refusal("no-package", str(error), error.help) from error
+
+
+def decide(service: Service, question: gate.Question, run_id: str) -> Run:
+    """Judge, sign, enter and record: what should be signed, logged or recorded and could not be is nobody's answer.
+
+    INVARIANT: the log comes before every place where a run is found again, by its key too.
+
+    Raises:
+        NoSuchPackage: there is none.
+        UserError: nobody to call AWS as, or the run cannot be signed, entered or written.
+    """
+    started = service.now()
+    observed = gate.collect(service.collector(), service.house, question)
     run = gate.judge(service.house, question, observed, now=started, run_id=run_id, finished=service.now())
     data = encoded(run)
     attestation = attested(service.signer, run, data, service.log)
+    service.enter(run, attestation)
     gate.keep(service.house, run, service.collector)
     service.decisions.put(run.id, data, attestation)
     principal = run.decision.request.principal
     about = {
         "run": run.id,
-        "package": asked.package,
-        "stage": asked.stage,
-        "moment": asked.moment,
+        "package": question.target,
+        "stage": question.stage,
+        "moment": question.moment,
         "verdict": run.decision.verdict,
         "principal": principal.principal if isinstance(principal, Principal) else "unknown",
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from modelwarden.api.signing import signer_of
+from modelwarden.attest.entering import Enter, entrance
 from modelwarden.clock import now, run_id
 from modelwarden.render.log import Event
 from modelwarden.run import RUNS, RunError
@@ -28,6 +29,8 @@ class Service(Struct, frozen=True):
     """A new one: what it has read is not shared among decisions."""
     decisions: Decisions
     """Where each decision is kept, and the keys beside them."""
+    enter: Enter
+    """Enters a decision into the log of the organization, where there is one."""
     log: Callable[[Event], None]
     signer: Signer | None = None
     """Of decisions; None where the organization layer names no key."""
@@ -51,12 +54,11 @@ def service_of(house: House, collector: Callable[[], Collector], log: Callable[[
     """The service of a house.
 
     Raises:
-        UserError: the folder of runs cannot be made, or the key that signs cannot be used.
+        UserError: the folder of runs cannot be made, or the key that signs or the log cannot be used.
     """
-    service = Service(house, collector, _decisions_of(house, collector), log, signer_of(house, collector))
-    if house.settings.log:
-        log(Event("start", level="warning", fields={"why": "decisions of the API are not entered into the log"}))
-    return service
+    signer = signer_of(house, collector)
+    enter = entrance(house.settings, lambda: collector().aws, signer)
+    return Service(house, collector, _decisions_of(house, collector), enter, log, signer)
 
 
 def _decisions_of(house: House, collector: Callable[[], Collector]) -> Decisions:

@@ -6,6 +6,7 @@ envelope      a statement is signed
 key, signer   by a local key or by one in KMS
 checking      and read again by somebody who trusts nothing but the public key
 entry, log    every decision stands, signed, in a log that only grows, under signed checkpoints
+entering      a run becomes an entry of it
 spool         where it waits for the log, and where the last checkpoint that was seen is kept
 shelf, bucket where the files of a log lie
 audit         whether a log is whole, and who wrote it

@@ -1,8 +1,7 @@
 """The API behind API Gateway: an HTTP API whose routes have IAM authorization, payload format 2.0.
 
-Whoever signed the call is its caller: API Gateway proves it. Settings come from the organization's pack, as the variables
-MODELWARDEN_ORGANIZATION and MODELWARDEN_ORGANIZATION_DIGEST name it, which must name `records` in a bucket and, for what
-scans found, `store` in a table: what instances share lies in none of them.
+Whoever signed the call is its caller: API Gateway proves it. For what scans found, the organization layer must name `store` in a
+table, as it must name `records` in a bucket.
 """
 
 from __future__ import annotations
@@ -11,23 +10,21 @@ import base64
 import binascii
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
-from botocore.session import get_session
 from msgspec.structs import replace
 
 from modelwarden import gate
 from modelwarden.api.answer import answer
 from modelwarden.api.message import LONGEST_SECONDS, MAX_BODY, Call, Reply
 from modelwarden.api.refusal import Refusal
-from modelwarden.api.service import Service, service_of
-from modelwarden.clock import now
+from modelwarden.api.service import Service
+from modelwarden.aws.service import deployed, log_line
 from modelwarden.errors import UserError
 from modelwarden.identity import who
-from modelwarden.render.log import Event, json_line
+from modelwarden.render.log import Event
 from modelwarden.request import Principal
 
 PROVEN_BY: Final = "execute-api:Invoke"
@@ -37,10 +34,6 @@ _SCHEME: Final = "AWS4-HMAC-SHA256"
 _MOST_BYTES: Final = 6_000_000
 """Of an answer; Lambda's own limit is some more."""
 _VALUE: Final = re.compile(r"\{(\w+)\+?\}")
-
-
-class NotDeployed(UserError):
-    """The function lacks something without which it must not answer."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
@@ -54,7 +47,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     try:
         service = _service()
     except UserError as error:
-        _log(Event("start", level="error", fields={"error": str(error), "help": error.help}))
+        log_line(Event("start", level="error", fields={"error": str(error), "help": error.help}))
         return _told(Refusal("unavailable", "the API is not set up", "its log says what is missing").reply())
     found = answer(service, replace(_call(event), caller=caller, seconds=_seconds(context)))
     if len(found.body) > _MOST_BYTES:
@@ -65,15 +58,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 @cache
 def _service() -> Service:
     """Made at the first call and kept; what fails is tried again at the next."""
-    house = gate.load_house(gate.Sources(), os.environ)
-    if not (house.settings.records or "").startswith("s3://"):
-        raise NotDeployed(
-            "`records` of the organization layer names no bucket: nobody would find what was decided",
-            'name one in the policy pack: records = "s3://bucket/prefix"',
-        )
-    # Service models take longer to read than a package. An instance runs one call after the other, so they may share them.
-    session = get_session()
-    return service_of(house, partial(gate.collector_of, house, session=session), _log)
+    return deployed(os.environ, log_line)
 
 
 def _call(event: Mapping[str, Any]) -> Call:
@@ -129,7 +114,3 @@ def _told(found: Reply) -> dict[str, Any]:
         "body": found.body.decode(),
         "isBase64Encoded": False,
     }
-
-
-def _log(event: Event) -> None:
-    print(json_line(event, now()), file=sys.stderr)

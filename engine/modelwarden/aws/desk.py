@@ -6,28 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from modelwarden import clock, gate
-from modelwarden.aws.log import log_of, word_of
+from modelwarden.attest.entering import Enter, entrance
+from modelwarden.aws.environment import NotSetUp, given
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
+from modelwarden.collect.aws import Aws
 from modelwarden.enforce import revert
-from modelwarden.errors import UserError
+from modelwarden.gate import House
 from modelwarden.respond.desk import Desk
-from modelwarden.run import Run
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
-
-if TYPE_CHECKING:
-    from modelwarden.attest.entry import Word
-
-
-class NotSetUp(UserError):
-    """A function whose environment does not say what it needs."""
-
-    help = "deploy it with the template in deploy/"
 
 
 def desk_of(environment: Mapping[str, str]) -> Desk:
@@ -36,7 +27,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
     Raises:
         UserError: something is missing, or the settings cannot be used.
     """
-    queue, archive, region = (_given(environment, name) for name in ("QUEUE_URL", "ARCHIVE", "AWS_REGION"))
+    queue, archive, region = (given(environment, name) for name in ("QUEUE_URL", "ARCHIVE", "AWS_REGION"))
     house = gate.load_house(gate.Sources(), environment)
     if house.settings.advisory and house.settings.respond.mode == "enforce":
         raise NotSetUp(
@@ -56,7 +47,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         house,
         claims_at(house.settings.store, lambda: own),
         records_at(archive, own),
-        _entering(log_of(house, own)),
+        _entrance(house, own),
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
@@ -65,13 +56,9 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
     )
 
 
-def _entering(enter: Callable[[Word], None] | None) -> Callable[[Run], None]:
-    """Runs enter the log, where there is one."""
-    return (lambda run: enter(word_of(run))) if enter else (lambda run: None)
+def _entrance(house: House, aws: Aws) -> Enter:
+    from modelwarden.attest.signer import signer_at
 
-
-def _given(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "")
-    if not value:
-        raise NotSetUp(f"{name} is not set")
-    return value
+    key = house.settings.sign
+    signer = signer_at(key, lambda: aws, lambda: b"") if key and not house.settings.advisory else None
+    return entrance(house.settings, lambda: aws, signer)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -27,8 +27,8 @@ from botocore.session import Session, get_session
 from msgspec import Meta, Struct
 
 from modelwarden import gate
-from modelwarden.aws.desk import NotSetUp
-from modelwarden.aws.log import log_of
+from modelwarden.attest.entering import door
+from modelwarden.aws.environment import NotSetUp, given
 from modelwarden.clock import run_id
 from modelwarden.collect import Collector
 from modelwarden.errors import UserError
@@ -48,6 +48,9 @@ from modelwarden.snapshot import LedgerRow
 from modelwarden.store.location import state_at
 from modelwarden.store.place import AlreadyThere, Place, place_at
 from modelwarden.store.state import State
+
+if TYPE_CHECKING:
+    from modelwarden.attest.signer import Signer
 
 logger: Final = Logger(service="modelwarden-scan")
 
@@ -80,7 +83,7 @@ class Hub:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises UserError where something is missing, or the settings cannot be used."""
-        self.work, self.archive, most = (_given(environment, name) for name in ("WORK", "ARCHIVE", "MOST_PACKAGES"))
+        self.work, self.archive, most = (given(environment, name) for name in ("WORK", "ARCHIVE", "MOST_PACKAGES"))
         self.publish = environment.get("PUBLISH", "")
         self.most = int(most)
         self.house: House = gate.load_house(gate.Sources(), environment)
@@ -116,6 +119,13 @@ class Hub:
 
     def state(self) -> State:
         return state_at(self.house.settings.store or "", lambda: self.collector.aws)
+
+    def signer(self) -> Signer | None:
+        """Who signs what enters the log; nobody where the settings name no key."""
+        from modelwarden.attest.signer import signer_at
+
+        key = self.house.settings.sign
+        return signer_at(key, lambda: self.collector.aws, lambda: b"") if key else None
 
     def location(self, run: str) -> str:
         """Where the scan will be kept."""
@@ -169,7 +179,7 @@ def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         shutil.rmtree(share.folder.path)
         archive.fetch_together(_KEPT)
         manifest = share.folder.manifest()
-        enter = log_of(hub.house, hub.collector.aws)
+        enter = door(hub.house.settings, lambda: hub.collector.aws, hub.signer())
         if enter:
             enter(word_of(share.folder))
         if hub.publish:
@@ -386,13 +396,6 @@ def _files(path: Path) -> list[str]:
 def _broken(asked: Task, defects: tuple[str, ...]) -> None:
     for one in defects:
         logger.error("a defect", reason=one, run=asked.run, account=asked.account, region=asked.region)
-
-
-def _given(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "")
-    if not value:
-        raise NotSetUp(f"{name} is not set")
-    return value
 
 
 @cache

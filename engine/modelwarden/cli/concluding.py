@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from modelwarden import gate as gating
+from modelwarden.attest.entering import word_of
 from modelwarden.cli.ending import orderly
-from modelwarden.cli.entering import deliver, spooled, word_of
+from modelwarden.cli.entering import deliver, spooled
 from modelwarden.cli.output import format_files, write_text
 from modelwarden.cli.signing import Desk, attested, sealed
 from modelwarden.errors import UserError

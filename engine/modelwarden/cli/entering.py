@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from modelwarden.attest.signer import Signer
     from modelwarden.attest.spool import Spool
     from modelwarden.collect.aws import Aws
-    from modelwarden.run import Run
     from modelwarden.settings import Settings
 
 
@@ -39,15 +37,6 @@ def log_for(flag: str | None, settings: Settings) -> str | None:
         )
     need_sign()
     return location
-
-
-def word_of(run: Run, recorded: bytes, attestation: bytes | None) -> Word:
-    """What the log says of a gate's run; of the bytes of its files, which need not be written yet."""
-    from modelwarden.attest.entry import Word
-
-    files = {"run": recorded, **({"attestation": attestation} if attestation else {})}
-    sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    return Word(run.id, "gate", now(), run.decision.package, run.decision.verdict, sha256)
 
 
 def spooled(word: Word, location: str, runs: Path, signer: Signer | None) -> Spool:

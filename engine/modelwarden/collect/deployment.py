@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ Capture = Literal["", "absent", "Started", "Stopped"]
 Ask = Callable[..., "Answer | Failure"]
 """One operation of the cell, by name; the same question is asked once."""
 
+NO_MODEL: Final = "the variant names no model, and inference components are not read"
+
 
 class Deployments(Struct, frozen=True):
     """What runs in a cell."""
@@ -37,7 +39,7 @@ class Deployments(Struct, frozen=True):
     """Why endpoints may be missing; None where the list was read to its end."""
 
 
-class _Held(Struct, frozen=True):
+class Held(Struct, frozen=True):
     """A model or none: what a variant holds, or why that cannot be told."""
 
     model: str = ""
@@ -46,7 +48,7 @@ class _Held(Struct, frozen=True):
     problem: str = ""
 
 
-class _Endpoint(Struct, frozen=True):
+class Endpoint(Struct, frozen=True):
     """An endpoint as the list shows it, or as its description does."""
 
     name: str
@@ -64,7 +66,7 @@ class _Endpoint(Struct, frozen=True):
 
 def deployments(aws: Aws, account: str, region: str) -> Deployments:
     """Everything that the endpoints of an account run in a region. The account has been entered before."""
-    endpoints: dict[str, _Endpoint] = {}
+    endpoints: dict[str, Endpoint] = {}
     unread = listed(
         partial(aws.call, account, region, "sagemaker", "ListEndpoints"), "Endpoints", partial(_take, endpoints)
     )
@@ -77,7 +79,7 @@ def run_by(aws: Aws, endpoint: str) -> tuple[Deployment, ...]:
     """What one endpoint runs, by its ARN; nothing where AWS says that there is none. The account has been entered before."""
     _, _, _, region, account, name = endpoint.split(":", 5)
     ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))
-    found = set(_of_endpoint(ask, _Endpoint(name.removeprefix("endpoint/"), endpoint, "")))
+    found = set(_of_endpoint(ask, Endpoint(name.removeprefix("endpoint/"), endpoint, "")))
     return tuple(sorted(found, key=_order))
 
 
@@ -85,7 +87,7 @@ def _order(one: Deployment) -> tuple[str, ...]:
     return one.endpoint, one.variant, one.model, one.package or "", one.image, one.problem, one.status
 
 
-def _take(endpoints: dict[str, _Endpoint], entry: Mapping[str, Any]) -> bool:
+def _take(endpoints: dict[str, Endpoint], entry: Mapping[str, Any]) -> bool:
     """Keep an entry of the list, by ARN; whether it names an endpoint."""
     if not entry.get("EndpointArn") or not entry.get("EndpointName"):
         return False
@@ -93,31 +95,31 @@ def _take(endpoints: dict[str, _Endpoint], entry: Mapping[str, Any]) -> bool:
     return True
 
 
-def _summary(entry: Mapping[str, Any]) -> _Endpoint:
+def _summary(entry: Mapping[str, Any]) -> Endpoint:
     arn, status = whole(entry["EndpointArn"]), whole(entry.get("EndpointStatus") or "")
-    return _Endpoint(entry["EndpointName"], arn, status)
+    return Endpoint(entry["EndpointName"], arn, status)
 
 
-def _of_endpoint(ask: Ask, listed: _Endpoint) -> Iterator[Deployment]:
+def _of_endpoint(ask: Ask, listed: Endpoint) -> Iterator[Deployment]:
     """Nothing only where AWS says that the endpoint is not there any more."""
     told = ask("DescribeEndpoint", EndpointName=listed.name)
     if isinstance(told, Failure) and told.state == "read":
         return
     wrong = _wrong(told, "EndpointArn", listed.arn)
     if isinstance(told, Failure) or wrong:
-        yield _deployment(listed, "", _Held(problem=wrong))
+        yield _deployment(listed, "", Held(problem=wrong))
         return
     endpoint = _described(listed, told.data)
     named = [told.data.get("EndpointConfigName"), dig(told.data, "PendingDeploymentSummary", "EndpointConfigName")]
     configurations = [name for name in named if name]
     if not configurations:
-        yield _deployment(endpoint, "", _Held(problem="the endpoint names no configuration"))
+        yield _deployment(endpoint, "", Held(problem="the endpoint names no configuration"))
     for name in configurations:
-        for variant, held in _configured(ask, endpoint, name, _variants(told.data)):
+        for variant, held in configured(ask, endpoint, name, _variants(told.data)):
             yield _deployment(endpoint, variant, held)
 
 
-def _described(listed: _Endpoint, data: Mapping[str, Any]) -> _Endpoint:
+def _described(listed: Endpoint, data: Mapping[str, Any]) -> Endpoint:
     """An endpoint as its description has it. A state of data capture that we do not know is one that nobody could read."""
     told = dig(data, "DataCaptureConfig") or {}
     status, percent = told.get("CaptureStatus"), told.get("CurrentSamplingPercentage")
@@ -131,7 +133,7 @@ def _described(listed: _Endpoint, data: Mapping[str, Any]) -> _Endpoint:
     )
 
 
-def _deployment(endpoint: _Endpoint, variant: str, held: _Held) -> Deployment:
+def _deployment(endpoint: Endpoint, variant: str, held: Held) -> Deployment:
     return Deployment(
         endpoint.arn,
         endpoint.status,
@@ -150,19 +152,24 @@ def _variants(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*(data.get("ProductionVariants") or ()), *(data.get("ShadowProductionVariants") or ())]
 
 
-def _configured(
-    ask: Ask, endpoint: _Endpoint, name: str, running: Iterable[Mapping[str, Any]]
-) -> Iterator[tuple[str, _Held]]:
+def configured(
+    ask: Ask, endpoint: Endpoint, name: str, running: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Held]]:
     """(variant, what it holds) by a configuration; where that cannot be read, a problem of each running variant."""
     told = ask("DescribeEndpointConfig", EndpointConfigName=name)
     wrong = _wrong(told, "EndpointConfigName", name, endpoint.changed)
     if isinstance(told, Failure) or wrong:
         known = [whole(variant.get("VariantName") or "") for variant in running]
-        yield from ((variant, _Held(problem=wrong)) for variant in known or [""])
+        yield from ((variant, Held(problem=wrong)) for variant in known or [""])
         return
-    variants = _variants(told.data)
+    yield from of_variants(ask, endpoint, told.data)
+
+
+def of_variants(ask: Ask, endpoint: Endpoint, data: Mapping[str, Any]) -> Iterator[tuple[str, Held]]:
+    """The same by what a configuration says."""
+    variants = _variants(data)
     if not variants:
-        yield "", _Held(problem="the configuration has no variant")
+        yield "", Held(problem="the configuration has no variant")
     for variant in variants:
         named = [
             variant.get("ModelName"),
@@ -170,39 +177,43 @@ def _configured(
         ]
         models = [model for model in named if model]
         if not models:
-            nobody = "the variant names no model, and inference components are not read"
-            yield whole(variant.get("VariantName") or ""), _Held(problem=nobody)
+            yield whole(variant.get("VariantName") or ""), Held(problem=NO_MODEL)
         for model in models:
-            for held in _of_model(ask, endpoint, model):
+            for held in of_model(ask, endpoint, model):
                 yield whole(variant.get("VariantName") or ""), held
 
 
-def _of_model(ask: Ask, endpoint: _Endpoint, name: str) -> Iterator[_Held]:
+def of_model(ask: Ask, endpoint: Endpoint, name: str) -> Iterator[Held]:
     """What each container of a model is."""
     told = ask("DescribeModel", ModelName=name)
     wrong = _wrong(told, "ModelName", name, endpoint.changed)
     if isinstance(told, Failure) or wrong:
-        yield _Held(whole(name), problem=wrong)
+        yield Held(whole(name), problem=wrong)
         return
-    primary = told.data.get("PrimaryContainer")
-    containers = [*([primary] if primary else []), *(told.data.get("Containers") or ())]
+    yield from of_containers(whole(name), endpoint, told.data)
+
+
+def of_containers(model: str, endpoint: Endpoint, data: Mapping[str, Any]) -> Iterator[Held]:
+    """The same by what a model says."""
+    primary = data.get("PrimaryContainer")
+    containers = [*([primary] if primary else []), *(data.get("Containers") or ())]
     if not containers:
-        yield _Held(whole(name), problem="the model has no container")
+        yield Held(model, problem="the model has no container")
     for container in containers:
-        yield _of_container(whole(name), endpoint, container)
+        yield _of_container(model, endpoint, container)
 
 
-def _of_container(model: str, endpoint: _Endpoint, container: Mapping[str, Any]) -> _Held:
+def _of_container(model: str, endpoint: Endpoint, container: Mapping[str, Any]) -> Held:
     """A package goes before the image that it brings with it."""
     package, image = whole(container.get("ModelPackageName") or ""), whole(container.get("Image") or "")
     if not package:
-        return _Held(model, image=image, problem="" if image else "a container names neither package nor image")
+        return Held(model, image=image, problem="" if image else "a container names neither package nor image")
     arn = package if package.startswith("arn:") else endpoint.packages + package
     try:
         parse_arn(arn)
     except ArnError:
-        return _Held(model, problem="a container names a package that has no name of one")
-    return _Held(model, arn)
+        return Held(model, problem="a container names a package that has no name of one")
+    return Held(model, arn)
 
 
 def _wrong(told: Answer | Failure, member: str, expected: str, until: datetime | None = None) -> str:
