@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Build the code of the functions: `scripts/build_lambda.py [--architecture arm64]` writes dist/lambda-ARCHITECTURE.zip.
+"""Build the code of the functions: `scripts/build_lambda.py [--architecture arm64]` writes dist/lambda-ARCHITECTURE.zip,
+and dist/lambda-scan-ARCHITECTURE.zip of those that scan, which write tables.
 
-Wheels come by deploy/lambda-requirements.txt, which names each by its hash; modelwarden itself is taken from this folder.
-Bytecode goes with the source, since Lambda lets nobody write it, and a start without it takes five times the processor: so
-there must be a Python of the runtime's version. The same inputs and the same Python make the same bytes: names are sorted,
-times and modes are fixed. `--lock` writes the requirements anew, with the versions of constraints.txt.
+Wheels come by deploy/lambda-requirements.txt and deploy/lambda-scan-requirements.txt, which name each by its hash;
+modelwarden itself is taken from this folder. Bytecode goes with the source, since Lambda lets nobody write it, and a start
+without it takes five times the processor: so there must be a Python of the runtime's version. The same inputs and the same
+Python make the same bytes: names are sorted, times and modes are fixed. `--lock` writes the requirements anew, with the
+versions of constraints.txt.
 """
 
 from __future__ import annotations
@@ -20,14 +22,13 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from modelwarden.collect.operations import NEEDED
 
 ROOT: Final = Path(__file__).parents[1]
-REQUIREMENTS: Final = ROOT / "deploy/lambda-requirements.txt"
 PYTHON: Final = "3.13"
 """Of the runtime in deploy/hub.yaml."""
 PLATFORMS: Final = {
@@ -41,7 +42,6 @@ WHEELS: Final = (
     *("six", "typing_extensions", "urllib3"),
 )
 """Everything that the functions import, with what these need. The runtime has a botocore, but maybe one that does not know our fields."""
-MOST_BYTES: Final = 15_000_000
 ABSENT: Final = (
     *(
         "modelwarden.analytics",
@@ -56,6 +56,33 @@ ABSENT: Final = (
 """Packages of ours that no function reaches, with what lies below them."""
 SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations", "securityhub"}
 """Whose models botocore needs; no function scans, and nothing but a scan and its reports call the three."""
+
+
+class Archive(NamedTuple):
+    """What is built."""
+
+    name: str
+    wheels: tuple[str, ...]
+    absent: tuple[str, ...]
+    services: Set[str]
+    most_bytes: int
+    most_unpacked: int = 240_000_000
+    """Lambda takes 250 MB, layers included."""
+
+    @property
+    def requirements(self) -> Path:
+        return ROOT / f"deploy/{self.name}-requirements.txt"
+
+
+FUNCTIONS: Final = Archive("lambda", WHEELS, ABSENT, SERVICES, 15_000_000)
+SCAN: Final = Archive(
+    "lambda-scan",
+    (*WHEELS, "pyarrow"),
+    tuple(one for one in ABSENT if one not in ("modelwarden.analytics", "modelwarden.audit", "modelwarden.tables")),
+    SERVICES | {"ec2", "organizations"},
+    75_000_000,
+)
+ARCHIVES: Final = (FUNCTIONS, SCAN)
 _DATA: Final = re.compile(r"botocore/data/(?P<service>[^/]+)/.*/(?P<file>[\w.-]+)")
 _MODEL: Final = "service-2.json.gz"
 _BESIDE: Final = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")
@@ -66,18 +93,23 @@ _UNUSED: Final = re.compile(
     r"(^|/)(__pycache__|tests?)/|\.(pyc|pyi)$|^\.\.|\.dist-info/(?!METADATA$|LICEN[CS]E|licenses/)|^(cffi|dateutil/zoneinfo)/"
     r"|^aws_lambda_powertools/(event_handler|utilities/(auth_alpha|circuit_breaker|data_masking|feature_flags|idempotency"
     r"|kafka|parameters|parser|streaming))/"
+    # Of Arrow what tables need: no servers, no other formats, nothing to build against.
+    r"|^pyarrow/(include|src|includes)|^pyarrow/.*\.(pxd|pxi|pyx|h|cc|lib)$"
+    r"|^pyarrow/(libarrow_(flight|s3|python_flight|python_parquet_encryption)|libarrow_python\.so(\.\d+\.\d+\.\d+)?$)"
+    r"|^pyarrow/_(flight|substrait|orc|dataset_orc|s3fs|gcsfs|azurefs|hdfs|feather|pyarrow_cpp_tests|(dataset_)?parquet_encryption)\."
 )
 """`importlib.metadata` reads METADATA; the rest of it is for installers."""
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
-def kept(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+def kept(archive: Archive, files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """Files of wheels that the functions need: of botocore's data the operations that are called."""
+    services = archive.services
     for name, data in files:
         of = _DATA.match(name)
-        if of and of["file"] == _MODEL and of["service"] in SERVICES:
+        if of and of["file"] == _MODEL and of["service"] in services:
             yield name, lean(of["service"], data)
-        elif not _UNUSED.search(name) and (of is None or (of["service"] in SERVICES and of["file"] in _BESIDE)):
+        elif not _UNUSED.search(name) and (of is None or (of["service"] in services and of["file"] in _BESIDE)):
             yield name, data
 
 
@@ -122,12 +154,12 @@ def of_wheel(wheel: Path) -> Iterator[tuple[str, bytes]]:
         yield from ((one.filename, archive.read(one)) for one in archive.infolist() if not one.is_dir())
 
 
-def ours(root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
+def ours(archive: Archive, root: Path = ROOT) -> Iterator[tuple[str, bytes]]:
     """Files of modelwarden, as pyproject.toml puts them together."""
     tool = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders, data = tool["package-dir"], tool["package-data"]
     for package in tool["packages"]:
-        if package.startswith(ABSENT):
+        if package.startswith(archive.absent):
             continue
         folder = root / _folder(package, folders)
         patterns = ("*.py", *data["*"], *data.get(package, ()))
@@ -196,17 +228,19 @@ def download(architecture: str, folder: Path, *options: str) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
-def lock() -> str:
-    """The requirements: each wheel by its version, and by its hash for every architecture."""
+def lock(archive: Archive) -> str:
+    """The requirements of an archive: each wheel by its version, and by its hash for every architecture."""
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
     versions = {_name(name): version for name, version in pins.items()}
-    hashes: dict[str, set[str]] = {name: set() for name in WHEELS}
+    hashes: dict[str, set[str]] = {name: set() for name in archive.wheels}
     for architecture in PLATFORMS:
         with tempfile.TemporaryDirectory() as folder:
-            for wheel in download(architecture, Path(folder), *(f"{name}=={versions[name]}" for name in WHEELS)):
+            for wheel in download(
+                architecture, Path(folder), *(f"{name}=={versions[name]}" for name in archive.wheels)
+            ):
                 hashes[_name(wheel.name.split("-")[0])].add(hashlib.sha256(wheel.read_bytes()).hexdigest())
     lines = ["# Written by scripts/build_lambda.py --lock: wheels of the functions, for every architecture."]
-    for name in WHEELS:
+    for name in archive.wheels:
         lines += [f"{name}=={versions[name]} \\", *(f"    --hash=sha256:{one} \\" for one in sorted(hashes[name]))]
         lines[-1] = lines[-1].removesuffix(" \\")
     return "\n".join(lines) + "\n"
@@ -216,21 +250,24 @@ def _name(text: str) -> str:
     return re.sub(r"[-_.]+", "_", text).lower()
 
 
-def build(architecture: str, python: str) -> Path:
-    """The archive of an architecture; exits where it is too large."""
+def build(archive: Archive, architecture: str, python: str) -> Path:
+    """An archive for an architecture; exits where it is too large."""
     path = interpreter(python)
     with tempfile.TemporaryDirectory() as folder:
-        wheels = download(architecture, Path(folder), "--require-hashes", "--requirement", str(REQUIREMENTS))
-        found = dict(ours())
+        wheels = download(architecture, Path(folder), "--require-hashes", "--requirement", str(archive.requirements))
+        found = dict(ours(archive))
         for wheel in wheels:
-            found |= dict(kept(of_wheel(wheel)))
-    data = zipped([*found.items(), *compiled(found, path)])
-    if len(data) > MOST_BYTES:
-        raise SystemExit(f"error: {len(data)} bytes are more than {MOST_BYTES}: see what came in")
-    target = ROOT / f"dist/lambda-{architecture}.zip"
+            found |= dict(kept(archive, of_wheel(wheel)))
+    found |= dict(compiled(found, path))
+    data, unpacked = zipped(found.items()), sum(map(len, found.values()))
+    for size, most in ((len(data), archive.most_bytes), (unpacked, archive.most_unpacked)):
+        if size > most:
+            raise SystemExit(f"error: {archive.name}: {size} bytes are more than {most}: see what came in")
+    target = ROOT / f"dist/{archive.name}-{architecture}.zip"
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(data)
-    print(f"{target.relative_to(ROOT)}: {len(data) / 1e6:.1f} MB, sha256 {hashlib.sha256(data).hexdigest()}")
+    sizes = f"{len(data) / 1e6:.1f} MB, {unpacked / 1e6:.0f} MB unpacked"
+    print(f"{target.relative_to(ROOT)}: {sizes}, sha256 {hashlib.sha256(data).hexdigest()}")
     return target
 
 
@@ -240,10 +277,11 @@ def main() -> None:
     parser.add_argument("--python", default=f"python{PYTHON}", help="which compiles the code (default: %(default)s)")
     parser.add_argument("--lock", action="store_true", help="write the requirements, and build nothing")
     arguments: Any = parser.parse_args()
-    if arguments.lock:
-        REQUIREMENTS.write_text(lock())
-    else:
-        build(arguments.architecture, arguments.python)
+    for archive in ARCHIVES:
+        if arguments.lock:
+            archive.requirements.write_text(lock(archive))
+        else:
+            build(archive, arguments.architecture, arguments.python)
 
 
 if __name__ == "__main__":

@@ -89,18 +89,18 @@ def installed(name: str) -> Iterator[tuple[str, bytes]]:
             yield str(one), path.read_bytes()
 
 
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the archive holds, with the wheels that are installed here instead of those of the other architecture."""
-    folder = tmp_path_factory.mktemp("task")
-    for name in BUILD.WHEELS:
-        for path, data in BUILD.kept(installed(name)):
+def laid_out(archive: Any, folder: Path) -> Path:
+    """What an archive holds, with the wheels that are installed here instead of those of the other architecture."""
+    for files in (*(BUILD.kept(archive, installed(name)) for name in archive.wheels), BUILD.ours(archive)):
+        for path, data in files:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
-    for path, data in BUILD.ours():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
     return folder
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return laid_out(BUILD.FUNCTIONS, tmp_path_factory.mktemp("task"))
 
 
 class RuntimeApi(ThreadingHTTPServer):
@@ -257,6 +257,37 @@ def test_the_runtime_answers_a_hook(unpacked: Path, tmp_path: Path, pinned: dict
     assert "sts:GetCallerIdentity" in told[0][1]["message"]
 
 
+SCANS = """
+import sys
+from pathlib import Path
+from modelwarden.aws import scan
+from modelwarden.analytics import publish
+from modelwarden.tables.schema import library
+lib, path = library(), Path(sys.argv[1])
+table = lib.arrow.table({"package": lib.arrow.array(["a", "b", "a"]).dictionary_encode(), "at": [1, 2, 3]})
+lib.parquet.write_table(table, path, compression="zstd")
+print(lib.parquet.read_table(path, filters=[("package", "==", "a")]).num_rows, "pyarrow.dataset" in sys.modules)
+"""
+
+
+def test_what_scans_is_packaged_with_what_writes_tables(tmp_path: Path) -> None:
+    """Arrow without what it can do besides, which is most of it."""
+    folder = laid_out(BUILD.SCAN, tmp_path / "task")
+    # As Lambda starts it: nothing but the folder, and the interpreter's own library.
+    done = subprocess.run(
+        [sys._base_executable, "-S", "-B", "-c", SCANS, tmp_path / "x.parquet"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "AWS_LAMBDA_FUNCTION_NAME": "f"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "2"
+    inside = {name for name, _ in BUILD.ours(BUILD.SCAN)}
+    assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / "aws/scan.py")} <= inside
+
+
 def shape(model: Any, above: tuple[str, ...] = ()) -> Any:
     """A shape with everything below it, as far as it does not repeat."""
     if model is None or model.name in above:
@@ -317,14 +348,14 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
         *(("botocore/data/sqs/1/endpoint-rule-set-1.json.gz", b""), ("botocore/data/sqs/1/examples-1.json", b"")),
         *(("botocore/data/iot/1/endpoint-rule-set-1.json.gz", b""), ("botocore/data/endpoints.json", b"")),
     ]
-    assert [name for name, _ in BUILD.kept(files)] == [
+    assert [name for name, _ in BUILD.kept(BUILD.FUNCTIONS, files)] == [
         "modelwarden/gate.py",
         "x-1.dist-info/METADATA",
         "x-1.dist-info/licenses/LICENSE",
         "botocore/data/sqs/1/endpoint-rule-set-1.json.gz",
         "botocore/data/endpoints.json",
     ]
-    inside = {name for name, _ in BUILD.ours()}
+    inside = {name for name, _ in BUILD.ours(BUILD.FUNCTIONS)}
     assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name in inside)
     for handler in ("aws/events.py", "aws/api.py", "aws/hook.py"):
         assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / handler)} <= inside
@@ -332,12 +363,17 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
 
 def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
     """Each with a hash; `scripts/build_lambda.py --lock` writes them."""
-    text = BUILD.REQUIREMENTS.read_text()
-    pinned = dict(re.findall(r"^(\w+)==(\S+) \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
-    assert pinned == {name: importlib.metadata.version(name) for name in BUILD.WHEELS}
-    for name in ("hub.yaml", "api.yaml", "deploy-check.yaml"):
-        (function,) = resources(load(name), "AWS::Serverless::Function").values()
-        assert function["Runtime"] == f"python{BUILD.PYTHON}"
+    for archive in BUILD.ARCHIVES:
+        text = archive.requirements.read_text()
+        pinned = dict(re.findall(r"^(\w+)==(\S+) \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
+        assert pinned == {name: importlib.metadata.version(name) for name in archive.wheels}
+    for name in ("hub.yaml", "api.yaml", "deploy-check.yaml", "scan.yaml"):
+        archive = BUILD.SCAN if name == "scan.yaml" else BUILD.FUNCTIONS
+        for function in resources(load(name), "AWS::Serverless::Function").values():
+            assert (function["Runtime"], function["CodeUri"]) == (
+                f"python{BUILD.PYTHON}",
+                f"../dist/{archive.name}-arm64.zip",
+            )
 
 
 def test_another_python_is_refused() -> None:
