@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -22,6 +22,9 @@ from modelwarden.sandbox.server import Sandbox
 from tests.demo.registry import Registry, restored
 from tests.organization import CLOCK
 from tests.store.conftest import CREATED, TEMPLATE, loads
+
+if TYPE_CHECKING:
+    from .night import Night
 
 HUB, REGION = "111111111111", "eu-west-1"
 SPOKE = "444455556666"
@@ -225,3 +228,19 @@ def tear_down(hub: Hub) -> None:
     spoke.remove_targets(Rule="to-hub", Ids=["hub"])
     spoke.delete_rule(Name="to-hub")
     hub.client("events").delete_event_bus(Name="hub")
+
+
+@pytest.fixture
+def night(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
+    """A hub with the buckets of the scan."""
+    from .night import TABLES, WORK, Night  # which is made of what stands above
+
+    s3 = hub.client("s3")
+    for bucket in (WORK, TABLES):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    found = Night(hub, monkeypatch)
+    yield found
+    for bucket in (WORK, TABLES):
+        for key in found.names(bucket):
+            s3.delete_object(Bucket=bucket, Key=key)
+        s3.delete_bucket(Bucket=bucket)
