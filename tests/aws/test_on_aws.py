@@ -14,9 +14,9 @@ from scripts.on_aws import LeftOut, NotShown
 
 from modelwarden.aws.desk import desk_of
 
-from .conftest import HUB, REGION, Hub
+from .conftest import HUB, REGION, SPOKE, Hub
 
-GROUP = "house-price"
+GROUP = "credit-default"
 
 
 class Known(Asked, frozen=True):
@@ -103,7 +103,7 @@ def listed(hub: Hub, arn: str) -> list[str]:
 
 def test_an_approval_that_nobody_answers_is_not_shown(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.set_up()
-    asked = known(hub, "111122223333", wait=0.5, group=GROUP, Records="s3://hub-records/x")
+    asked = known(hub, SPOKE, wait=0.5, group=GROUP, Records="s3://hub-records/x")
     code, out = said(capsys, asked, "approval")
     assert (code, out) == (
         1,
