@@ -50,12 +50,23 @@ ABSENT: Final = (
         "modelwarden.builtin.reports.frameworks",
     ),
     *("modelwarden.builtin.reports.packs", "modelwarden.builtin.reports.templates", "modelwarden.cli"),
-    *("modelwarden.compare", "modelwarden.guidance", "modelwarden.replay", "modelwarden.sandbox", "modelwarden.tables"),
+    *(
+        "modelwarden.compare",
+        "modelwarden.deployment",
+        "modelwarden.guidance",
+        "modelwarden.replay",
+        "modelwarden.sandbox",
+        "modelwarden.tables",
+    ),
     "modelwarden.waivers",
 )
 """Packages of ours that no function reaches, with what lies below them."""
-SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations", "securityhub"}
-"""Whose models botocore needs; no function scans, and nothing but a scan and its reports call the three."""
+SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {
+    *("ec2", "organizations", "securityhub"),
+    *("cloudformation", "cloudwatch", "lambda", "logs"),
+}
+"""Whose models botocore needs; no function scans, and nothing but a scan and its reports call the first three. Nor does one
+look at what is deployed."""
 
 
 class Archive(NamedTuple):

@@ -1,4 +1,4 @@
-"""Values of a checkup: what was probed, and what follows from it for permissions and controls."""
+"""Values of a checkup: what was probed, and what follows from it for permissions and controls; and parts of a deployment."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from modelwarden.snapshot import LedgerRow
 
 OK: Final = "ok"
 NOT_PROBED: Final = "not probed"
+WRONG: Final = "wrong"
+CANNOT_TELL: Final = "cannot tell"
 
 
 class Probed(Struct, frozen=True):
@@ -105,3 +107,15 @@ class Checkup(Struct, frozen=True):
         """0: all that the enabled controls need can be read. 3: some permission is missing, or could not be tried."""
         missing = any(one.missing for one in self.permissions) or any(one.missing for one in self.scan)
         return 3 if self.unproven or missing else 0
+
+
+class Part(Struct, frozen=True):
+    """One part of a deployed hub, and what is said of it."""
+
+    name: str
+    state: str
+    """`ok`, `wrong` or `cannot tell`."""
+    said: str = ""
+    """What is wrong, or why nobody can tell; empty where it is ok."""
+    help: str = ""
+    """The next step; empty where it is ok."""

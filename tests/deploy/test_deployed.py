@@ -6,135 +6,36 @@ Object Lock, and of the signing key one that encrypts.
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from modelwarden.aws import api, events, hook
-from modelwarden.aws.desk import desk_of
-from modelwarden.sandbox.server import Sandbox
-from modelwarden.settings.pack import digest_pack, read_pack
+from modelwarden.aws import api, hook
 from tests.api.events import ME
 from tests.api.events import event as asked
-from tests.aws.conftest import HOME, HUB, REGION, SPOKE, Hub
+from tests.aws.conftest import HUB, REGION
 from tests.aws.test_hook import event as question
-from tests.demo.registry import restored
 
-from .templates import UNDEPLOYED, Template, load, reduced, translated
+from .stacks import BUCKET, STACK, Deployed, deployed
+from .templates import UNDEPLOYED, load, reduced, translated
 
 pytestmark = pytest.mark.sandbox_only
 
-STACK = "modelwarden"
-BUCKET = f"{STACK}-{HUB}-{REGION}"
-PACK = "s3://policies/pack.tar.gz"
-TOP = f'store = "dynamodb://{STACK}-state?region={REGION}"\nrecords = "s3://{BUCKET}/records"\n'
-PLACE = f"arn:aws:sagemaker:{REGION}:{SPOKE}:x"
+
 KINDS = ("SageMaker Model Package State Change", "SageMaker Model Card State Change", "SageMaker Endpoint State Change")
 CALL = "AWS API Call via CloudTrail"
 BY_SAGEMAKER = {"eventSource": "sagemaker.amazonaws.com"}
 
 
-class Deployed(Hub):
-    """A hub and a spoke that CloudFormation made."""
-
-    outputs: dict[str, str]
-    api: dict[str, str]
-    """Outputs, too."""
-    function: dict[str, Any]
-    rows: dict[str, list[dict[str, Any]]]
-
-    def deploy(self, name: str, template: Template, place: str, **parameters: str) -> dict[str, str]:
-        """Outputs of a stack."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # so that a type of which nothing is made is no success
-            stacks = self.registry.client(place, "cloudformation")
-            given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-            stacks.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=given)
-            (stack,) = stacks.describe_stacks(StackName=name)["Stacks"]
-        assert stack["StackStatus"] == "CREATE_COMPLETE"
-        self.rows[name] = stacks.describe_stack_resources(StackName=name)["StackResources"]
-        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
-
-    def publish_pack(self) -> str:
-        """The organization's policy pack as an object, as the function fetches it; its digest."""
-        folder = Path(self.registry.pack('[respond]\nmode = "enforce"\n', top=TOP)[1])
-        data = io.BytesIO()
-        with tarfile.open(fileobj=data, mode="w:gz") as archive:
-            archive.add(folder / "modelwarden.toml", "modelwarden.toml")
-        s3 = self.client("s3")
-        s3.create_bucket(Bucket="policies", CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_object(Bucket="policies", Key="pack.tar.gz", Body=data.getvalue())
-        return digest_pack(read_pack(str(folder), None))
-
-    def put(self, kind: str, source: str = "aws.sagemaker", **detail: Any) -> None:
-        """An event on the default bus of the spoke; moto lets anybody put one of AWS."""
-        entry = {"Source": source, "DetailType": kind, "Detail": json.dumps(detail)}
-        self.registry.client(PLACE, "events").put_events(Entries=[entry])
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    with (
-        Sandbox("demo") as sandbox,
-        restored(sandbox, tmp_path_factory.mktemp("deployed")) as registry,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        found = Deployed(registry, patch)
-        found.rows = {}
-        s3 = found.client("s3")
-        s3.create_bucket(Bucket="deployment", CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_object(Bucket="deployment", Key="lambda.zip", Body=b"PK\x05\x06" + bytes(18))
-        digest = found.publish_pack()
-        found.outputs = found.deploy(
-            STACK,
-            reduced(translated(load("hub.yaml"))),
-            HOME,
-            OrganizationId="o-sandbox0000",
-            PolicyPack=PACK,
-            PolicyPackDigest=digest,
-        )
-        found.deploy("spoke", load("spoke.yaml"), PLACE, HubBusArn=found.outputs["IntakeArn"])
-        names = ("DataKeyArn", "SigningKeyArn", "AlarmTopicArn")
-        found.api = found.deploy(
-            "api",
-            reduced(translated(load("api.yaml"))),
-            HOME,
-            HubStack=STACK,
-            OrganizationId="o-sandbox0000",
-            PolicyPack=PACK,
-            PolicyPackDigest=digest,
-            **{name: found.outputs[name] for name in names},
-        )
-        found.deploy(
-            "deploy-check",
-            reduced(translated(load("deploy-check.yaml"))),
-            HOME,
-            HubStack=STACK,
-            OrganizationId="o-sandbox0000",
-            PolicyPack=PACK,
-            PolicyPackDigest=digest,
-            **{name: found.outputs[name] for name in names},
-        )
-        found.function = found.client("lambda").get_function_configuration(FunctionName=f"{STACK}-events")
-        variables = found.function["Environment"]["Variables"]
-        found.queue, found.dead = variables["QUEUE_URL"], found.outputs["DeadLettersUrl"]
-        found.made = {"queue": f"arn:aws:sqs:{REGION}:{HUB}:{STACK}-events"}
-        for name in [name for name in os.environ if name.startswith(("AWS_", "MODELWARDEN_"))]:
-            patch.delenv(name)
-        environment = {**registry.environment, **variables, "AWS_REGION": REGION}
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        found.desk = replace(desk_of(environment), now=found.now)
-        patch.setattr(events, "desk", lambda: found.desk)
+    with pytest.MonkeyPatch.context() as patch, deployed(tmp_path_factory.mktemp("deployed"), patch) as found:
+        for name, template in (("api", "api.yaml"), ("deploy-check", "deploy-check.yaml")):
+            outputs = found.beside(name, template)
+            found.api = outputs if name == "api" else found.api
         yield found
 
 

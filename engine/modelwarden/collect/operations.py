@@ -54,6 +54,26 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "sqs:SendMessage": ("MessageId",),
     "sns:Publish": ("MessageId",),
     "events:PutEvents": ("FailedEntryCount", "Entries"),
+    # `doctor --deployment` reads back what a hub is made of.
+    "cloudformation:DescribeStacks": ("Stacks",),
+    "cloudformation:DescribeStackResources": ("StackResources",),
+    "cloudwatch:DescribeAlarms": (),
+    "dynamodb:DescribeTable": ("Table",),
+    "dynamodb:DescribeContinuousBackups": ("ContinuousBackupsDescription",),
+    "dynamodb:DescribeTimeToLive": ("TimeToLiveDescription",),
+    "events:DescribeEventBus": ("Name",),
+    "events:DescribeRule": ("Name", "State"),
+    "events:ListTargetsByRule": ("Targets",),
+    "lambda:GetFunctionConfiguration": ("FunctionName", "Handler", "Timeout"),
+    "lambda:GetFunctionConcurrency": (),
+    "lambda:ListEventSourceMappings": ("EventSourceMappings",),
+    "logs:DescribeLogGroups": ("logGroups",),
+    "s3:GetBucketVersioning": (),
+    "s3:GetObjectLockConfiguration": ("ObjectLockConfiguration",),
+    "s3:GetBucketEncryption": ("ServerSideEncryptionConfiguration",),
+    "s3:GetPublicAccessBlock": ("PublicAccessBlockConfiguration",),
+    "sns:ListSubscriptionsByTopic": ("Subscriptions",),
+    "sqs:GetQueueAttributes": ("Attributes",),
 }
 """What every true answer has. Without it a stray answer says that there is nothing: a HEAD has no body to be guarded.
 
