@@ -15,6 +15,8 @@ Moment = Literal["approve", "deploy", "serve"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
+STRICTEST: Stage = "Production"
+"""For which a package is judged whose stage nobody can tell."""
 
 PROVEN_BY = "sts:GetCallerIdentity"
 PRINCIPAL_FIELDS = ("principal", "identity", "kind", "person")

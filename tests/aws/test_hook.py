@@ -67,10 +67,10 @@ class Hook:
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         (registry.folder / "log").mkdir()
 
-    def set_up(self, *, records: str = f"s3://{BUCKET}/org", **variables: str) -> None:
+    def set_up(self, *, records: str = f"s3://{BUCKET}/org", top: str = "", **variables: str) -> None:
         pack = self.registry.folder / "pack"
         pack.mkdir(exist_ok=True)
-        places = f'records = "{records}"\nlog = "{self.registry.folder / "log"}"\n'
+        places = f'records = "{records}"\nlog = "{self.registry.folder / "log"}"\n{top}'
         (pack / "modelwarden.toml").write_text(f"{places}{(DEMO / 'modelwarden.toml').read_text()}\n{STAGES}")
         pinned = {
             "MODELWARDEN_ORGANIZATION": str(pack),
@@ -96,7 +96,8 @@ class Hook:
     def recorded(self) -> dict[str, Run]:
         """Id -> every run that was recorded."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="org/decisions/").get("Contents", [])
-        bodies = [self.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in listed]
+        names = [one["Key"] for one in listed if one["Key"].endswith(".json")]
+        bodies = [self.s3.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names]
         return {run.id: run for run in (Run.from_json(json.loads(body)) for body in bodies)}
 
     def logged(self) -> list[str]:
@@ -136,6 +137,24 @@ def test_a_model_of_an_approved_package_may_go_live(asked: Hook) -> None:
     )
     assert run.decision.request.principal == hook._NOBODY
     assert asked.logged() == [id_]
+
+
+def test_where_the_pack_names_a_key_the_decision_and_its_entry_are_signed(asked: Hook) -> None:
+    """Although nobody is known who acts."""
+    done = asked.registry.run("key", "new", "k", "--no-passphrase")
+    assert done.code == 0, done.err
+    asked.set_up(top=f'sign = "{asked.registry.folder / "k"}"\n')
+    assert asked.ask("Model", {"PrimaryContainer": {"ModelPackageName": ALLOWED}})[0] == "SUCCESS"
+    (id_,) = asked.recorded()
+    for ending in ("json", "intoto.jsonl"):
+        body = asked.s3.get_object(Bucket=BUCKET, Key=f"org/decisions/{id_}.{ending}")["Body"].read()
+        (asked.registry.folder / f"{id_}.{ending}").write_bytes(body)
+    signed = asked.registry.run(
+        "verify", f"{id_}.intoto.jsonl", "--key", "k.pub", "--any-subject", "--allow-uncovered", "--moment", "deploy"
+    )
+    assert signed.code == 0, signed.err
+    logged = asked.registry.run("verify", "log", "--key", "k.pub", "--run", f"{id_}.json")
+    assert logged.code == 0, logged.err
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def alarm(made: Deployed, name: str, told: list[str]) -> None:
 
 
 def encrypt(made: Deployed, algorithm: str) -> None:
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}
+    own = {"KMSMasterKeyID": made.outputs["DataKeyArn"]} if algorithm == "aws:kms" else {}
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm, **own}}
     made.client("s3").put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
 
@@ -334,7 +335,7 @@ BREAKS: dict[str, tuple[Act, Act, str, str]] = {
         lambda made: encrypt(made, "AES256"),
         lambda made: encrypt(made, "aws:kms"),
         "bucket's encryption",
-        "it is AES256, and not under the data key",
+        "it is AES256 by a key of AWS, and not by the data key",
     ),
     "public": (
         of(
@@ -467,6 +468,20 @@ def within(*path: str, value: Any) -> Callable[[dict[str, Any]], dict[str, Any]]
             "one failure repeats a whole batch",
         ),
         ("sqs:GetQueueAttributes", within("Attributes", "KmsMasterKeyId", value=""), "queue", "it is not encrypted"),
+        (
+            "s3:GetBucketEncryption",
+            within(
+                "ServerSideEncryptionConfiguration",
+                "Rules",
+                "0",
+                "ApplyServerSideEncryptionByDefault",
+                "KMSMasterKeyID",
+                value="arn:aws:kms:eu-west-1:111111111111:key/other",
+            ),
+            "bucket's encryption",
+            "it is aws:kms by arn:aws:kms:eu-west-1:111111111111:key/other, and not by the data key",
+        ),
+        ("logs:DescribeLogGroups", within("logGroups", "0", "kmsKeyId", value="other"), "log", "it is not encrypted"),
         ("events:DescribeRule", within("State", value="DISABLED"), "rule", "it is DISABLED"),
         (
             "dynamodb:DescribeTable",
@@ -521,6 +536,13 @@ def test_what_the_simulation_cannot_be_brought_to_is_named_too(
 ) -> None:
     found = whole.parts(Twisted(whole, api, change))[part]
     assert (found.state, says in found.said, found.help != "") == (WRONG, True, True), found
+
+
+def test_a_function_whose_variables_are_sealed_is_not_made_out_to_be_wrong(whole: Whole) -> None:
+    sealed = within("Environment", value={"Error": {"ErrorCode": "AccessDeniedException", "Message": "no"}})
+    found = whole.parts(Twisted(whole, "lambda:GetFunctionConfiguration", sealed))
+    assert (found["policy pack"].state, found["settings"].state) == (CANNOT_TELL, CANNOT_TELL)
+    assert found["policy pack"].said == "the function's environment: AccessDeniedException: no"
 
 
 def calls(whole: Whole) -> set[str]:

@@ -31,11 +31,9 @@ from modelwarden.finding import Effect
 from modelwarden.gate import Question
 from modelwarden.render.log import Event
 from modelwarden.render.text import cut, printable
-from modelwarden.request import Stage
+from modelwarden.request import STRICTEST, Stage
 from modelwarden.run import Run
 
-_STRICTEST: Final[Stage] = "Production"
-"""For which a package is judged whose account has no stage in the settings."""
 _NOBODY: Final = Unknown("CloudFormation does not say who acts")
 _ASKED: Final = ("CREATE_PRE_PROVISION", "UPDATE_PRE_PROVISION")
 _DELETED: Final = "DELETE_PRE_PROVISION"
@@ -139,7 +137,7 @@ def _answer(service: Service, asked: Asked, function: str, lets: bool) -> Told:
     refused = list(_refused(held, lets))
     if refused:
         return Told("NonCompliant", "; ".join(refused))
-    stage = service.house.settings.account_stages.get(asked.aws_account_id, _STRICTEST)
+    stage = service.house.settings.account_stages.get(asked.aws_account_id, STRICTEST)
     packages = dict.fromkeys(one.package for one in held if one.package)
     return _judged(service, tuple(packages), stage, unjudged=[one.image for one in held if not one.package])
 

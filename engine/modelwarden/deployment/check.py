@@ -29,8 +29,8 @@ def exit_code(parts: tuple[Part, ...]) -> int:
 def _parts(hub: Hub, account: str | None) -> Iterator[Part]:
     yield judge("stack", "see why in its events, and deploy it again", _settled, hub.stack)
     made, told = function.configuration(hub), events.queue(hub)
-    yield from function.function(hub, told)
-    pack, house = function.pack(hub)
+    yield from function.function(hub, made, told)
+    pack, house = function.pack(hub, made)
     yield pack
     yield function.places(hub, house)
     yield from events.intake(hub, made, told)

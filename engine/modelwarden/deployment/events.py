@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from modelwarden.checkup import Part
 from modelwarden.collect.aws import Answer, Failure
-from modelwarden.deployment.hub import Hub, judge
+from modelwarden.deployment.hub import Hub, is_key, judge
 
 KINDS: Final = (
     "SageMaker Model Package State Change",
@@ -33,7 +33,7 @@ def queue(hub: Hub) -> Answer | Failure:
 def intake(hub: Hub, made: Answer | Failure, told: Answer | Failure) -> Iterator[Part]:
     """From the bus to the queue; `made` is what Lambda says of the function, `told` what SQS says of the queue."""
     dead = hub.of("DeadLetters", "sqs", "GetQueueAttributes", "QueueUrl", AttributeNames=["All"])
-    yield judge("queue", _DEPLOY, _queue, told, dead, made)
+    yield judge("queue", _DEPLOY, _queue, told, dead, made, hub.id("DataKey"))
     yield judge("dead letters", "read why in the function's log, mend it, and redrive them to the queue", _empty, dead)
     bus = hub.id("Intake")
     rule = hub.id("IntoQueue")
@@ -51,7 +51,7 @@ def intake(hub: Hub, made: Answer | Failure, told: Answer | Failure) -> Iterator
     yield judge("bus policy", _DEPLOY, _of_organization, opened, hub.stack)
 
 
-def _queue(told: Mapping[str, Any], dead: Mapping[str, Any], made: Mapping[str, Any]) -> Iterator[str]:
+def _queue(told: Mapping[str, Any], dead: Mapping[str, Any], made: Mapping[str, Any], key: str) -> Iterator[str]:
     attributes = told["Attributes"]
     timeout = made["Timeout"]
     if int(attributes["VisibilityTimeout"]) < 6 * timeout:
@@ -59,8 +59,8 @@ def _queue(told: Mapping[str, Any], dead: Mapping[str, Any], made: Mapping[str, 
     redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
     if redrive.get("deadLetterTargetArn") != dead["Attributes"]["QueueArn"]:
         yield "nothing keeps what is given up"
-    for name, one in (("it", attributes), ("the dead letters", dead["Attributes"])):
-        if not one.get("KmsMasterKeyId"):
+    for name, one in (("it", attributes), ("the queue of dead letters", dead["Attributes"])):
+        if not is_key(one.get("KmsMasterKeyId"), key):
             yield f"{name} is not encrypted under the data key"
 
 

@@ -11,7 +11,7 @@ from modelwarden import gate
 from modelwarden.checkup import CANNOT_TELL, OK, WRONG, Part
 from modelwarden.collect.aws import Answer, Failure
 from modelwarden.collect.pack import MAX_PACK
-from modelwarden.deployment.hub import Hub, judge
+from modelwarden.deployment.hub import Hub, is_key, judge
 from modelwarden.errors import UserError
 from modelwarden.gate import House
 from modelwarden.settings.log import KMS, LockedBucket, log_of
@@ -25,9 +25,9 @@ _PACK: Final = (
 )
 
 
-def function(hub: Hub, queue: Answer | Failure) -> Iterator[Part]:
-    """How it stands, and what feeds it; `queue` is what SQS says of the queue."""
-    yield judge("function", _DEPLOY, _runs, configuration(hub))
+def function(hub: Hub, made: Answer | Failure, queue: Answer | Failure) -> Iterator[Part]:
+    """How it stands, and what feeds it; `made` is what Lambda says of the function, `queue` what SQS says of the queue."""
+    yield judge("function", _DEPLOY, _runs, made)
     reserved = hub.of("Events", "lambda", "GetFunctionConcurrency", "FunctionName")
     yield judge("reserved concurrency", "set Concurrency of the stack", _reserved, reserved)
     mappings = hub.of("Events", "lambda", "ListEventSourceMappings", "FunctionName")
@@ -68,12 +68,16 @@ def _fed(told: Mapping[str, Any], queue: Mapping[str, Any]) -> Iterator[str]:
             yield "one failure repeats a whole batch: ReportBatchItemFailures is missing"
 
 
-def pack(hub: Hub) -> tuple[Part, House | None]:
+def pack(hub: Hub, made: Answer | Failure) -> tuple[Part, House | None]:
     """Whether the pack in S3 is the one that the function is pinned to, and the house that it makes."""
-    made = configuration(hub)
     if isinstance(made, Failure):
         return judge("policy pack", _DEPLOY, lambda _: (), made), None
-    variables = made.data.get("Environment", {}).get("Variables", {})
+    said = made.data.get("Environment", {})
+    if "Error" in said:
+        # Lambda shows a function without its variables to whoever may not use the key that they lie under.
+        why = f"the function's environment: {said['Error'].get('ErrorCode')}: {said['Error'].get('Message')}"
+        return Part("policy pack", CANNOT_TELL, why, "grant kms:Decrypt on the key of the function's variables"), None
+    variables = said.get("Variables", {})
     location, digest = (variables.get(f"MODELWARDEN_ORGANIZATION{end}", "") for end in ("", "_DIGEST"))
     if not location.startswith("s3://") or not digest:
         return Part("policy pack", WRONG, "the function's environment pins no pack in S3", _DEPLOY), None
@@ -117,7 +121,5 @@ def _agree(hub: Hub, house: House, table: str, bucket: str, key: str) -> Iterato
     log = log_of(settings.log) if settings.log else None
     if settings.log and not (isinstance(log, LockedBucket) and log.bucket == bucket):
         yield f"`log` is {settings.log}, and the bucket {bucket}"
-    if settings.sign and not (
-        settings.sign.startswith(KMS) and settings.sign.rpartition("/")[2] == key.rpartition("/")[2]
-    ):
+    if settings.sign and not (settings.sign.startswith(KMS) and is_key(settings.sign, key)):
         yield f"`sign` is {settings.sign}, and the signing key {key}"

@@ -109,3 +109,8 @@ def unread(name: str, failure: Failure) -> Part:
     """A part that could not be read."""
     help_ = f"grant {failure.source.api} to whoever asks" if failure.state == "denied" else "run it again later"
     return Part(name, CANNOT_TELL, f"{failure.source.api}: {failure.code}: {failure.message}", help_)
+
+
+def is_key(said: object, key: str) -> bool:
+    """Whether what a service names by its ARN or its id is this key."""
+    return isinstance(said, str) and said.rpartition("/")[2] == key.rpartition("/")[2]

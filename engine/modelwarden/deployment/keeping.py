@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from modelwarden.checkup import Part
-from modelwarden.deployment.hub import Hub, judge
+from modelwarden.deployment.hub import Hub, is_key, judge
 from modelwarden.store.items import CELLS
 
 _DEPLOY: Final = "deploy the stack again with deploy/hub.yaml"
@@ -18,11 +18,13 @@ _CANCEL: Final = "nothing encrypted under it can be read without it: enable it, 
 
 def keeping(hub: Hub) -> Iterator[Part]:
     """Everything in which something is kept."""
+    key = hub.id("DataKey")
     yield judge(
         "table",
         "create it anew with deploy/hub.yaml",
         _table,
         hub.of("Table", "dynamodb", "DescribeTable", "TableName"),
+        key,
     )
     backups = hub.of("Table", "dynamodb", "DescribeContinuousBackups", "TableName")
     yield judge("table's backups", "enable point-in-time recovery", _backups, backups)
@@ -33,7 +35,7 @@ def keeping(hub: Hub) -> Iterator[Part]:
     lock = hub.of("Records", "s3", "GetObjectLockConfiguration", "Bucket")
     yield judge("bucket's Object Lock", _DEPLOY, _locked, lock)
     encryption = hub.of("Records", "s3", "GetBucketEncryption", "Bucket")
-    yield judge("bucket's encryption", _DEPLOY, _encrypted, encryption)
+    yield judge("bucket's encryption", _DEPLOY, _encrypted, encryption, key)
     public = hub.of("Records", "s3", "GetPublicAccessBlock", "Bucket")
     yield judge("bucket's public access", _DEPLOY, _private, public)
     signing = hub.of("SigningKey", "kms", "DescribeKey", "KeyId")
@@ -41,7 +43,7 @@ def keeping(hub: Hub) -> Iterator[Part]:
     yield judge("data key", _CANCEL, _enabled, hub.of("DataKey", "kms", "DescribeKey", "KeyId"))
 
 
-def _table(told: Mapping[str, Any]) -> Iterator[str]:
+def _table(told: Mapping[str, Any], key: str) -> Iterator[str]:
     table = told["Table"]
     if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
         yield f"it is {table['TableStatus']}"
@@ -51,7 +53,7 @@ def _table(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"it has no index `{CELLS}`"
     if not table.get("DeletionProtectionEnabled"):
         yield "it can be deleted"
-    if table.get("SSEDescription", {}).get("SSEType") != "KMS":
+    if not is_key(table.get("SSEDescription", {}).get("KMSMasterKeyArn"), key):
         yield "it is not encrypted under the data key"
 
 
@@ -81,11 +83,11 @@ def _locked(told: Mapping[str, Any]) -> Iterator[str]:
         yield "nothing is kept by itself: there is no default retention"
 
 
-def _encrypted(told: Mapping[str, Any]) -> Iterator[str]:
-    rules = told["ServerSideEncryptionConfiguration"]["Rules"]
-    found = {one["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for one in rules}
-    if found != {"aws:kms"}:
-        yield f"it is {', '.join(sorted(found)) or 'off'}, and not under the data key"
+def _encrypted(told: Mapping[str, Any], key: str) -> Iterator[str]:
+    for one in told["ServerSideEncryptionConfiguration"]["Rules"]:
+        said = one["ApplyServerSideEncryptionByDefault"]
+        if said["SSEAlgorithm"] != "aws:kms" or not is_key(said.get("KMSMasterKeyID"), key):
+            yield f"it is {said['SSEAlgorithm']} by {said.get('KMSMasterKeyID', 'a key of AWS')}, and not by the data key"
 
 
 def _private(told: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from modelwarden.checkup import WRONG, Part
 from modelwarden.collect.aws import Failure
-from modelwarden.deployment.hub import Hub, judge
+from modelwarden.deployment.hub import Hub, is_key, judge
 
 _ALARM: Final = "AWS::CloudWatch::Alarm"
 _DEPLOY: Final = "deploy the stack again with deploy/hub.yaml"
@@ -18,20 +18,20 @@ def telling(hub: Hub) -> Iterator[Part]:
     """Log, alarms and subscribers."""
     group = hub.id("EventsLog")
     logs = hub.of("EventsLog", "logs", "DescribeLogGroups", "logGroupNamePrefix")
-    yield judge("log", _DEPLOY, _log, logs, group)
+    yield judge("log", _DEPLOY, _log, logs, group, hub.id("DataKey"))
     yield _alarms(hub)
     topic = hub.of("AlarmTopic", "sns", "ListSubscriptionsByTopic", "TopicArn")
     yield judge("who hears alarms", _LISTEN, _listeners, topic)
 
 
-def _log(told: Mapping[str, Any], group: str) -> Iterator[str]:
+def _log(told: Mapping[str, Any], group: str, key: str) -> Iterator[str]:
     found = next((one for one in told["logGroups"] if one["logGroupName"] == group), None)
     if found is None:
         yield f"{group} is not there"
         return
     if not found.get("retentionInDays"):
         yield "it is kept for ever"
-    if not found.get("kmsKeyId"):
+    if not is_key(found.get("kmsKeyId"), key):
         yield "it is not encrypted under the data key"
 
 

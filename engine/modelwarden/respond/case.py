@@ -15,7 +15,7 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Present, Source, Unknown
 from modelwarden.gate import House, Observed, Question
 from modelwarden.material import material_digest
-from modelwarden.request import Moment, Principal, Stage
+from modelwarden.request import STRICTEST, Moment, Principal, Stage
 from modelwarden.respond.hint import TRAIL as EVENT
 from modelwarden.respond.hint import Hint
 from modelwarden.run import Run
@@ -26,8 +26,6 @@ _DESCRIPTION: Final = "/approval/description"
 _MODIFIED: Final = "/package/modified_at"
 _CLAIMED: Final = "/life_cycle/stage"
 _APPROVER: Final = ("/approver/principal", "/approver/identity", "/approver/kind")
-_STRICTEST: Final[Stage] = "Production"
-"""For which a package is judged whose stage nobody can tell."""
 _SOON: Final = timedelta(seconds=5)
 """Between CloudTrail's time of a call and the registry's time of the change that it made, at most."""
 TRAIL: Final = "cloudtrail:LookupEvents"
@@ -84,7 +82,7 @@ def _case(house: House, collector: Collector, hint: Hint) -> Case | Nothing:
     stage = stage_for(claimed, house.settings.stages, otherwise)
     if stage is None:
         # Whoever approves names the stage: one that nobody knows must not be a way around being judged.
-        stage = _STRICTEST
+        stage = STRICTEST
     serve = _ask(house, collector, hint, stage, "serve", None)
     newest = gate.recorded_approval(collector, house, hint.package)
     if not approved or _settled(hint, newest, serve.evidence, stage):
