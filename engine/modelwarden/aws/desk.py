@@ -36,7 +36,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
     Raises:
         UserError: something is missing, or the settings cannot be used.
     """
-    queue, archive, region = (_given(environment, name) for name in ("QUEUE_URL", "ARCHIVE", "AWS_REGION"))
+    queue, archive, region = (given(environment, name) for name in ("QUEUE_URL", "ARCHIVE", "AWS_REGION"))
     house = gate.load_house(gate.Sources(), environment)
     if house.settings.advisory and house.settings.respond.mode == "enforce":
         raise NotSetUp(
@@ -56,7 +56,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         house,
         claims_at(house.settings.store, lambda: own),
         records_at(archive, own),
-        _log_of(house, own),
+        log_of(house, own),
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
@@ -65,7 +65,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
     )
 
 
-def _log_of(house: House, aws: Aws) -> Callable[[Run], None]:
+def log_of(house: House, aws: Aws) -> Callable[[Run], None]:
     """What enters a run into the log that the organization layer names; nothing where it names none.
 
     Nothing waits on a disk that ends with the function: where the log refuses, the message comes again.
@@ -91,7 +91,8 @@ def _log_of(house: House, aws: Aws) -> Callable[[Run], None]:
     return enter
 
 
-def _given(environment: Mapping[str, str], name: str) -> str:
+def given(environment: Mapping[str, str], name: str) -> str:
+    """A variable that must be set. Raises NotSetUp where it is not."""
     value = environment.get(name, "")
     if not value:
         raise NotSetUp(f"{name} is not set")
