@@ -49,7 +49,9 @@ def by_us(name: str) -> dict[str, Any]:
     then = [_lambda("Deploy", DEPLOY, package, [])] if name in GOES_ON else []
     after = ["Register"] if name == FOLLOWS else []
     made = steps(GATES[name], package, then=then, after=after)
-    return definition([register, *made] if name == FOLLOWS else made, [PARAMETER] if text.startswith("Parameters.") else [])
+    return definition(
+        [register, *made] if name == FOLLOWS else made, [PARAMETER] if text.startswith("Parameters.") else []
+    )
 
 
 def by_the_sdk(name: str) -> dict[str, Any]:
