@@ -23,7 +23,9 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from modelwarden.collect.operations import NEEDED
+from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
+from tests.organization import DEMO
 
 from .templates import ROOT, load, resources, translated
 from .test_permissions import ENGINE, reached
@@ -148,18 +150,21 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def answered(unpacked: Path, folder: Path, environment: dict[str, str]) -> tuple[str, Any]:
-    """Which call to the runtime API came first, and its body."""
+def answered(
+    unpacked: Path, folder: Path, environment: dict[str, str], name: str = "hub.yaml", event: object = BATCH
+) -> tuple[str, Any]:
+    """Which call to the runtime API came first, and its body, of the function of a template."""
     runtime = folder / "runtime"
     runtime.mkdir()
     packages = Path(str(importlib.util.find_spec("awslambdaric").origin)).parents[1]  # type: ignore[union-attr]
     for path in packages.iterdir():
         if path.name.partition(".")[0] in RUNTIME:
             (runtime / path.name).symlink_to(path)
-    api = RuntimeApi(BATCH)
+    api = RuntimeApi(event)
     serving = threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True)
     serving.start()
-    handler = resources(translated(load("hub.yaml")), "AWS::Lambda::Function")["Events"]["Handler"]
+    (function,) = resources(translated(load(name)), "AWS::Lambda::Function").values()
+    handler = function["Handler"]
     given = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(runtime),  # as in Lambda, where the runtime itself adds the folder of the code
@@ -204,6 +209,52 @@ def test_the_runtime_runs_what_is_packaged(unpacked: Path, tmp_path: Path) -> No
     }
     call, body = answered(unpacked, tmp_path, environment)
     assert (call, body) == ("invocation/r-1/response", {"batchItemFailures": [{"itemIdentifier": IDS["poison"]}]})
+
+
+ASKED = {
+    "act": "gate",
+    "package": "arn:aws:sagemaker:eu-west-1:444455556666:model-package/credit-default/1",
+    "stage": "Development",
+    "moment": "approve",
+    "execution": "arn:aws:sagemaker:eu-west-1:444455556666:pipeline/promotion/execution/4xk2m8q0zt1p",
+}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[dict[str, str]]:
+    """The environment of a function in the demo's management account."""
+    with Sandbox("demo") as sandbox:
+        given = sandbox.environment()
+        made = {"region_name": "eu-west-1", "endpoint_url": sandbox.endpoint}
+        keys = {name.lower(): given[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        s3 = botocore.session.Session().create_client("s3", **made, **keys)
+        s3.create_bucket(Bucket="gated", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield {**given, "AWS_CONFIG_FILE": "/nonexistent"}
+
+
+@pytest.mark.parametrize(
+    ("event", "call", "says"),
+    [
+        (ASKED, "response", {"verdict": "allow", "may_promote": "true", "reasons": "18 passed"}),
+        ({**ASKED, "stage": "Staging"}, "response", {"verdict": "undecided", "may_promote": "false"}),
+        ({**ASKED, "package": "x"}, "error", {"errorType": "NotAsked"}),
+        ({**ASKED, "act": "approve", "package": f"{ASKED['package']}99"}, "error", {"errorType": "NoSuchPackage"}),
+    ],
+)
+def test_the_runtime_answers_a_step(
+    unpacked: Path, tmp_path: Path, account: dict[str, str], event: object, call: str, says: dict[str, str]
+) -> None:
+    """By what is packaged, against the simulated organization; what goes wrong is an error of the function, and no answer."""
+    pytest.importorskip("awslambdaric", reason="Lambda's runtime is there for Linux alone")
+    environment = {
+        **account,
+        "MODELWARDEN_ORGANIZATION": str(DEMO),
+        "MODELWARDEN_ORGANIZATION_DIGEST": digest_pack(read_pack(str(DEMO), None)),
+        "ARCHIVE": "s3://gated/archive",
+    }
+    told, body = answered(unpacked, tmp_path, environment, "pipeline.yaml", event)
+    assert told == f"invocation/r-1/{call}"
+    assert {name: body[name] for name in says} == says
 
 
 def shape(model: Any, above: tuple[str, ...] = ()) -> Any:
@@ -275,7 +326,8 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
     ]
     inside = {name for name, _ in BUILD.ours()}
     assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name in inside)
-    assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / "aws/events.py")} <= inside
+    for module in ("events", "pipeline"):
+        assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / f"aws/{module}.py")} <= inside
 
 
 def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +158,72 @@ def test_the_function_is_granted_it_on_what_the_hub_has(sid: str, resource: obje
     role = resources(load("hub.yaml"), "AWS::IAM::Role")["EventsRole"]
     found = {one["Sid"]: one for document in documents(role) for one in document["Statement"]}
     assert found[sid]["Resource"] == resource
+
+
+def test_the_gate_of_pipelines_is_granted_what_it_calls_and_nothing_else() -> None:
+    """With its own credentials it does what the function of the hub does, without claims and without telling anybody."""
+    template = load("pipeline.yaml")
+    role = resources(template, "AWS::IAM::Role")["GateRole"]
+    beside = resources(template, "AWS::IAM::RolePolicy")
+    granted = actions(*(document for one in (role, *beside.values()) for document in documents(one)))
+    own = OWN - told() - claimed()
+    logging = {action for api in test_signing.called() for action in test_signing.ACTIONS[api]}
+    assert granted == {ACTION.get(api, api) for api in own} | logging | LOGGED | ENCRYPTED | ASKED_FOR
+    assert {one["RoleName"]["Ref"] for one in beside.values()} == {"GateRole"}
+    calling = {
+        str(path.relative_to(ENGINE))
+        for path in reached(ENGINE / "aws/pipeline.py")
+        if path.parent.name != "collect"
+        and any(isinstance(one, ast.Name) and one.id == "OWN" for one in ast.walk(ast.parse(path.read_text())))
+    }
+    assert calling == CALLERS - {"aws/outlets.py", "store/table.py"}
+
+
+def test_the_gate_of_pipelines_may_on_the_hub_what_the_hubs_function_may() -> None:
+    """The same statements, but for the names by which the one template knows what is in the other."""
+
+    def said(name: str, role: str) -> dict[str, Any]:
+        found = resources(load(name), "AWS::IAM::Role")[role]
+        text = json.dumps([one for document in documents(found) for one in document["Statement"]])
+        bucket = "arn:${AWS::Partition}:s3:::${RecordsBucket}"
+        text = text.replace(json.dumps({"Fn::Sub": bucket}), json.dumps({"Fn::GetAtt": ["Records", "Arn"]}))
+        text = text.replace(bucket, "${Records.Arn}")
+        for key in ("DataKey", "SigningKey"):
+            text = text.replace(json.dumps({"Ref": f"{key}Arn"}), json.dumps({"Fn::GetAtt": [key, "Arn"]}))
+        return {one["Sid"]: one for one in json.loads(text)}
+
+    mine, theirs = said("pipeline.yaml", "GateRole"), said("hub.yaml", "EventsRole")
+    apart = {"Log", "Spokes", "DataKey"}
+    assert {sid: one for sid, one in mine.items() if sid not in apart} == {
+        sid: theirs[sid] for sid in mine if sid not in apart
+    }
+    assert [mine["Spokes"]["Resource"]] == theirs["Spokes"]["Resource"][:1]
+    services = theirs["DataKey"]["Condition"]["StringEquals"]["kms:ViaService"]
+    assert mine["DataKey"]["Condition"]["StringEquals"]["kms:ViaService"] in services
+
+
+def test_pipelines_approve_only_where_whoever_deploys_says_so() -> None:
+    template = load("pipeline.yaml")
+    approval = template["Resources"]["GateApproval"]
+    (document,) = documents(approval["Properties"])
+    (statement,) = document["Statement"]
+    assert (approval["Condition"], template["Parameters"]["EnforcerRoleName"]["Default"]) == ("Approves", "")
+    assert statement["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${EnforcerRoleName}"}
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
+
+
+def test_only_one_role_or_the_organization_asks_the_gate_of_pipelines() -> None:
+    template = load("pipeline.yaml")
+    found = {
+        template["Resources"][name]["Condition"]: one
+        for name, one in resources(template, "AWS::Lambda::Permission").items()
+    }
+    assert {one["Action"] for one in found.values()} == {"lambda:InvokeFunction"}
+    assert found.keys() == {"AskedByOneRole", "AskedByAll"}
+    assert found["AskedByOneRole"]["Principal"] == {"Ref": "PipelineRoleArn"}
+    assert (found["AskedByAll"]["Principal"], found["AskedByAll"]["PrincipalOrgID"]) == ("*", {"Ref": "OrganizationId"})
+    one, all_ = (template["Conditions"][name] for name in found)
+    assert one == {"Fn::Not": [all_]}
 
 
 def test_the_enforcer_sets_the_statuses_that_the_settings_know_and_nothing_else() -> None:

@@ -134,7 +134,10 @@ def test_no_action_writes() -> None:
 
 def test_only_the_hub_of_the_organization_enters_and_with_the_external_id() -> None:
     (trust,) = template()["Resources"]["ReaderRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"AWS": {"Ref": "HubRoleArn"}}
+    named = {"Fn::Join": [",", [{"Ref": "HubRoleArn"}, {"Fn::Join": [",", {"Ref": "MoreRoleArns"}]}]]}
+    assert trust["Principal"] == {
+        "AWS": {"Fn::If": ["HasMoreRoles", {"Fn::Split": [",", named]}, {"Ref": "HubRoleArn"}]}
+    }
     assert trust["Condition"] == {
         "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}, "aws:PrincipalOrgID": {"Ref": "OrganizationId"}}
     }

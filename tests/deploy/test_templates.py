@@ -16,18 +16,19 @@ from .templates import DEPLOY, Template, load, resources, translated
 from .wrongs import unargued, wrongs
 
 ALL = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml"))
-PIPELINE = DEPLOY.parent / "examples/codebuild/pipeline.yaml"
-HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
+EXAMPLES = [DEPLOY.parent / "examples" / name for name in ("codebuild/pipeline.yaml", "projects/promotion.yaml")]
+HUB, SPOKE, GATE = load("hub.yaml"), load("spoke.yaml"), load("pipeline.yaml")
 
 
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
-    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of the hub, where it sees
+    """Of every template, those of the examples among them, and of what SAM makes of those with functions, where it sees
     more. One process: its start takes its time."""
-    made = tmp_path / "hub.translated.json"
-    made.write_text(json.dumps(translated(HUB)))
+    made = [tmp_path / "hub.translated.json", tmp_path / "pipeline.translated.json"]
+    for path, template in zip(made, (HUB, GATE), strict=True):
+        path.write_text(json.dumps(translated(template)))
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run(
-        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, PIPELINE, made],
+        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, *EXAMPLES, *made],
         cwd=DEPLOY,
         capture_output=True,
         text=True,
@@ -36,7 +37,7 @@ def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("template", [translated(HUB), SPOKE], ids=["hub", "spoke"])
+@pytest.mark.parametrize("template", [translated(HUB), SPOKE, translated(GATE)], ids=["hub", "spoke", "pipeline"])
 def test_nothing_is_wrong_that_a_linter_does_not_see(template: Template) -> None:
     assert wrongs(template) == []
 
@@ -131,6 +132,35 @@ def test_a_mistake_in_the_spoke_is_seen(change: Change, says: str) -> None:
     wrong = load("spoke.yaml")
     change(wrong)
     assert any(one.startswith(says) for one in wrongs(wrong))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            at("Gate", "Handler")("modelwarden.aws.pipeline.handle"),
+            "Gate: modelwarden.aws.pipeline.handle is not there",
+        ),
+        (at("Gate", "ReservedConcurrentExecutions")(...), "Gate: others can use up its concurrency"),
+        (at("Gate", "Environment", "Variables", "ARCHIVE")(...), "Gate: ARCHIVE is not set"),
+        (at("Gate", "Environment", "Variables", "QUEUE_URL")("x"), "Gate: nobody reads QUEUE_URL"),
+        (at("Gate", "LoggingConfig")(...), "Gate: Lambda makes its log group"),
+        (at("GateLog", "KmsKeyId")(...), "GateLog: is not encrypted under the data key"),
+        (at("GateRole", "PermissionsBoundary")(...), "GateRole: takes no permissions boundary"),
+    ],
+)
+def test_a_mistake_in_the_gate_of_pipelines_is_seen(change: Change, says: str) -> None:
+    wrong = load("pipeline.yaml")
+    change(wrong)
+    assert any(one.startswith(says) for one in wrongs(translated(wrong))), wrongs(translated(wrong))
+
+
+def test_the_gate_of_pipelines_takes_what_the_hub_gives() -> None:
+    """Its parameters are outputs of the hub by the same name, or parameters of the hub that mean the same."""
+    given = {**HUB["Outputs"], **HUB["Parameters"]}
+    assert GATE["Parameters"].keys() - given.keys() == {"PipelineRoleArn"}
+    for name in ("PolicyPack", "PolicyPackDigest", "OrganizationId"):
+        assert GATE["Parameters"][name]["AllowedPattern"] == HUB["Parameters"][name]["AllowedPattern"]
 
 
 def test_a_property_that_sam_does_not_know_is_seen() -> None:

@@ -26,8 +26,8 @@ TAGGED = (
     "AWS::SQS::Queue",
 )
 """Types whose resources cost something."""
-EVENTS = ROOT / "engine/modelwarden/aws/events.py"
-DESK = ROOT / "engine/modelwarden/aws/desk.py"
+AWS = ROOT / "engine/modelwarden/aws"
+EVENTS = AWS / "events.py"
 
 
 def constants(path: Path) -> set[str]:
@@ -35,8 +35,16 @@ def constants(path: Path) -> set[str]:
     return {one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
-ASKED = {text for text in constants(DESK) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|ARCHIVE", text)} - {"AWS_REGION"}
-"""Variables that the function's desk reads; Lambda itself sets AWS_REGION."""
+def variables(path: Path) -> set[str]:
+    """Variables that a module reads; Lambda itself sets AWS_REGION."""
+    return {text for text in constants(path) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|ARCHIVE", text)} - {"AWS_REGION"}
+
+
+ASKED = {
+    "modelwarden.aws.events.handler": variables(AWS / "desk.py"),
+    "modelwarden.aws.pipeline.handler": variables(AWS / "pipeline.py"),
+}
+"""Handler -> what it reads."""
 KINDS = {
     text for text in constants(Path(hint.__file__)) if re.fullmatch(r"SageMaker .* State Change|AWS API Call .*", text)
 }
@@ -98,8 +106,9 @@ def environment(template: Template) -> Iterator[str]:
         given = set(function.get("Environment", {}).get("Variables", {}))
         ours = {one for one in given if one.startswith("MODELWARDEN_")}
         wanted = {"MODELWARDEN_ORGANIZATION", "MODELWARDEN_ORGANIZATION_DIGEST"}
-        yield from (f"{name}: {one} is not set" for one in sorted((ASKED | wanted) - given))
-        yield from (f"{name}: nobody reads {one}" for one in sorted(given - ours - ASKED | ours - wanted))
+        asked = ASKED.get(function["Handler"], set())
+        yield from (f"{name}: {one} is not set" for one in sorted((asked | wanted) - given))
+        yield from (f"{name}: nobody reads {one}" for one in sorted(given - ours - asked | ours - wanted))
 
 
 def logs(template: Template) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelwarden.aws import pipeline
-from modelwarden.aws.desk import NotSetUp
+from modelwarden.aws.environment import NotSetUp
 from modelwarden.aws.pipeline import NotApproved
 from modelwarden.collect import NoSuchPackage
 from modelwarden.enforce import NotEnforced
@@ -30,6 +30,15 @@ ROLE = f"arn:aws:iam::{HUB}:role/modelwarden-pipeline"
 
 def asked(act: str = "gate", package: str = PACKAGE, stage: str = "Production", moment: str = "approve") -> Any:
     return dict(arguments(act, package, stage, moment, ARN))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the function's log says, as lines of it are written."""
+    found: list[dict[str, Any]] = []
+    (handler,) = pipeline.logger.handlers
+    monkeypatch.setattr(handler, "emit", lambda record: found.append(json.loads(handler.format(record))))
+    return found
 
 
 def under_its_role(line: Line) -> None:
@@ -185,22 +194,22 @@ def test_a_defect_fails_the_step(line: Line) -> None:
     assert (line.deployed, line.runs()) == ([], [])
 
 
-def test_a_package_that_is_not_there_fails_the_step(line: Line, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_package_that_is_not_there_fails_the_step(line: Line, told: list[dict[str, Any]]) -> None:
     gone = PACKAGE.replace("/1", "/999")
     with pytest.raises(NoSuchPackage):
         pipeline.handler(asked(package=gone), None)
-    (entry,) = [json.loads(text) for text in capfd.readouterr().err.splitlines()]
-    assert (entry["level"], entry["event"]) == ("error", "refused")
-    assert gone.partition("model-package/")[2] in entry["error"]
+    (entry,) = told
+    assert (entry["level"], entry["message"], entry["service"]) == ("ERROR", "refused", "modelwarden-pipeline")
+    assert gone.partition("model-package/")[2] in entry["reason"]
     assert entry["help"]
 
 
-def test_a_decision_is_told_in_the_log(line: Line, capfd: pytest.CaptureFixture[str]) -> None:
-    told = pipeline.handler(asked(stage="Development"), None)
-    (entry,) = [json.loads(text) for text in capfd.readouterr().err.splitlines()]
-    assert {name: entry[name] for name in ("event", "run", "act", "package", "stage", "verdict", "execution")} == {
-        "event": "decision",
-        "run": told["run"],
+def test_a_decision_is_told_in_the_log(line: Line, told: list[dict[str, Any]]) -> None:
+    run = pipeline.handler(asked(stage="Development"), None)["run"]
+    (entry,) = told
+    assert {name: entry[name] for name in ("message", "run", "act", "package", "stage", "verdict", "execution")} == {
+        "message": "decided",
+        "run": run,
         "act": "gate",
         "package": PACKAGE,
         "stage": "Development",

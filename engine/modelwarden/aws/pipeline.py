@@ -12,16 +12,16 @@ its second half on, with an answer of long ago.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Final
 
+from aws_lambda_powertools import Logger
 from botocore.session import get_session
 from msgspec import Struct
 
 from modelwarden import gate
-from modelwarden.aws.desk import NotSetUp, given, log_of
+from modelwarden.aws.environment import NotSetUp, given, log_of
 from modelwarden.clock import now, run_id
 from modelwarden.collect import Collector
 from modelwarden.enforce import enforce, reasons
@@ -29,11 +29,11 @@ from modelwarden.errors import UserError
 from modelwarden.evidence import Source, Unknown
 from modelwarden.gate import House, Question
 from modelwarden.pipelines.message import GOOD, Answer, Asked, answer_of, asked_of
-from modelwarden.render.log import Event, json_line
 from modelwarden.request import Principal
 from modelwarden.run import Run
 from modelwarden.store.records import Records, records_at
 
+logger: Final = Logger(service="modelwarden-pipeline")
 _SOURCE: Final = Source("lambda:InvokeFunction")
 
 
@@ -62,10 +62,11 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     Raises:
         UserError: no question, no such package, or a decision that could not be made, recorded or acted by.
     """
+    logger.clear_state()
     try:
         return answer(office(), asked_of(event)).to_json()
     except UserError as error:
-        _log(Event("refused", level="error", fields={"error": str(error), "help": error.help}))
+        logger.error("refused", reason=str(error), help=error.help)
         raise
 
 
@@ -103,20 +104,14 @@ def answer(office: Office, asked: Asked) -> Answer:
     run = _judged(office, asked)
     decision = run.decision
     why = "; ".join(reasons(decision))
-    about = {
-        "run": run.id,
-        "act": asked.act,
-        "package": asked.package,
-        "stage": asked.stage,
-        "execution": asked.execution,
-    }
-    _log(Event("decision", fields={**about, "verdict": decision.verdict, "why": why}))
+    logger.append_keys(run=run.id, act=asked.act, package=asked.package, stage=asked.stage, execution=asked.execution)
+    logger.info("decided", verdict=decision.verdict, why=why)
     if asked.act == "approve":
         if decision.verdict not in GOOD:
             raise NotApproved(
                 f"{asked.package} is not approved for {asked.stage}: {decision.verdict}: {why}; run {run.id}"
             )
-        _log(Event("approved", fields={**about, "did": enforce(office.house, run)}))
+        logger.info("approved", did=enforce(office.house, run))
     return answer_of(decision.verdict, run.id, why)
 
 
@@ -137,7 +132,3 @@ def _caller(asked: Asked, collector: Collector) -> Principal | Unknown:
     if asked.act == "approve":
         return collector.caller()
     return Unknown("not proven", _SOURCE, f"asked for by {asked.execution}, by its own word")
-
-
-def _log(event: Event) -> None:
-    print(json_line(event, now()), file=sys.stderr)
