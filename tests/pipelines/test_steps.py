@@ -110,6 +110,17 @@ def test_only_a_package_or_a_reference_stands_for_one(text: str) -> None:
         reference(text)
 
 
+def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
+    (tmp_path / "deploy.json").write_text('[{"Name": "Deploy"}]')
+    page = (Path(__file__).parents[2] / "docs/pipelines.md").read_text()
+    commands = [line.split()[1:] for line in page.splitlines() if line.startswith("modelwarden pipeline-steps ")]
+    made = [inside(*command, folder=tmp_path, environment={}) for command in commands]
+    assert [(done.code, done.err) for done in made] == [(0, "")] * 2
+    first, second = (json.loads(done.out) for done in made)
+    assert first[0]["Arguments"]["package"] == {"Get": "Steps.Register-RegisterModel.ModelPackageArn"}
+    assert second["Parameters"] == [{"Name": "ModelPackageArn", "Type": "String"}]
+
+
 def test_names_of_steps_fit_into_what_sagemaker_takes() -> None:
     gate = Gate(FUNCTION, "Development", approves=True, name="x" * 55)
     made = steps(gate, "p")
