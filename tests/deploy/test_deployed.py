@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from modelwarden.aws import events
+from modelwarden.aws import events, pipeline
 from modelwarden.aws.desk import desk_of
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
@@ -36,6 +36,8 @@ TOP = f'store = "dynamodb://{STACK}-state?region={REGION}"\nrecords = "s3://{BUC
 PLACE = f"arn:aws:sagemaker:{REGION}:{SPOKE}:x"
 KINDS = ("SageMaker Model Package State Change", "SageMaker Model Card State Change", "SageMaker Endpoint State Change")
 CALL = "AWS API Call via CloudTrail"
+PIPELINES = f"arn:aws:iam::{SPOKE}:role/pipelines"
+EXECUTION = f"arn:aws:sagemaker:{REGION}:{SPOKE}:pipeline/promotion/execution/4xk2m8q0zt1p"
 BY_SAGEMAKER = {"eventSource": "sagemaker.amazonaws.com"}
 
 
@@ -176,3 +178,43 @@ def test_nothing_else_arrives(hub: Deployed) -> None:
     hub.put(CALL, **BY_SAGEMAKER, eventName="UpdateModelPackage", errorCode="AccessDenied")
     hub.put(CALL, eventSource="s3.amazonaws.com", eventName="UpdateModelPackage")
     assert hub.bodies() == []
+
+
+@pytest.fixture(scope="module")
+def gate(hub: Deployed) -> dict[str, Any]:
+    """The function that pipelines ask, with the outputs of the hub; its configuration."""
+    given = {name: hub.outputs[name] for name in ("RecordsBucket", "DataKeyArn", "SigningKeyArn")}
+    pack = hub.function["Environment"]["Variables"]
+    given |= {"PolicyPack": PACK, "PolicyPackDigest": pack["MODELWARDEN_ORGANIZATION_DIGEST"]}
+    template = reduced(translated(load("pipeline.yaml")))
+    hub.deploy("pipeline", template, HOME, OrganizationId="o-sandbox0000", PipelineRoleArn=PIPELINES, **given)
+    found: dict[str, Any] = hub.client("lambda").get_function_configuration(FunctionName="pipeline-gate")
+    return found
+
+
+def test_the_gate_of_pipelines_was_made(hub: Deployed, gate: dict[str, Any]) -> None:
+    """What stands under a condition that does not hold was not; of that moto has a row without a name."""
+    template = reduced(translated(load("pipeline.yaml")))["Resources"]
+    wanted = {name: one["Type"] for name, one in template.items() if one.get("Condition") in (None, "AskedByOneRole")}
+    made = [one for one in hub.rows["pipeline"] if "LogicalResourceId" in one]
+    assert {one["LogicalResourceId"]: one["ResourceType"] for one in made} == wanted
+    assert len(hub.rows["pipeline"]) - len(made) == len(template) - len(wanted) == 1
+    (statement,) = json.loads(hub.client("lambda").get_policy(FunctionName="pipeline-gate")["Policy"])["Statement"]
+    assert (statement["Action"], statement["Principal"]) == ("lambda:InvokeFunction", {"AWS": PIPELINES})
+    assert (gate["Handler"], gate["Timeout"]) == ("modelwarden.aws.pipeline.handler", 120)
+
+
+def test_a_step_is_answered_by_what_was_deployed(
+    hub: Deployed, gate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its variables alone describe it, and the run lies in the hub's bucket."""
+    for name, value in gate["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, value)
+    pipeline.office.cache_clear()
+    arn = hub.registry.arn("credit-default/4")
+    asked = {"act": "gate", "package": arn, "stage": "Production", "moment": "deploy", "execution": EXECUTION}
+    told = pipeline.handler(asked, None)
+    pipeline.office.cache_clear()
+    assert (told["verdict"], told["may_promote"]) == ("block", "false")
+    place = f"archive/{SPOKE}/{REGION}/credit-default/4/{told['run']}.json"
+    assert hub.client("s3").get_object(Bucket=BUCKET, Key=place)["Body"].read()
