@@ -200,7 +200,7 @@ def test_the_gate_of_pipelines_was_made(hub: Deployed, gate: dict[str, Any]) -> 
     assert {one["LogicalResourceId"]: one["ResourceType"] for one in made} == wanted
     assert len(hub.rows["pipeline"]) - len(made) == len(template) - len(wanted) == 1
     (statement,) = json.loads(hub.client("lambda").get_policy(FunctionName="pipeline-gate")["Policy"])["Statement"]
-    assert (statement["Action"], statement["Principal"]) == ("lambda:InvokeFunction", {"AWS": PIPELINES})
+    assert (statement["Action"], statement["Principal"]) == ("lambda:InvokeFunction", PIPELINES)
     assert (gate["Handler"], gate["Timeout"]) == ("modelwarden.aws.pipeline.handler", 120)
 
 
