@@ -15,6 +15,7 @@ from modelwarden.aws import pipeline
 from modelwarden.pipelines.steps import PARAMETER, Gate, definition, reference, steps
 from modelwarden.run import Run
 from modelwarden.sandbox.server import Sandbox
+from modelwarden.settings.pack import digest_pack, read_pack
 from tests.demo.registry import Registry, restored
 from tests.pipelines.drawn import DEPLOY, FUNCTION
 from tests.pipelines.execution import Execution
@@ -36,9 +37,13 @@ class Line:
     def client(self, service: str) -> Any:
         return self.registry.client(HOME, service)
 
-    def set_up(self, more: str = "", top: str = "", **environment: str) -> None:
-        """The function, with the organization layer of the demo."""
+    def set_up(self, more: str = "", top: str = "", stages: str = "", **environment: str) -> None:
+        """The function, with the organization layer of the demo and, in its table of stages, those besides."""
         options = self.registry.pack(more, top=f'records = "s3://{BUCKET}/records"\n{top}')
+        if stages:
+            file = Path(options[1]) / "modelwarden.toml"
+            file.write_text(file.read_text().replace("[stages]\n", f"[stages]\n{stages}\n"))
+            options[3] = digest_pack(read_pack(options[1], None))
         given = {
             **self.registry.environment,
             "MODELWARDEN_ORGANIZATION": options[1],
