@@ -110,6 +110,13 @@ def test_only_a_package_or_a_reference_stands_for_one(text: str) -> None:
         reference(text)
 
 
+@pytest.mark.parametrize(("stage", "moment"), [("Prod", "approve"), ("Production", "serve")])
+def test_a_gate_of_python_is_checked_like_one_of_the_command(stage: Any, moment: Any) -> None:
+    """Before a pipeline is made of it: the function would refuse each of its questions."""
+    with pytest.raises(NoSteps, match=f"nothing is promoted to `{stage}` at the moment `{moment}`"):
+        Gate(FUNCTION, stage, moment)
+
+
 def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     (tmp_path / "deploy.json").write_text('[{"Name": "Deploy"}]')
     page = (Path(__file__).parents[2] / "docs/pipelines.md").read_text()

@@ -15,7 +15,7 @@ from msgspec import Struct
 from modelwarden.arn import ArnError, parse_arn
 from modelwarden.errors import UserError
 from modelwarden.pipelines.message import GOOD, OUTPUTS, Act, arguments
-from modelwarden.request import Stage
+from modelwarden.request import STAGES, Stage
 
 Step = dict[str, Any]
 EXECUTION: Final = {"Get": "Execution.PipelineExecutionArn"}
@@ -55,6 +55,11 @@ class Gate(Struct, frozen=True):
         if not _NAME.fullmatch(self.name):
             raise NoSteps(
                 f"`{self.name}` is no name of a step", "use up to 55 letters, digits, hyphens and underscores"
+            )
+        if self.stage not in STAGES or self.moment not in ("approve", "deploy"):
+            raise NoSteps(
+                f"nothing is promoted to `{self.stage}` at the moment `{self.moment}`",
+                f"stages are {', '.join(STAGES)}, moments approve and deploy",
             )
         if self.approves and self.moment != "approve":
             raise NoSteps(
