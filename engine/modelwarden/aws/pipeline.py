@@ -41,7 +41,6 @@ class NotApproved(UserError):
     """A package that was to be approved and may not be."""
 
     help = "the record of the run says why"
-    exit_code = 1
 
 
 class Office(Struct, frozen=True):
