@@ -135,7 +135,10 @@ def lean(service: str, data: bytes) -> bytes:
             shapes[name] = model["shapes"][name]
             left += _shapes(shapes[name])
     model["shapes"] = {name: _without_prose(shapes[name]) for name in sorted(shapes)}
-    return gzip.compress(json.dumps(_without_prose(model), separators=(",", ":")).encode(), mtime=0)
+    found = _without_prose(model)
+    for one in found.get("clientContextParams", {}).values():
+        one["documentation"] = ""  # botocore asks for it at the first call
+    return gzip.compress(json.dumps(found, separators=(",", ":")).encode(), mtime=0)
 
 
 def _shapes(value: Any) -> Iterator[str]:

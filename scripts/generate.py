@@ -50,6 +50,7 @@ COMMANDS = [
     "verify",
     "key new",
     "key public",
+    "pipeline-steps",
     "api",
     "sandbox up",
     "sandbox run",

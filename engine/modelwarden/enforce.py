@@ -99,7 +99,7 @@ def description(run: Run, principal: Principal | None) -> str:
         binding(decision),
         *([f"rollback to run {decision.rollback.run}"] if decision.rollback else []),
         *(["advisory settings"] if decision.advisory else []),
-        *_why(decision),
+        *reasons(decision),
     ]
     text = "".join(char if char.isprintable() else "?" for char in "; ".join(parts))
     return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - 3] + "..."
@@ -111,7 +111,8 @@ def _is_said(decision: Decision, said: str) -> bool:
     return f" for {decision.request.stage} by " in head and binding(decision) in rest
 
 
-def _why(decision: Decision) -> list[str]:
+def reasons(decision: Decision) -> list[str]:
+    """Why a decision says what it says, in short: ids of controls by what they do, and how many passed."""
     waived = [f"{one.finding.control} by {one.waiver.id}" for one in decision.rulings if one.waiver]
     blocked = [one.finding.control for one in decision.rulings if one.effect == "blocks"]
     undecided = [one.finding.control for one in decision.rulings if one.effect == "undecides"]

@@ -10,16 +10,17 @@ import json
 import os
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from modelwarden.aws import api, hook
+from modelwarden.aws import api, hook, pipeline
 from tests.api.events import ME
 from tests.api.events import event as asked
-from tests.aws.conftest import HUB, REGION
+from tests.aws.conftest import HOME, HUB, REGION, SPOKE
 from tests.aws.test_hook import event as question
 
-from .stacks import BUCKET, STACK, Deployed, deployed
+from .stacks import BUCKET, PACK, STACK, Deployed, deployed
 from .templates import UNDEPLOYED, load, reduced, translated
 
 pytestmark = pytest.mark.sandbox_only
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.sandbox_only
 
 KINDS = ("SageMaker Model Package State Change", "SageMaker Model Card State Change", "SageMaker Endpoint State Change")
 CALL = "AWS API Call via CloudTrail"
+PIPELINES = f"arn:aws:iam::{SPOKE}:role/pipelines"
+EXECUTION = f"arn:aws:sagemaker:{REGION}:{SPOKE}:pipeline/promotion/execution/4xk2m8q0zt1p"
 BY_SAGEMAKER = {"eventSource": "sagemaker.amazonaws.com"}
 
 
@@ -170,3 +173,40 @@ def test_the_check_before_something_goes_live_judges_with_what_was_deployed(
     assert "is in no registry" in raw["message"]
     run = refused["message"].rpartition("(run ")[2].rstrip(")")
     hub.client("s3").head_object(Bucket=BUCKET, Key=f"records/decisions/{run}.json")
+
+
+@pytest.fixture(scope="module")
+def gate(hub: Deployed) -> dict[str, Any]:
+    """The function that pipelines ask, with the outputs of the hub; its configuration."""
+    given = {name: hub.outputs[name] for name in ("RecordsBucket", "DataKeyArn", "SigningKeyArn")}
+    pack = hub.function["Environment"]["Variables"]
+    given |= {"PolicyPack": PACK, "PolicyPackDigest": pack["MODELWARDEN_ORGANIZATION_DIGEST"]}
+    template = reduced(translated(load("pipeline.yaml")))
+    hub.deploy("pipeline", template, HOME, OrganizationId="o-sandbox0000", PipelineRoleArn=PIPELINES, **given)
+    found: dict[str, Any] = hub.client("lambda").get_function_configuration(FunctionName="pipeline-gate")
+    return found
+
+
+def test_the_gate_of_pipelines_was_made(hub: Deployed, gate: dict[str, Any]) -> None:
+    """But for the permission to invoke it, of which moto makes nothing."""
+    template = reduced(translated(load("pipeline.yaml")))["Resources"]
+    wanted = {name: one["Type"] for name, one in template.items()}
+    made = [one for one in hub.rows["pipeline"] if "LogicalResourceId" in one]
+    assert {one["LogicalResourceId"]: one["ResourceType"] for one in made} == wanted
+    assert (gate["Handler"], gate["Timeout"]) == ("modelwarden.aws.pipeline.handler", 120)
+
+
+def test_a_step_is_answered_by_what_was_deployed(
+    hub: Deployed, gate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its variables alone describe it, and the run lies in the hub's bucket."""
+    for name, value in gate["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, value)
+    pipeline.office.cache_clear()
+    arn = hub.registry.arn("credit-default/4")
+    asked = {"act": "gate", "package": arn, "stage": "Production", "moment": "deploy", "execution": EXECUTION}
+    told = pipeline.handler(asked, None)
+    pipeline.office.cache_clear()
+    assert (told["verdict"], told["may_promote"]) == ("block", "false")
+    place = f"archive/{SPOKE}/{REGION}/credit-default/4/{told['run']}.json"
+    assert hub.client("s3").get_object(Bucket=BUCKET, Key=place)["Body"].read()

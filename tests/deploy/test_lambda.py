@@ -23,9 +23,11 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from modelwarden.collect.operations import NEEDED
+from modelwarden.sandbox.server import Sandbox
 from modelwarden.settings.pack import digest_pack, read_pack
 from tests.api.events import event
 from tests.aws.test_hook import event as question
+from tests.organization import DEMO
 
 from .templates import ROOT, load, resources, translated
 from .test_permissions import ENGINE, reached
@@ -288,6 +290,52 @@ def test_what_scans_is_packaged_with_what_writes_tables(tmp_path: Path) -> None:
     assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / "aws/scan.py")} <= inside
 
 
+ASKED = {
+    "act": "gate",
+    "package": "arn:aws:sagemaker:eu-west-1:444455556666:model-package/credit-default/1",
+    "stage": "Development",
+    "moment": "approve",
+    "execution": "arn:aws:sagemaker:eu-west-1:444455556666:pipeline/promotion/execution/4xk2m8q0zt1p",
+}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[dict[str, str]]:
+    """The environment of a function in the demo's management account."""
+    with Sandbox("demo") as sandbox:
+        given = sandbox.environment()
+        made = {"region_name": "eu-west-1", "endpoint_url": sandbox.endpoint}
+        keys = {name.lower(): given[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        s3 = botocore.session.Session().create_client("s3", **made, **keys)
+        s3.create_bucket(Bucket="gated", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield {**given, "AWS_CONFIG_FILE": "/nonexistent"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "call", "says"),
+    [
+        (ASKED, "response", {"verdict": "allow", "may_promote": "true", "reasons": "18 passed"}),
+        ({**ASKED, "stage": "Staging"}, "response", {"verdict": "undecided", "may_promote": "false"}),
+        ({**ASKED, "package": "x"}, "error", {"errorType": "NotAsked"}),
+        ({**ASKED, "act": "approve", "package": f"{ASKED['package']}99"}, "error", {"errorType": "NoSuchPackage"}),
+    ],
+)
+def test_the_runtime_answers_a_step(
+    unpacked: Path, tmp_path: Path, account: dict[str, str], asked: object, call: str, says: dict[str, str]
+) -> None:
+    """By what is packaged, against the simulated organization; what goes wrong is an error of the function, and no answer."""
+    pytest.importorskip("awslambdaric", reason="Lambda's runtime is there for Linux alone")
+    environment = {
+        **account,
+        "MODELWARDEN_ORGANIZATION": str(DEMO),
+        "MODELWARDEN_ORGANIZATION_DIGEST": digest_pack(read_pack(str(DEMO), None)),
+        "ARCHIVE": "s3://gated/archive",
+    }
+    ((told, body),) = answered(unpacked, tmp_path, environment, "pipeline.yaml", asked)
+    assert told == f"invocation/r-1/{call}"
+    assert {name: body[name] for name in says} == says
+
+
 def shape(model: Any, above: tuple[str, ...] = ()) -> Any:
     """A shape with everything below it, as far as it does not repeat."""
     if model is None or model.name in above:
@@ -357,8 +405,8 @@ def test_what_only_tests_and_installers_need_stays_behind() -> None:
     ]
     inside = {name for name, _ in BUILD.ours(BUILD.FUNCTIONS)}
     assert not any(name.startswith(("modelwarden/cli/", "modelwarden/sandbox/")) for name in inside)
-    for handler in ("aws/events.py", "aws/api.py", "aws/hook.py"):
-        assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / handler)} <= inside
+    for handler in ("events", "api", "hook", "pipeline"):
+        assert {f"modelwarden/{path.relative_to(ENGINE)}" for path in reached(ENGINE / f"aws/{handler}.py")} <= inside
 
 
 def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
@@ -367,7 +415,7 @@ def test_the_requirements_are_the_versions_that_the_tests_ran_with() -> None:
         text = archive.requirements.read_text()
         pinned = dict(re.findall(r"^(\w+)==(\S+) \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
         assert pinned == {name: importlib.metadata.version(name) for name in archive.wheels}
-    for name in ("hub.yaml", "api.yaml", "deploy-check.yaml", "scan.yaml"):
+    for name in ("hub.yaml", "api.yaml", "deploy-check.yaml", "pipeline.yaml", "scan.yaml"):
         archive = BUILD.SCAN if name == "scan.yaml" else BUILD.FUNCTIONS
         for function in resources(load(name), "AWS::Serverless::Function").values():
             assert (function["Runtime"], function["CodeUri"]) == (

@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -202,10 +203,16 @@ CALLERS = {"attest/bucket.py", "attest/kms.py", "store/place.py", "store/table.p
 
 
 @pytest.mark.parametrize(
-    ("handler", "more"),
-    [("aws/events.py", {"aws/outlets.py"}), ("aws/api.py", set()), ("aws/hook.py", set()), ("aws/scan.py", set())],
+    ("handler", "callers"),
+    [
+        ("aws/events.py", CALLERS | {"aws/outlets.py"}),
+        ("aws/api.py", CALLERS),
+        ("aws/hook.py", CALLERS),
+        ("aws/pipeline.py", CALLERS - {"store/table.py"}),
+        ("aws/scan.py", CALLERS),
+    ],
 )
-def test_whoever_calls_with_the_functions_own_credentials_is_known(handler: str, more: set[str]) -> None:
+def test_whoever_calls_with_the_functions_own_credentials_is_known(handler: str, callers: set[str]) -> None:
     """A module that begins to belongs into the sets above, and into the template."""
     outside = {path for path in reached(ENGINE / handler) if path.parent.name != "collect"}
     calling = {
@@ -213,7 +220,7 @@ def test_whoever_calls_with_the_functions_own_credentials_is_known(handler: str,
         for path in outside
         if any(isinstance(one, ast.Name) and one.id == "OWN" for one in ast.walk(ast.parse(path.read_text())))
     }
-    assert calling == CALLERS | more
+    assert calling == callers
 
 
 def test_the_operations_were_found() -> None:
@@ -228,11 +235,12 @@ def test_the_operations_were_found() -> None:
         ("hub.yaml", "EventsRole", OWN | POLLED | LOGGING),
         ("api.yaml", "AnswersRole", ANSWERING | LOGGING),
         ("deploy-check.yaml", "CheckRole", CHECKING | LOGGING),
+        ("pipeline.yaml", "GateRole", (OWN - told() - claimed()) | LOGGING),
         ("scan.yaml", "PlanRole", PLANNING),
         ("scan.yaml", "WorkRole", WORKING),
         ("scan.yaml", "ReduceRole", REDUCING | LOGGING),
     ],
-    ids=["events", "api", "deploy-check", "plan", "work", "reduce"],
+    ids=["events", "api", "deploy-check", "pipeline", "plan", "work", "reduce"],
 )
 def test_a_function_is_granted_what_it_calls_and_nothing_else(name: str, role: str, called: set[str]) -> None:
     template = load(name)
@@ -338,6 +346,53 @@ def test_every_route_may_be_called_by_who_has_one_of_the_two_policies() -> None:
     called = {f"{one.method}{one.head}{'*' if '{' in one.path else ''}" for one in ROUTES}
     assert allowed == {"Asker": {"POST/decisions"}, "Reader": called - {"POST/decisions"}}
     assert all(actions(*documents(policy)) == {PROVEN_BY} for policy in policies.values())
+
+
+def test_the_gate_of_pipelines_may_on_the_hub_what_the_hubs_function_may() -> None:
+    """The same statements, but for the names by which the one template knows what is in the other."""
+
+    def said(name: str, role: str) -> dict[str, Any]:
+        found = resources(load(name), "AWS::IAM::Role")[role]
+        text = json.dumps([one for document in documents(found) for one in document["Statement"]])
+        bucket = "arn:${AWS::Partition}:s3:::${RecordsBucket}"
+        text = text.replace(json.dumps({"Fn::Sub": bucket}), json.dumps({"Fn::GetAtt": ["Records", "Arn"]}))
+        text = text.replace(bucket, "${Records.Arn}")
+        for key in ("DataKey", "SigningKey"):
+            text = text.replace(json.dumps({"Ref": f"{key}Arn"}), json.dumps({"Fn::GetAtt": [key, "Arn"]}))
+        return {one["Sid"]: one for one in json.loads(text)}
+
+    mine, theirs = said("pipeline.yaml", "GateRole"), said("hub.yaml", "EventsRole")
+    apart = {"Log", "Spokes", "DataKey"}
+    assert {sid: one for sid, one in mine.items() if sid not in apart} == {
+        sid: theirs[sid] for sid in mine if sid not in apart
+    }
+    assert [mine["Spokes"]["Resource"]] == theirs["Spokes"]["Resource"][:1]
+    services = theirs["DataKey"]["Condition"]["StringEquals"]["kms:ViaService"]
+    assert mine["DataKey"]["Condition"]["StringEquals"]["kms:ViaService"] in services
+
+
+def test_pipelines_approve_only_where_whoever_deploys_says_so() -> None:
+    template = load("pipeline.yaml")
+    approval = template["Resources"]["GateApproval"]
+    (document,) = documents(approval["Properties"])
+    (statement,) = document["Statement"]
+    assert (approval["Condition"], template["Parameters"]["EnforcerRoleName"]["Default"]) == ("Approves", "")
+    assert statement["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${EnforcerRoleName}"}
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
+
+
+def test_only_one_role_or_the_organization_asks_the_gate_of_pipelines() -> None:
+    template = load("pipeline.yaml")
+    found = {
+        template["Resources"][name]["Condition"]: one
+        for name, one in resources(template, "AWS::Lambda::Permission").items()
+    }
+    assert {one["Action"] for one in found.values()} == {"lambda:InvokeFunction"}
+    assert found.keys() == {"AskedByOneRole", "AskedByAll"}
+    assert found["AskedByOneRole"]["Principal"] == {"Ref": "PipelineRoleArn"}
+    assert (found["AskedByAll"]["Principal"], found["AskedByAll"]["PrincipalOrgID"]) == ("*", {"Ref": "OrganizationId"})
+    one, all_ = (template["Conditions"][name] for name in found)
+    assert one == {"Fn::Not": [all_]}
 
 
 def test_the_enforcer_sets_the_statuses_that_the_settings_know_and_nothing_else() -> None:

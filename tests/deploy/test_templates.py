@@ -16,23 +16,23 @@ from .templates import DEPLOY, Template, load, resources, translated
 from .wrongs import cron, unargued, wrongs
 
 ALL = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml"))
-PIPELINE = DEPLOY.parent / "examples/codebuild/pipeline.yaml"
+EXAMPLES = [DEPLOY.parent / "examples" / name for name in ("codebuild/pipeline.yaml", "projects/promotion.yaml")]
 HUB, SPOKE = load("hub.yaml"), load("spoke.yaml")
 API, CHECK, HOOK = load("api.yaml"), load("deploy-check.yaml"), load("deploy-hook.yaml")
-SCAN = load("scan.yaml")
-SERVERLESS = {"hub": HUB, "api": API, "deploy-check": CHECK, "scan": SCAN}
+SCAN, GATE = load("scan.yaml"), load("pipeline.yaml")
+SERVERLESS = {"hub": HUB, "api": API, "deploy-check": CHECK, "scan": SCAN, "pipeline": GATE}
 """What SAM makes something else of."""
 
 
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
-    """Of every template, that of the kit for CodePipeline among them, and of what SAM makes of some, where it sees
+    """Of every template, those of the examples among them, and of what SAM makes of some, where it sees
     more. One process: its start takes its time."""
     made = [tmp_path / f"{name}.translated.json" for name in SERVERLESS]
     for path, template in zip(made, SERVERLESS.values(), strict=True):
         path.write_text(json.dumps(translated(template)))
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run(
-        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, PIPELINE, *made],
+        [linter, "--non-zero-exit-code", "informational", "--include-checks", "I", "--", *ALL, *EXAMPLES, *made],
         cwd=DEPLOY,
         capture_output=True,
         text=True,
@@ -305,6 +305,35 @@ def test_the_parameters_that_say_as_of_the_hub_are_those_of_the_hub() -> None:
         for name in ("DataKeyArn", "SigningKeyArn", "AlarmTopicArn"):
             assert template["Parameters"][name]["Description"] == f"{name} of the hub."
             assert name in HUB["Outputs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            at("Gate", "Handler")("modelwarden.aws.pipeline.handle"),
+            "Gate: modelwarden.aws.pipeline.handle is not there",
+        ),
+        (at("Gate", "ReservedConcurrentExecutions")(...), "Gate: others can use up its concurrency"),
+        (at("Gate", "Environment", "Variables", "ARCHIVE")(...), "Gate: ARCHIVE is not set"),
+        (at("Gate", "Environment", "Variables", "QUEUE_URL")("x"), "Gate: nobody reads QUEUE_URL"),
+        (at("Gate", "LoggingConfig")(...), "Gate: Lambda makes its log group"),
+        (at("GateLog", "KmsKeyId")(...), "GateLog: is not encrypted under the data key"),
+        (at("GateRole", "PermissionsBoundary")(...), "GateRole: takes no permissions boundary"),
+    ],
+)
+def test_a_mistake_in_the_gate_of_pipelines_is_seen(change: Change, says: str) -> None:
+    wrong = load("pipeline.yaml")
+    change(wrong)
+    assert any(one.startswith(says) for one in wrongs(translated(wrong))), wrongs(translated(wrong))
+
+
+def test_the_gate_of_pipelines_takes_what_the_hub_gives() -> None:
+    """Its parameters are outputs of the hub by the same name, or parameters of the hub that mean the same."""
+    given = {**HUB["Outputs"], **HUB["Parameters"]}
+    assert GATE["Parameters"].keys() - given.keys() == {"PipelineRoleArn"}
+    for name in ("PolicyPack", "PolicyPackDigest", "OrganizationId"):
+        assert GATE["Parameters"][name]["AllowedPattern"] == HUB["Parameters"][name]["AllowedPattern"]
 
 
 def test_a_property_that_sam_does_not_know_is_seen() -> None:

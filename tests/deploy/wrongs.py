@@ -39,6 +39,7 @@ EVENTS = ROOT / "engine/modelwarden/aws/events.py"
 DESK = ROOT / "engine/modelwarden/aws/desk.py"
 HOOK = ROOT / "engine/modelwarden/aws/hook.py"
 SCAN = ROOT / "engine/modelwarden/aws/scan.py"
+GATE = ROOT / "engine/modelwarden/aws/pipeline.py"
 
 
 def constants(path: Path) -> set[str]:
@@ -51,6 +52,7 @@ ASKED = {text for text in constants(DESK) if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|ARC
 READ = {
     "modelwarden.aws.api.handler": frozenset[str](),
     "modelwarden.aws.events.handler": frozenset(ASKED),
+    "modelwarden.aws.pipeline.handler": frozenset({"ARCHIVE"} & constants(GATE)),
     "modelwarden.aws.hook.handler": frozenset({"UNREGISTERED"} & constants(HOOK)),
     **{
         f"modelwarden.aws.scan.{name}": frozenset({"WORK", "ARCHIVE", "PUBLISH", "MOST_PACKAGES"} & constants(SCAN))

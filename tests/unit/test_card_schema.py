@@ -477,7 +477,7 @@ def _bias_report() -> Json:
 
 def test_a_card_by_the_second_sdk_fits_the_standalone_schema(tmp_path: Any) -> None:
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
-    sdk = pytest.importorskip("sagemaker.model_card", reason="the extra `sagemaker` is not installed")
+    sdk = pytest.importorskip("sagemaker.model_card", reason="version 2 of the SageMaker SDK is not installed")
     job = sdk.EvaluationJob(name="held-out data", datasets=["s3://example-data/churn/test/"])
     (tmp_path / "analysis.json").write_text(json.dumps(_bias_report()))
     job.add_metric_group_from_json(str(tmp_path / "analysis.json"), sdk.EvaluationMetricTypeEnum.CLARIFY_BIAS)

@@ -17,12 +17,13 @@ ENGINE = Path(__file__).parents[2] / "engine" / "modelwarden"
 
 ALLOWED = {
     "boto3": ("collect/", "enforce.py", "store/", "aws/", "sandbox/"),
-    "botocore": ("collect/", "enforce.py", "store/", "aws/", "sandbox/"),
+    "botocore": ("collect/", "enforce.py", "store/", "aws/", "sandbox/", "pipelines/sdk.py"),
     "moto": ("sandbox/",),
     "cedarpy": ("cedar.py",),
     "click": ("cli/",),
     "aws_lambda_powertools": ("aws/",),
     "jsonschema": ("collect/",),
+    "sagemaker": ("pipelines/sdk.py",),
     "rich": ("cli/display.py",),
     "distributed": ("scan/cluster.py",),
     "cryptography": ("attest/", "cli/signing.py"),

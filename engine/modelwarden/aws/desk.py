@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelwarden import clock, gate
-from modelwarden.attest.entering import Enter, entrance
-from modelwarden.aws.environment import NotSetUp, given
+from modelwarden.aws.environment import NotSetUp, given, log_of
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
-from modelwarden.collect.aws import Aws
 from modelwarden.enforce import revert
-from modelwarden.gate import House
 from modelwarden.respond.desk import Desk
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
@@ -47,18 +44,10 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         house,
         claims_at(house.settings.store, lambda: own),
         records_at(archive, own),
-        _entrance(house, own),
+        log_of(house, own),
         outlets,
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
         clock.now,
         clock.run_id,
     )
-
-
-def _entrance(house: House, aws: Aws) -> Enter:
-    from modelwarden.attest.signer import signer_at
-
-    key = house.settings.sign
-    signer = signer_at(key, lambda: aws, lambda: b"") if key and not house.settings.advisory else None
-    return entrance(house.settings, lambda: aws, signer)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 
 from modelwarden import gate
 from modelwarden.attest.entering import door
-from modelwarden.aws.environment import NotSetUp, given
+from modelwarden.aws.environment import NotSetUp, given, signer_of
 from modelwarden.clock import run_id
 from modelwarden.collect import Collector
 from modelwarden.errors import UserError
@@ -48,9 +48,6 @@ from modelwarden.snapshot import LedgerRow
 from modelwarden.store.location import state_at
 from modelwarden.store.place import AlreadyThere, Place, place_at
 from modelwarden.store.state import State
-
-if TYPE_CHECKING:
-    from modelwarden.attest.signer import Signer
 
 logger: Final = Logger(service="modelwarden-scan")
 
@@ -120,13 +117,6 @@ class Hub:
     def state(self) -> State:
         return state_at(self.house.settings.store or "", lambda: self.collector.aws)
 
-    def signer(self) -> Signer | None:
-        """Who signs what enters the log; nobody where the settings name no key."""
-        from modelwarden.attest.signer import signer_at
-
-        key = self.house.settings.sign
-        return signer_at(key, lambda: self.collector.aws, lambda: b"") if key else None
-
     def location(self, run: str) -> str:
         """Where the scan will be kept."""
         return f"{self.archive}/{run}/{_KEPT}"
@@ -179,7 +169,7 @@ def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         shutil.rmtree(share.folder.path)
         archive.fetch_together(_KEPT)
         manifest = share.folder.manifest()
-        enter = door(hub.house.settings, lambda: hub.collector.aws, hub.signer())
+        enter = door(hub.house.settings, lambda: hub.collector.aws, signer_of(hub.house, hub.collector.aws))
         if enter:
             enter(word_of(share.folder))
         if hub.publish:

@@ -45,6 +45,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "verify": ("verify:verify", "Check an attestation, a log, a pack or a recorded run, offline."),
     "key": ("key:key", "Make the keys that sign decisions."),
     "evidence-pack": ("evidence_pack:evidence_pack", "Build an archive of evidence for an auditor."),
+    "pipeline-steps": ("pipeline_steps:pipeline_steps", "Print the gate as steps of a SageMaker pipeline."),
     "api": ("api:api", "Serve the API on this machine."),
     "sandbox": ("sandbox:sandbox_group", "Run a simulated AWS organization on loopback."),
 }

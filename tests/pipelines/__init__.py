@@ -1,0 +1,1 @@
+"""The gate as steps of a SageMaker pipeline, and the function that they ask."""
