@@ -43,11 +43,16 @@ WHEELS: Final = (
 """Everything that the functions import, with what these need. The runtime has a botocore, but maybe one that does not know our fields."""
 MOST_BYTES: Final = 15_000_000
 ABSENT: Final = (
-    *("modelwarden.audit", "modelwarden.builtin.cases", "modelwarden.builtin.reports.frameworks"),
+    *(
+        "modelwarden.analytics",
+        "modelwarden.audit",
+        "modelwarden.builtin.cases",
+        "modelwarden.builtin.reports.frameworks",
+    ),
     *("modelwarden.builtin.reports.packs", "modelwarden.builtin.reports.templates", "modelwarden.cli"),
     *(
         "modelwarden.compare",
-        "modelwarden.render",
+        "modelwarden.guidance",
         "modelwarden.replay",
         "modelwarden.sandbox",
         "modelwarden.tables",
@@ -55,8 +60,8 @@ ABSENT: Final = (
     ),
 )
 """Packages of ours that no function reaches, with what lies below them."""
-SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations", "securityhub"}
-"""Whose models botocore needs; no function scans, and nothing but a scan and its reports call the three."""
+SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations"}
+"""Whose models botocore needs; no function scans, and nothing but a scan calls the two."""
 _DATA: Final = re.compile(r"botocore/data/(?P<service>[^/]+)/.*/(?P<file>[\w.-]+)")
 _MODEL: Final = "service-2.json.gz"
 _BESIDE: Final = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")

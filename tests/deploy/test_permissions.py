@@ -73,6 +73,14 @@ def used(path: Path, holder: str) -> set[str]:
     }
 
 
+def shown() -> set[str]:
+    """By those methods of the hub that the desk calls."""
+    hub = methods(ENGINE / "store/security_hub.py", "SecurityHub")
+    desk = ast.walk(ast.parse((ENGINE / "aws/desk.py").read_text()))
+    called = {one.attr for one in desk if isinstance(one, ast.Attribute)} & hub.keys()
+    return set().union(*(named(hub[one], "securityhub") for one in called))
+
+
 def told() -> set[str]:
     tree = ast.parse((ENGINE / "aws/outlets.py").read_text())
     return set().union(*(named(tree, service) for service in ("sqs", "sns", "events")))
@@ -106,7 +114,16 @@ def compared() -> set[str]:
 
 OWN = told() | claimed() | kept() | fetched() | compared() | {"sts:AssumeRole"}
 """Operations that the function calls with its own credentials; what a package needs is called with those of its account."""
-CALLERS = {"attest/bucket.py", "attest/kms.py", "aws/outlets.py", "store/place.py", "store/table.py"}
+CALLERS = {
+    *(
+        "attest/bucket.py",
+        "attest/kms.py",
+        "aws/outlets.py",
+        "store/place.py",
+        "store/security_hub.py",
+        "store/table.py",
+    ),
+}
 """Modules that call with them, besides the collector; the functions above read what they call."""
 
 
@@ -134,7 +151,11 @@ def test_the_function_is_granted_what_it_calls_and_nothing_else() -> None:
     ]
     granted = actions(*(document for one in (role, *beside) for document in documents(one)))
     logging = {action for api in test_signing.called() for action in test_signing.ACTIONS[api]}
-    assert granted == {ACTION.get(api, api) for api in OWN} | logging | POLLED | LOGGED | ENCRYPTED | ASKED_FOR
+    assert (
+        granted == {ACTION.get(api, api) for api in OWN} | logging | POLLED | LOGGED | ENCRYPTED | ASKED_FOR | shown()
+    )
+    findings = hub["Resources"]["EventsFindings"]
+    assert (findings["Condition"], actions(*documents(findings["Properties"]))) == ("ShowsFindings", shown())
     traced = hub["Resources"]["EventsTracing"]
     assert (traced["Condition"], actions(*documents(traced["Properties"]))) == ("Traced", ASKED_FOR)
 

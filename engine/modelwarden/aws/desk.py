@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -18,10 +19,13 @@ from modelwarden.collect.aws import Aws
 from modelwarden.enforce import revert
 from modelwarden.errors import UserError
 from modelwarden.gate import House
+from modelwarden.render.asff import AT_ONCE
 from modelwarden.respond.desk import Desk
+from modelwarden.respond.listing import listing
 from modelwarden.run import Run
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
+from modelwarden.store.security_hub import NotSent, SecurityHub, hub_of
 
 
 class NotSetUp(UserError):
@@ -58,6 +62,7 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         records_at(archive, own),
         _log_of(house, own),
         outlets,
+        partial(_show, own, region),
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
         clock.now,
@@ -89,6 +94,22 @@ def _log_of(house: House, aws: Aws) -> Callable[[Run], None]:
             log.sign(shelf, signer, clock.now, entered=(number,))
 
     return enter
+
+
+def _show(aws: Aws, region: str, run: Run, before: Run | None) -> None:
+    """Show the findings to Security Hub of the function's own account and region.
+
+    Raises:
+        NotSent: not all of them were taken.
+    """
+    hub = SecurityHub(aws, hub_of(aws, region))
+    refused: dict[str, str] = {}
+    documents = listing(run, before, hub.hub)
+    for start in range(0, len(documents), AT_ONCE):
+        refused |= hub.send(documents[start : start + AT_ONCE])
+    if refused:
+        first, why = next(iter(refused.items()))
+        raise NotSent(f"Security Hub refused {len(refused)} findings, the first is {first}: {why}")
 
 
 def _given(environment: Mapping[str, str], name: str) -> str:

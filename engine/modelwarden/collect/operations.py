@@ -45,6 +45,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "organizations:ListTagsForResource": ("Tags",),
     "ec2:DescribeRegions": ("Regions",),
     "securityhub:BatchImportFindings": ("SuccessCount", "FailedCount"),
+    "securityhub:GetFindings": ("Findings",),
     "dynamodb:GetItem": (),
     "dynamodb:BatchGetItem": (),
     "dynamodb:Query": (),

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 import botocore.session
+from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel, ServiceModel
 
 from modelwarden.sandbox.moto_module import moto
@@ -115,7 +116,21 @@ def _operation(request: Request) -> str:
     if request.service in QUERY or request.headers["content-type"].startswith("application/x-www-form-urlencoded"):
         fields = parse_qs(request.body.decode("utf-8", "replace"))
         return fields.get("Action", [request.query.get("Action", "Unknown")])[0]
-    return f"{request.method} {request.path}"
+    _, named, operation = request.path.rpartition("/operation/")
+    if named and request.path.startswith("/service/"):
+        return operation
+    return _rest_routes(request.service).get((request.method, request.path), f"{request.method} {request.path}")
+
+
+@cache
+def _rest_routes(service: str) -> dict[tuple[str, str], str]:
+    """(method, path) -> operation, for paths that name nothing; of a service that botocore does not know there are none."""
+    try:
+        model = service_model(service)
+    except UnknownServiceError:
+        return {}
+    https = {name: model.operation_model(name).http for name in model.operation_names}
+    return {(http["method"], http["requestUri"]): name for name, http in https.items() if "{" not in http["requestUri"]}
 
 
 @cache
