@@ -60,8 +60,8 @@ ABSENT: Final = (
     ),
 )
 """Packages of ours that no function reaches, with what lies below them."""
-SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"ec2", "organizations"}
-"""Whose models botocore needs; no function scans, and nothing but a scan calls the two."""
+SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {"cloudwatch", "ec2", "organizations"}
+"""Whose models botocore needs; no function scans, and nothing but a scan calls the three."""
 _DATA: Final = re.compile(r"botocore/data/(?P<service>[^/]+)/.*/(?P<file>[\w.-]+)")
 _MODEL: Final = "service-2.json.gz"
 _BESIDE: Final = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")

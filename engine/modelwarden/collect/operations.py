@@ -38,6 +38,7 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "kms:GetPublicKey": ("KeyId", "PublicKey", "KeyUsage"),
     "kms:Sign": ("Signature",),
     "cloudtrail:LookupEvents": ("Events",),
+    "cloudwatch:GetMetricData": ("MetricDataResults",),
     "organizations:ListAccounts": ("Accounts",),
     "organizations:ListRoots": ("Roots",),
     "organizations:ListOrganizationalUnitsForParent": ("OrganizationalUnits",),
