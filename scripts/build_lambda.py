@@ -62,11 +62,10 @@ ABSENT: Final = (
 )
 """Packages of ours that no function reaches, with what lies below them."""
 SERVICES: Final = {api.partition(":")[0] for api in NEEDED} - {
-    *("ec2", "organizations", "securityhub"),
-    *("cloudformation", "cloudwatch", "lambda", "logs"),
+    *("cloudwatch", "ec2", "organizations"),
+    *("cloudformation", "lambda", "logs"),
 }
-"""Whose models botocore needs; no function scans, and nothing but a scan and its reports call the first three. Nor does one
-look at what is deployed."""
+"""Whose models botocore needs; nothing but a scan calls the first three, and no function looks at what is deployed."""
 
 
 class Archive(NamedTuple):
@@ -90,7 +89,7 @@ SCAN: Final = Archive(
     "lambda-scan",
     (*WHEELS, "pyarrow"),
     tuple(one for one in ABSENT if one not in ("modelwarden.analytics", "modelwarden.audit", "modelwarden.tables")),
-    SERVICES | {"ec2", "organizations"},
+    SERVICES | {"cloudwatch", "ec2", "organizations"},
     75_000_000,
 )
 ARCHIVES: Final = (FUNCTIONS, SCAN)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from modelwarden import builtin
+from modelwarden.entries import Unlisted, below
 from modelwarden.problem import Problem
 from modelwarden.toml import encodable
 
@@ -68,7 +70,11 @@ def user_files(roots: Sequence[Path], problems: list[Problem]) -> list[BundleFil
             help_ = "rename one of them: records name a file by its folder"
             problems.append(Problem("duplicate-folder", shown, 0, f"another bundle is called `{root.name}` too", help_))
             continue
-        entries = [entry for entry in sorted(root.rglob("*")) if _belongs(entry, root)]
+        try:
+            entries = sorted(entry for entry in below(root, partial(_inside, root)) if _belongs(root, entry))
+        except Unlisted as error:
+            problems.append(Problem("unreadable", shown, 0, str(error), "check the folder's permissions"))
+            continue
         if not any(entry.suffix in _ENDINGS for entry in entries):
             help_ = "add `.cedar` or `.py` files, or name another folder"
             problems.append(Problem("no-control", shown, 0, "holds no control", help_))
@@ -79,10 +85,13 @@ def user_files(roots: Sequence[Path], problems: list[Problem]) -> list[BundleFil
     return found
 
 
-def _belongs(entry: Path, root: Path) -> bool:
+def _inside(root: Path, entry: Path) -> bool:
     """Tests, hidden folders and caches lie beside controls and are none."""
-    inside = entry.relative_to(root).parts
-    if any(part == "tests" or part.startswith((".", "__")) for part in inside):
+    return not any(part == "tests" or part.startswith((".", "__")) for part in entry.relative_to(root).parts)
+
+
+def _belongs(root: Path, entry: Path) -> bool:
+    if not _inside(root, entry):
         return False
     return (entry.suffix in _ENDINGS or entry.name == _PARAMETERS) and entry.is_file()
 

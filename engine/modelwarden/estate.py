@@ -41,6 +41,8 @@ class Scan(Struct, frozen=True):
     """The account that owns the groups that others use; empty where each account has its own."""
     cards: bool = True
     """Whether standalone model cards are looked for."""
+    endpoint_metrics: bool = False
+    """Whether CloudWatch is asked what it holds of the endpoints."""
 
     @property
     def narrowed_by(self) -> tuple[str, ...]:

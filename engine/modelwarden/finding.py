@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from modelwarden.evidence import Absent, Fact, Present, Unknown
+from modelwarden.evidence import Absent, Fact, Present, Unknown, digest
 from modelwarden.request import Moment, Request
 
 Outcome = Literal["pass", "fail", "unknown", "not-applicable"]
@@ -176,3 +176,26 @@ class ControlInfo(Struct, frozen=True):
     origin: Literal["built-in", "user"] = "built-in"
     undecidable_without: tuple[str, ...] = ()
     """Patterns whose absence, too, makes the control unknown."""
+
+
+class Found(Struct, frozen=True):
+    """A ruling with what it is about, as reports over many packages show it."""
+
+    package: str
+    account: str
+    region: str
+    group: str
+    stage: str
+    moment: str
+    ruling: Ruling
+    info: ControlInfo
+
+    @property
+    def identity(self) -> str:
+        """64 hex digits that stay the same from scan to scan, whatever becomes of the finding."""
+        return digest([self.ruling.finding.control, self.package]).removeprefix("sha256:")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it failed or could not be told, waived or not."""
+        return self.ruling.finding.outcome in ("fail", "unknown")

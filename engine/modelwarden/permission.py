@@ -78,6 +78,7 @@ SCANNING: Final[dict[str, Cost]] = {
     "sagemaker:DescribeModelCard": Cost(
         "what a model card belongs to, where the search does not show it", incomplete=False
     ),
+    "cloudwatch:GetMetricData": Cost("what CloudWatch holds of the endpoints"),
 }
 """IAM action that a scan needs besides those of the packages themselves -> what becomes unknown without it."""
 

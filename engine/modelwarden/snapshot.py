@@ -73,6 +73,20 @@ class Deployment(Struct, frozen=True):
     """Share of requests that it captures; None where it has no data capture, or nobody could read it."""
 
 
+class EndpointMetric(Struct, frozen=True):
+    """One number that CloudWatch holds of a variant of an endpoint over a day."""
+
+    endpoint: str
+    """ARN."""
+    variant: str
+    metric: str
+    """With its unit: `model_latency_average_us`."""
+    value: int | None
+    """None where CloudWatch holds none, or where nobody could read it: the one is never taken for the other."""
+    problem: str = ""
+    """Why it could not be read; empty where CloudWatch answered."""
+
+
 class ModelCard(Struct, frozen=True):
     """One standalone model card, as its list shows it, and what it says it is about."""
 

@@ -22,6 +22,7 @@ from scripts.analytics.sql import (
 )
 
 from modelwarden.analytics.tables import Kind
+from modelwarden.collect.endpoint_metrics import METRICS
 
 _MODEL: Final = (
     *("package", "package_group", "version", *PLACE, "role", "why", "stage", "moment", "verdict"),
@@ -141,3 +142,53 @@ WHERE {since(RECENT_DAYS, "e")}"""
     known = known_columns("runs", "packages", **COMPUTED) | known_columns("endpoints")
     columns = columns_of(known, *BESIDE, *of_endpoint, *of_package)
     return Question("endpoint_monitoring", "Endpoints", about, sql, columns)
+
+
+_MEANINGS: Final = {
+    "invocations": "requests over the day",
+    "invocation_4xx_errors": "of these answered with a 4xx code",
+    "invocation_5xx_errors": "of these answered with a 5xx code",
+    "model_latency_average_us": "time of the model for a request, in microseconds",
+    "model_latency_maximum_us": "longest time of the model for a request, in microseconds",
+    "cpu_utilization_average_bp": "processor in use, in hundredths of a percent of one core",
+    "cpu_utilization_maximum_bp": "most of the processor in use, in hundredths of a percent of one core",
+    "memory_utilization_average_bp": "memory in use, in hundredths of a percent",
+    "memory_utilization_maximum_bp": "most memory in use, in hundredths of a percent",
+    "disk_utilization_average_bp": "disk in use, in hundredths of a percent",
+    "disk_utilization_maximum_bp": "most disk in use, in hundredths of a percent",
+}
+_METRIC_COLUMNS: Final = tuple(name for metric in METRICS for name in (metric, f"{metric}_state"))
+
+
+def endpoint_metrics() -> Question:
+    """INVARIANT: each variant that runs has a row, also one of which nobody read anything."""
+    of_variant = ("endpoint", "endpoint_name", *PLACE, "variant", "status")
+    key = (*BESIDE, *of_variant)
+    picked = [
+        f"max(CASE WHEN m.metric = '{metric}' THEN m.value END) AS {metric},\n"
+        f"    coalesce(max(CASE WHEN m.metric = '{metric}' THEN m.value_state END), 'unknown') AS {metric}_state"
+        for metric in METRICS
+    ]
+    sql = f"""WITH {LATEST},
+variants AS (
+    SELECT DISTINCT r.edition, {listed("r", *BESIDE)},
+        {listed("e", *of_variant)}
+    FROM {of_latest("endpoints", "e")}
+    WHERE {since(RECENT_DAYS, "e")}
+)
+SELECT {listed("v", *key)},
+    max(m.measured_on) AS measured_on,
+    {f",{chr(10)}    ".join(picked)}
+FROM variants v
+LEFT JOIN ${{Database}}.endpoint_metrics m ON m.endpoint = v.endpoint AND m.variant = v.variant
+    AND m.run = v.run AND m.edition = v.edition AND {since(RECENT_DAYS, "m")}
+GROUP BY {listed("v", *key)}"""
+    about = "what CloudWatch holds of each variant of each endpoint over the last whole day before the scan"
+    states: dict[str, tuple[Kind, str]] = {
+        f"{metric}_state": ("text", f"present, absent or unknown: whether {metric} could be read") for metric in METRICS
+    }
+    numbers: dict[str, tuple[Kind, str]] = {metric: ("count", _MEANINGS[metric]) for metric in METRICS}
+    known = known_columns("runs", "endpoints", "endpoint_metrics", **COMPUTED) | known_columns(**numbers, **states)
+    return Question(
+        "endpoint_metrics", "Endpoint metrics", about, sql, columns_of(known, *key, "measured_on", *_METRIC_COLUMNS)
+    )

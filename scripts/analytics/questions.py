@@ -22,6 +22,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         posture.changes(),
         models.cards(),
         models.endpoints(),
+        models.endpoint_metrics(),
         posture.coverage(),
     )
 }

@@ -173,6 +173,32 @@ SHEETS: Final = (
         (
             Visual("Containers by standing and verdict", "endpoint_monitoring", "bars", ("standing", "verdict")),
             Visual("Containers by data capture", "endpoint_monitoring", "bars", ("data_capture_state", "data_capture")),
+            Visual("Requests by endpoint", "endpoint_metrics", "bars", ("endpoint",), ("invocations",)),
+            Visual("Server errors by endpoint", "endpoint_metrics", "bars", ("endpoint",), ("invocation_5xx_errors",)),
+            Visual("Variants by whether requests are known", "endpoint_metrics", "bars", ("invocations_state",)),
+            Visual(
+                "Variants in CloudWatch",
+                "endpoint_metrics",
+                "table",
+                (
+                    *(
+                        "endpoint",
+                        "account_name",
+                        "variant",
+                        "status",
+                        "measured_on",
+                        "invocations",
+                        "invocations_state",
+                    ),
+                    *("invocation_4xx_errors", "invocation_5xx_errors", "model_latency_average_us"),
+                    *("model_latency_maximum_us", "model_latency_maximum_us_state", "cpu_utilization_maximum_bp"),
+                    *(
+                        "memory_utilization_maximum_bp",
+                        "disk_utilization_maximum_bp",
+                        "disk_utilization_maximum_bp_state",
+                    ),
+                ),
+            ),
             Visual(
                 "Containers",
                 "endpoint_monitoring",

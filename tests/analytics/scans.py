@@ -15,10 +15,10 @@ from modelwarden.analytics.tables import TABLES
 from modelwarden.estate import Account, Estate
 from modelwarden.evidence import Absent, Evidence, Fact, Present, Source, Unknown
 from modelwarden.scan.folder import Folder
-from modelwarden.scan.record import Cards, Record, Running
+from modelwarden.scan.record import Cards, Metrics, Record, Running
 from modelwarden.scan.run import estate_to_json
 from modelwarden.scan.summary import summarize
-from modelwarden.snapshot import Deployment, LedgerRow, ModelCard
+from modelwarden.snapshot import Deployment, EndpointMetric, LedgerRow, ModelCard
 from modelwarden.tables import TablesWriter
 from tests.render import runs
 
@@ -113,6 +113,17 @@ RUNNING = {
     ),
 }
 
+NOT_READ = "cloudwatch:GetMetricData: InternalError"
+MEASURED = {
+    RETAIL: (
+        EndpointMetric(arn(RETAIL, "live", "endpoint"), "main", "invocations", 1_200),
+        EndpointMetric(arn(RETAIL, "live", "endpoint"), "main", "invocation_5xx_errors", 0),
+        EndpointMetric(arn(RETAIL, "live", "endpoint"), "main", "model_latency_average_us", None),
+        EndpointMetric(arn(RETAIL, "live", "endpoint"), "main", "cpu_utilization_maximum_bp", None, NOT_READ),
+    ),
+    LENDING: (EndpointMetric(arn(LENDING, "live", "endpoint"), "main", "invocations", 7),),
+}
+"""Of the day before the scan; of the shadow, and of the endpoint that was deleted, nothing."""
 CARDS = {
     RETAIL: (
         ModelCard(arn(RETAIL, "a", "model-card"), "Approved", "2026-01-01T00:00:00Z", "", arn(RETAIL, "churn/7")),
@@ -166,7 +177,9 @@ def scan(
                 tally.add(record)
                 tables.add(record)
         folder.write_cards(account, region, Cards(CARDS.get(account, ()), "", ()))
-        folder.write_running(account, region, Running(RUNNING.get(account, ()), "", ()))
+        day = f"{began(days_ago + 1):%Y-%m-%d}"
+        measured = Metrics(day, MEASURED[account], "") if account in MEASURED else None
+        folder.write_running(account, region, Running(RUNNING.get(account, ()), "", (), metrics=measured))
     told = {"started_at": start, "finished_at": start, "as_of": start, "as_of_asserted": False, **manifest}
     summary = summarize(folder, estate, with_cards=True).to_json()
     said = {"id": folder.id, "kind": "scan", "advisory": False, "source": "organization", "since": ""}

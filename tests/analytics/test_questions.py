@@ -23,7 +23,7 @@ from modelwarden.scan.summary import share
 from modelwarden.store import place
 
 from .conftest import Nights
-from .scans import DARK, EMPTY, HALF, LENDING, NO_LIST, RECORDS, REGION, RETAIL, RUNNING, arn, asking, scan
+from .scans import DARK, EMPTY, HALF, LENDING, NO_LIST, RECORDS, REGION, RETAIL, RUNNING, arn, asking, began, scan
 
 TYPES = {
     "VARCHAR": "text",
@@ -54,6 +54,7 @@ COMMON = {
         "Floor",
         "Lag",
         "Least",
+        "Max",
         "Lower",
         "Nullif",
         "Case",
@@ -231,6 +232,27 @@ def test_waivers_say_what_they_cover_and_how_long(nights: Nights) -> None:
     (row,) = nights.ask("waivers")
     assert (row["waiver_id"], row["findings"], row["packages"], row["break_glass"]) == ("W-1", 1, 1, False)
     assert row["days_left"] == (row["expires_on"] - datetime.now(UTC).date()).days
+
+
+def test_metrics_are_those_of_one_endpoint_and_what_nobody_reported_is_no_zero(nights: Nights) -> None:
+    """Each variant that runs is there once, with a state beside each number: what nobody asked is unknown."""
+    rows = nights.ask("endpoint_metrics")
+    said = ("invocations", "invocation_5xx_errors", "model_latency_average_us", "cpu_utilization_maximum_bp")
+    found = {(row["endpoint"], row["variant"]): [(row[name], row[f"{name}_state"]) for name in said] for row in rows}
+    nothing = [(None, "unknown")] * 4
+    assert found == {
+        (arn(RETAIL, "live", "endpoint"), "main"): [
+            (1_200, "present"),
+            (0, "present"),
+            (None, "absent"),
+            (None, "unknown"),
+        ],
+        (arn(RETAIL, "live", "endpoint"), "shadow"): nothing,
+        (arn(LENDING, "live", "endpoint"), "main"): [(7, "present"), *nothing[1:]],
+        (arn(LENDING, "old", "endpoint"), "main"): nothing,
+    }
+    assert len(rows) == len(found)
+    assert {row["measured_on"] for row in rows} == {began(1).date(), None}
 
 
 def test_an_endpoint_is_known_by_its_arn_and_says_whether_what_it_runs_was_judged(nights: Nights) -> None:

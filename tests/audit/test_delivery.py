@@ -16,7 +16,6 @@ from msgspec.structs import asdict, replace
 from modelwarden.audit import delivery
 from modelwarden.audit.coverage import coverage_of
 from modelwarden.audit.delivery import Delivered
-from modelwarden.audit.formats.asff import Hub
 from modelwarden.audit.history import Before, history_of
 from modelwarden.audit.register import Register, RegisterError
 from modelwarden.audit.report import Report, report_of
@@ -24,7 +23,9 @@ from modelwarden.audit.scope import Scope
 from modelwarden.audit.source import Source
 from modelwarden.collect.aws import Access, Aws, Tape
 from modelwarden.errors import UserError
+from modelwarden.evidence import Unknown
 from modelwarden.json_bytes import decoded
+from modelwarden.render.asff import Hub
 from modelwarden.sandbox.server import Sandbox
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import CellEnd, Record
@@ -73,13 +74,13 @@ def inventory(name: str) -> Record:
     return Record(arn(ONE, name), "inventory", "an older version")
 
 
-def enter(folder: Folder, register: Register, scope: Scope | None = None) -> None:
+def enter(folder: Folder, register: Register, scope: Scope | None = None, told: Sequence[Finding] = ()) -> None:
     """As the command does it; what is counted for other formats is counted once for all tests."""
     with Source(folder, scope or Scope()) as source:
         manifest = source.manifest
         about = {"run": manifest.id, "as_of_asserted": manifest.as_of_asserted, "scope": source.scope.words()}
-        told = replace(counted(folder), coverage=coverage_of(source), **about)
-        delivery.enter(source, told, HUB, register)
+        about_it = replace(counted(folder), coverage=coverage_of(source), **about)
+        delivery.enter(source, about_it, HUB, register, told)
 
 
 COUNTED: list[Report] = []
@@ -287,6 +288,55 @@ def test_a_register_of_another_version_is_refused(tmp_path: Path) -> None:
         Register(path)
 
 
+def by_event(finding: Finding, at: str, **changes: Any) -> Finding:
+    """The finding as an event told it, and as the hub has it then."""
+    fields = {**finding["ProductFields"], "modelwarden/told_by": "event"}
+    return finding | {"ProductFields": fields, "UpdatedAt": at, "ProcessedAt": at} | changes
+
+
+BEFORE, SINCE = "2026-11-21T12:00:00Z", "2026-11-25T12:00:00Z"
+
+
+def test_what_an_event_told_is_closed_by_a_scan_that_does_not_find_it(tmp_path: Path) -> None:
+    """Without having told it itself; what is sent has no members that the hub added."""
+    hub = Taker()
+    with Register(tmp_path / "another.sqlite") as other:
+        enter(night(tmp_path, 0, "ENC-02"), other)
+        delivery.deliver(other, hub)
+    (open_,) = [one for one in hub.calls[0] if one["Id"].startswith("modelwarden/ENC-02/") and "mine/1" in str(one)]
+    with Register(tmp_path / "hub.sqlite") as register:
+        enter(night(tmp_path, 1, mine=inventory("mine/1")), register, told=[by_event(open_, BEFORE)])
+        delivery.deliver(register, hub)
+        assert hub.last() == {"ENC-02": ("FAILED", "RESOLVED", "ARCHIVED")}
+        (closed,) = [one for one in hub.calls[-1] if one["Id"] == open_["Id"]]
+        assert "ProcessedAt" not in closed
+
+
+def test_what_an_event_closed_is_told_again_where_a_later_scan_finds_it(tmp_path: Path) -> None:
+    hub = Taker()
+    with Register(tmp_path / "hub.sqlite") as register:
+        enter(night(tmp_path, 0, "ENC-02"), register)
+        delivery.deliver(register, hub)
+        (open_,) = [one for one in hub.calls[0] if one["Id"].startswith("modelwarden/ENC-02/") and "mine/1" in str(one)]
+        closed = by_event(open_, BEFORE, RecordState="ARCHIVED")
+        enter(night(tmp_path, 1, "ENC-02"), register, told=[closed])
+        delivery.deliver(register, hub)
+        assert hub.last() == {"ENC-02": ("FAILED", "NEW", "ACTIVE")}
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "ARCHIVED"])
+@pytest.mark.parametrize("failing", ["ENC-02", "IMG-03"])
+def test_what_an_event_told_since_the_scan_began_stays(tmp_path: Path, state: str, failing: str) -> None:
+    hub = Taker()
+    with Register(tmp_path / "hub.sqlite") as register:
+        enter(night(tmp_path, 0, "ENC-02"), register)
+        delivery.deliver(register, hub)
+        (open_,) = [one for one in hub.calls[0] if one["Id"].startswith("modelwarden/ENC-02/") and "mine/1" in str(one)]
+        enter(night(tmp_path, 1, failing), register, told=[by_event(open_, SINCE, RecordState=state)])
+        delivery.deliver(register, hub)
+        assert open_["Id"] not in [one["Id"] for call in hub.calls[1:] for one in call]
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox("empty") as started:
@@ -321,13 +371,46 @@ def test_over_http_the_hub_holds_what_was_sent(sandbox: Sandbox, tmp_path: Path)
     assert [one["Resources"][0]["Id"].rsplit(":", 1)[1] for one in archived] == ["model-package/mine/1"]
 
 
+def test_what_events_told_is_read_from_the_hub_and_what_others_told_is_not(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed by the next scan, of which it is no finding; where the hub does not say what it holds, that is told."""
+    environment = clean_environment() | sandbox.environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    hub = SecurityHub(Aws(Access(attempts=1), Tape()), hub_of(Aws(Access(attempts=1), Tape()), REGION))
+    taker = Taker()
+    with Register(tmp_path / "other.sqlite") as other:
+        enter(night(tmp_path, 0, "ENC-02"), other)
+        delivery.deliver(other, taker)
+    (theirs,) = [one for one in taker.calls[0] if one["Id"].startswith("modelwarden/ENC-02/") and "mine/1" in str(one)]
+    mine = by_event(theirs, BEFORE, ProductArn=hub.hub.product, AwsAccountId=hub.hub.account)
+    foreign = by_event(theirs, BEFORE, Id="modelwarden/ENC-02/of-another", ProductArn=HUB.product + "x")
+    assert hub.send([mine, foreign]) == {}
+    told = hub.told_by_events()
+    assert not isinstance(told, Unknown)
+    assert [one["Id"] for one in told] == [mine["Id"]]
+
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    night(scans, 1)
+    sandbox.gateway.faults.add({"op": "securityhub:GetFindings", "kind": "deny", "times": 1})
+    first = inside("report", scans, "--send", "securityhub", folder=tmp_path, environment=environment)
+    assert first.code == 0
+    said = "what events told Security Hub is not closed: securityhub:GetFindings: AccessDeniedException"
+    assert first.err.splitlines()[0] == said
+    assert [one["RecordState"] for one in held(sandbox) if one["Id"] == mine["Id"]] == ["ACTIVE"]
+    inside("report", scans, "--send", "securityhub", folder=tmp_path, environment=environment)
+    assert [one["RecordState"] for one in held(sandbox) if one["Id"] == mine["Id"]] == ["ARCHIVED"]
+
+
 def test_a_call_that_fails_is_told_and_loses_nothing(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (sandbox.environment() | {"AWS_REGION": REGION}).items():
         monkeypatch.setenv(name, value)
     aws = Aws(Access(attempts=1), Tape())
-    hub = hub_of(aws)
+    hub = hub_of(aws, REGION)
     with Register(tmp_path / "hub.sqlite") as register:
         enter(night(tmp_path, 0, "ENC-02"), register)
         owed = sum(map(len, register.owed(100)))

@@ -172,6 +172,20 @@ class Hub:
         got = self.client("sqs").receive_message(QueueUrl=self.heard, MaxNumberOfMessages=10).get("Messages", [])
         return [json.loads(json.loads(one["Body"])["Message"]) for one in got]
 
+    def shown(self) -> dict[str, tuple[str, str, str]]:
+        """What Security Hub holds: control -> status, workflow, record state."""
+        return {
+            one["ProductFields"]["modelwarden/control"]: (
+                one["Compliance"]["Status"],
+                one["Workflow"]["Status"],
+                one["RecordState"],
+            )
+            for one in self.findings()
+        }
+
+    def findings(self) -> list[dict[str, Any]]:
+        return list(self.client("securityhub").get_findings(MaxResults=100)["Findings"])
+
     def dead_letters(self) -> list[str]:
         got = self.client("sqs").receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10).get("Messages", [])
         return [one["Body"] for one in got]
@@ -223,6 +237,8 @@ def tear_down(hub: Hub) -> None:
     hub.client("dynamodb").delete_table(TableName="hub-state")
     for url in (hub.queue, hub.dead, hub.heard):
         sqs.delete_queue(QueueUrl=url)
+    hub.client("securityhub").enable_security_hub()
+    hub.client("securityhub").disable_security_hub()  # which forgets its findings
     hub.client("sns").delete_topic(TopicArn=hub.made["topic"])
     spoke = hub.registry.client(f"arn:aws:sagemaker:{REGION}:{SPOKE}:x", "events")
     spoke.remove_targets(Rule="to-hub", Ids=["hub"])

@@ -29,7 +29,7 @@ POISON = ["no json", "[]", '{"detail": 1}']
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> gate.House:
     file = tmp_path_factory.mktemp("house") / "modelwarden.toml"
-    file.write_text((DEMO / "modelwarden.toml").read_text() + '\n[respond]\nmode = "enforce"\n')
+    file.write_text((DEMO / "modelwarden.toml").read_text() + '\n[respond]\nmode = "enforce"\nsecurity_hub = true\n')
     return gate.load_house(gate.Sources(config=file), {})
 
 
@@ -79,6 +79,17 @@ def storm(weather: Weather, count: int) -> list[str]:
     return poison
 
 
+def open_of(run: Run) -> set[str]:
+    """Controls that failed or could not be told."""
+    return {one.finding.control for one in run.decision.rulings if one.finding.outcome in ("fail", "unknown")}
+
+
+def active(weather: Weather, arn: str) -> set[str]:
+    """Controls by which Security Hub shows the package."""
+    fields = [one["ProductFields"] for one in weather.shown.values() if one["RecordState"] == "ACTIVE"]
+    return {one["modelwarden/control"] for one in fields if one["modelwarden/package"] == arn}
+
+
 @pytest.mark.filterwarnings("ignore:No application metrics")  # of a process that died
 @pytest.mark.parametrize("trouble", [0.0, 0.03])
 def test_every_package_ends_as_it_should(house: gate.House, monkeypatch: pytest.MonkeyPatch, trouble: float) -> None:
@@ -112,5 +123,9 @@ def test_every_package_ends_as_it_should(house: gate.House, monkeypatch: pytest.
     assert {run.decision.request.principal.principal for run in runs if run.decision.request.principal} <= set(
         APPROVERS
     )  # type: ignore[union-attr]
+    for arn in weather.packages:
+        newest = max((run for run in runs if run.decision.package == arn), key=lambda run: run.id, default=None)
+        assert newest is None or open_of(newest) <= active(weather, arn)
+        assert trouble or newest is None or open_of(newest) == active(weather, arn)
     if not trouble:
         assert Counter(word.run for word in weather.told).most_common(1)[0][1] <= 2  # that it waits, and how it ended

@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact, Present, Source, Unknown
 from modelwarden.gate import House
+from modelwarden.render.asff import Hub
 from modelwarden.respond.claim import Claim
 from modelwarden.respond.desk import Desk
+from modelwarden.respond.listing import listing
 from modelwarden.respond.word import Word
 from modelwarden.run import Run, read
 from modelwarden.store.place import AlreadyThere
@@ -27,6 +29,7 @@ RECORDED = sorted((Path(__file__).parents[1] / "compat/v0.1.0/gate").glob("*.jso
 APPROVERS = ("arn:aws:iam::444455556666:user/grace", "arn:aws:iam::444455556666:user/henk")
 START = datetime.fromisoformat("2026-11-20T06:00:00+00:00")
 SOURCE = Source("sagemaker:DescribeModelPackage")
+HUB = Hub("aws", "111111111111", "eu-west-1")
 
 
 class Died(BaseException):
@@ -72,6 +75,8 @@ class Weather:
     log: list[str] = field(default_factory=list)
     """Run ids that were entered."""
     told: list[Word] = field(default_factory=list)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Id -> what Security Hub holds."""
     ids: int = 0
 
     def step(self) -> None:
@@ -123,6 +128,7 @@ class Weather:
             Records(Shelf(self)),
             self.enter,
             Out(self),
+            self.show,
             self.revert,
             lambda _: collector,
             self.now,
@@ -133,6 +139,12 @@ class Weather:
         self.step()
         self.log.append(run.id)
         self.step()
+
+    def show(self, run: Run, before: Run | None) -> None:
+        self.step()
+        for document in listing(run, before, HUB):
+            self.shown[document["Id"]] = document
+            self.step()
 
     def batch(self) -> list[tuple[str, int]]:
         """Up to ten visible messages in any order, each counted as received."""

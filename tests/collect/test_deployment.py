@@ -38,7 +38,7 @@ def endpoint(name: str, account: str = ACCOUNT, region: str = REGION) -> str:
 
 def read(aws: Aws, account: str, region: str) -> Deployments:
     assert aws.enter(account, region) is None
-    return deployments(aws, account, region)
+    return replace(deployments(aws, account, region), names={})
 
 
 # The demo over HTTP.
@@ -247,7 +247,7 @@ def script(
 
 
 def told(aws: Script) -> Deployments:
-    return deployments(aws, ACCOUNT, REGION)  # type: ignore[arg-type]
+    return replace(deployments(aws, ACCOUNT, REGION), names={})  # type: ignore[arg-type]
 
 
 def row(held: str | None = None, image: str = "", problem: str = "", **more: str) -> Deployment:

@@ -81,6 +81,14 @@ def of_holder(tree: ast.AST, holder: str) -> set[str]:
     }
 
 
+def shown() -> set[str]:
+    """By those methods of the hub that the desk calls."""
+    hub = methods(ENGINE / "store/security_hub.py", "SecurityHub")
+    desk = ast.walk(ast.parse((ENGINE / "aws/desk.py").read_text()))
+    called = {one.attr for one in desk if isinstance(one, ast.Attribute)} & hub.keys()
+    return set().union(*(named(hub[one], "securityhub") for one in called))
+
+
 def told() -> set[str]:
     tree = ast.parse((ENGINE / "aws/outlets.py").read_text())
     return set().union(*(named(tree, service) for service in ("sqs", "sns", "events")))
@@ -205,7 +213,7 @@ CALLERS = {"attest/bucket.py", "attest/kms.py", "store/place.py", "store/table.p
 @pytest.mark.parametrize(
     ("handler", "callers"),
     [
-        ("aws/events.py", CALLERS | {"aws/outlets.py"}),
+        ("aws/events.py", CALLERS | {"aws/outlets.py", "store/security_hub.py"}),
         ("aws/api.py", CALLERS),
         ("aws/hook.py", CALLERS),
         ("aws/pipeline.py", CALLERS - {"store/table.py"}),
@@ -232,7 +240,7 @@ def test_the_operations_were_found() -> None:
 @pytest.mark.parametrize(
     ("name", "role", "called"),
     [
-        ("hub.yaml", "EventsRole", OWN | POLLED | LOGGING),
+        ("hub.yaml", "EventsRole", OWN | POLLED | LOGGING | shown()),
         ("api.yaml", "AnswersRole", ANSWERING | LOGGING),
         ("deploy-check.yaml", "CheckRole", CHECKING | LOGGING),
         ("pipeline.yaml", "GateRole", (OWN - told() - claimed()) | LOGGING),
@@ -250,6 +258,11 @@ def test_a_function_is_granted_what_it_calls_and_nothing_else(name: str, role: s
     assert granted == {ACTION.get(api, api) for api in called} | LOGGED | ENCRYPTED | ASKED_FOR
     traced = template["Resources"][role.replace("Role", "Tracing")]
     assert (traced["Condition"], actions(*documents(traced["Properties"]))) == ("Traced", ASKED_FOR)
+
+
+def test_findings_are_shown_only_where_whoever_deploys_says_so() -> None:
+    findings = load("hub.yaml")["Resources"]["EventsFindings"]
+    assert (findings["Condition"], actions(*documents(findings["Properties"]))) == ("ShowsFindings", shown())
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,14 @@ from modelwarden.sandbox.operations import USED
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "deploy/reader-role.yaml"
 COLLECT = ROOT / "engine/modelwarden/collect"
-SERVICES = ("cloudtrail", "ec2", "ecr", "kms", "organizations", "s3", "sagemaker", "sts")
+SERVICES = ("cloudtrail", "cloudwatch", "ec2", "ecr", "kms", "organizations", "s3", "sagemaker", "sts")
 OWN = {IDENTITY, ENTER}
 """Of the caller: the first needs no permission, the second is granted to the hub by its own role."""
 READING = re.compile(r"[a-z0-9]+:(Describe|Get|List|BatchGet|Lookup|Search)\w*")
-SCAN = ("cards.py", "deployment.py", "inventory.py", "organization.py", "scan_probe.py", "sharing.py")
+SCAN = (
+    *("cards.py", "deployment.py", "endpoint_metrics.py", "inventory.py", "organization.py", "scan_probe.py"),
+    "sharing.py",
+)
 """Modules that nothing but the scan uses: no fact of a package comes from them, so `doctor` tries it with `--scan` alone."""
 PACK = "pack.py"
 """Fetches the organization's policy pack with the caller's own credentials."""
@@ -86,8 +89,8 @@ def template() -> dict[str, Any]:
 
 def statements() -> list[dict[str, Any]]:
     """Every statement that grants something to the role."""
-    role, keys = (template()["Resources"][name]["Properties"] for name in ("ReaderRole", "ContentKeys"))
-    documents = [*(policy["PolicyDocument"] for policy in role["Policies"]), keys["PolicyDocument"]]
+    role, *more = (template()["Resources"][name]["Properties"] for name in ("ReaderRole", "ContentKeys", "Metrics"))
+    documents = [one["PolicyDocument"] for one in (*role["Policies"], *more)]
     return [statement for document in documents for statement in document["Statement"]]
 
 

@@ -262,11 +262,13 @@ def test_what_only_a_scan_needs_is_tried_where_it_is_asked_for(organization: Org
     assert found["sagemaker:ListEndpoints"]["account"] == "444455556666"
     assert found["organizations:ListAccounts"]["account"] == "111111111111"
     assert {action for action, one in found.items() if one["state"] == "not probed"} == {
+        "cloudwatch:GetMetricData",
         "organizations:ListTagsForResource",
         "sagemaker:ListModelPackageGroups",
         *(["ec2:DescribeRegions"] if "\nregions" in SETTINGS.read_text() else []),
     }
     assert set(found) <= organization.operations() | {
+        "cloudwatch:GetMetricData",
         "organizations:ListTagsForResource",
         "sagemaker:ListModelPackageGroups",
         "ec2:DescribeRegions",
@@ -277,7 +279,7 @@ def test_each_action_of_a_scan_that_is_missing_is_named_with_what_it_costs(
     organization: Organization, run: Run, tmp_path: Path
 ) -> None:
     settings = tmp_path / "all.toml"
-    settings.write_text('[scan]\ntags = { ml = "yes" }\nhub = "222222222222"\n')
+    settings.write_text('[scan]\ntags = { ml = "yes" }\nhub = "222222222222"\nendpoint_metrics = true\n')
     organization.fail(*SCANNING)
     code, found = scan_of(run, settings=settings)
     assert code == 3
@@ -298,10 +300,11 @@ def test_a_scan_by_settings_asks_nobody_for_accounts(organization: Organization,
     assert done.code == 3
     assert "(`scan.accounts` names the accounts)" in done.out
     assert "(`scan.cards` is off)" in done.out
+    assert "(`scan.endpoint_metrics` is off)" in done.out
     assert re.search(r"denied +sagemaker:ListEndpoints +444455556666\n", done.out)
     assert "            without  what runs: the account-region counts as not read\n" in done.out
     assert "help: grant sagemaker:ListEndpoints to ModelwardenReader (deploy/reader-role.yaml)" in done.out
-    assert done.out.rstrip().endswith("; for a scan 9 not probed, 5 ok, 1 denied")
+    assert done.out.rstrip().endswith("; for a scan 10 not probed, 5 ok, 1 denied")
 
 
 def test_an_account_that_cannot_be_entered_is_not_taken_for_one_in_which_all_is_well(

@@ -59,6 +59,20 @@ READING: dict[str, dict[str, Any]] = {
     "s3:GetBucketEncryption": {"Bucket": BUCKET},
     "s3:GetBucketVersioning": {"Bucket": BUCKET},
     "cloudtrail:LookupEvents": {},
+    "cloudwatch:GetMetricData": {
+        "MetricDataQueries": [
+            {
+                "Id": "m0",
+                "MetricStat": {
+                    "Metric": {"Namespace": "AWS/SageMaker", "MetricName": "Invocations"},
+                    "Period": 86_400,
+                    "Stat": "Sum",
+                },
+            }
+        ],
+        "StartTime": "2026-11-19T00:00:00Z",
+        "EndTime": "2026-11-20T00:00:00Z",
+    },
 }
 EMPTY_BY_NATURE = {"sagemaker:QueryLineage"}
 OWNER = {"organizations": MANAGEMENT, "sagemaker:GetModelPackageGroupPolicy": SHARED}

@@ -19,7 +19,7 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_said_observes() -> None:
     found = load("").respond
-    assert found == Respond("observe", "Rejected", 60, {"Production": "revert"})
+    assert found == Respond("observe", "Rejected", 60, {"Production": "revert"}, security_hub=False)
     assert [stage for stage in ("Development", "Staging", "Production") if found.leaves(stage)] == [
         "Development",
         "Staging",
@@ -29,16 +29,17 @@ def test_nothing_said_observes() -> None:
 def test_every_setting_is_read_and_shown() -> None:
     settings = load(
         '[respond]\nmode = "enforce"\nrevert_to = "PendingManualApproval"\nwait_minutes = 15\n'
-        'undecided = { Staging = "revert", Production = "leave" }\n'
+        'undecided = { Staging = "revert", Production = "leave" }\nsecurity_hub = true\n'
     )
     said = {"Production": "leave", "Staging": "revert"}
-    assert settings.respond == Respond("enforce", "PendingManualApproval", 15, said)
+    assert settings.respond == Respond("enforce", "PendingManualApproval", 15, said, security_hub=True)
     shown = {row.setting: row.value for row in rows(settings) if row.setting.startswith("respond.")}
     assert shown == {
         "respond.mode": "enforce",
         "respond.revert_to": "PendingManualApproval",
         "respond.wait_minutes": 15,
         "respond.undecided": said,
+        "respond.security_hub": True,
     }
 
 
@@ -73,6 +74,12 @@ def test_only_the_organization_layer_says_it() -> None:
         ),
         ('undecided = { Staging = "block" }', "`respond.undecided.Staging`: unknown answer `block`", None),
         ("undecided = true", "`respond.undecided`: a table is expected, not `true`", None),
+        ("security_hub = 1", "`respond.security_hub`: true or false is expected, not `1`", None),
+        (
+            "security_hub = true",
+            "`respond.security_hub`: nobody is told where `respond.mode` is observe",
+            "set the mode to flag or enforce",
+        ),
         ('notify = "me"', "`respond`: unknown setting `notify`", None),
     ],
 )

@@ -70,6 +70,7 @@ def test_every_setting_is_read() -> None:
     )
     assert load(FILTERS).scan == Scan(units=("Workloads/Finance", "Platform"), tags={"stage": "live"})
     assert load("[scan]\nhub = '222222222222'").scan == Scan(hub="222222222222")
+    assert load("[scan]\nendpoint_metrics = true").scan == Scan(endpoint_metrics=True)
     both = "[scan]\naccounts = ['111122223333', '222222222222']\nhub = '222222222222'"
     assert load(both).scan.hub == "222222222222"
 
@@ -86,6 +87,11 @@ def test_the_organization_layer_says_it_and_no_layer_below() -> None:
     ("text", "message", "step"),
     [
         ("scan = 'all'", "`scan`: a table is expected, not `all`", "write it as `[table]` or `{ ... }`"),
+        (
+            "[scan]\nendpoint_metrics = 'yes'",
+            "`scan.endpoint_metrics`: true or false is expected, not `yes`",
+            "`modelwarden config show` prints the settings that hold",
+        ),
         ("[scan]\nregion = 'eu-west-1'", "`scan`: unknown setting `region`", "did you mean `regions`?"),
         (
             "[scan]\naccounts = [111122223333]",

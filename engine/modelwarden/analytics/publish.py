@@ -186,6 +186,7 @@ def _plain(rows: Rows) -> Iterator[tuple[str, Iterable[Mapping[str, Any]]]]:
     yield "controls", rows.controls()
     yield "waivers", rows.waivers()
     yield "endpoints", rows.endpoints()
+    yield "endpoint_metrics", rows.endpoint_metrics()
     yield "cards", rows.cards()
 
 

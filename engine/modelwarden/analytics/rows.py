@@ -182,6 +182,24 @@ class Rows:
             for one in running.endpoints if running else ():
                 yield {**self._place(account, region), **_endpoint(one), "standing": self._standing(one)}
 
+    def endpoint_metrics(self) -> Iterator[Row]:
+        for account, region in self._cells:
+            running = self._source.folder.running(account, region)
+            if running is None or running.metrics is None:
+                continue
+            for one in running.metrics.found:
+                read = "present" if one.value is not None else "absent"
+                yield {
+                    **self._place(account, region),
+                    **_named(one.endpoint),
+                    "variant": one.variant,
+                    "metric": one.metric,
+                    "measured_on": date.fromisoformat(running.metrics.day),
+                    "value": one.value,
+                    "value_state": "unknown" if one.problem else read,
+                    "problem": short(one.problem) if one.problem else None,
+                }
+
     def cards(self) -> Iterator[Row]:
         for cell, card, loose in compared(self._source.folder, self._cells):
             yield {
@@ -223,6 +241,10 @@ class Rows:
         }
 
 
+def _named(endpoint: str) -> Row:
+    return {"endpoint": endpoint, "endpoint_name": endpoint.rpartition("/")[2]}
+
+
 def _endpoint(one: Deployment) -> Row:
     """What is empty in the record is null."""
     plain: Mapping[str, Any] = asdict(one)
@@ -230,8 +252,7 @@ def _endpoint(one: Deployment) -> Row:
     capture = {"": "unknown", "absent": "absent"}.get(one.capture, "present")
     return {
         **named,
-        "endpoint": one.endpoint,
-        "endpoint_name": one.endpoint.rpartition("/")[2],
+        **_named(one.endpoint),
         "data_capture": one.capture if capture == "present" else None,
         "data_capture_state": capture,
         "capture_percent": one.capture_percent,

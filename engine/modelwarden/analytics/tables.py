@@ -308,6 +308,20 @@ _ENDPOINTS: Final = Table(
     ),
 )
 
+_ENDPOINT_METRICS: Final = Table(
+    "endpoint_metrics",
+    "one row for each metric of CloudWatch and each variant of an endpoint, where the scan asked for them",
+    (
+        *_KEY,
+        *_columns("text", endpoint="ARN of the endpoint", endpoint_name="its name"),
+        *_PLACE,
+        *_columns("text", variant="variant", metric="metric, with its unit"),
+        *_columns("day", measured_on="day (UTC) that it is over: the last whole one before the scan"),
+        *_stated("count", value="what CloudWatch holds; absent where it holds nothing, which is no zero"),
+        *_columns("text", problem="why it could not be read; null where it was"),
+    ),
+)
+
 _CARDS: Final = Table(
     "cards",
     "one row for each standalone model card, where the scan looked for them",
@@ -338,6 +352,7 @@ TABLES: Final = {
         _WAIVERS,
         _METRICS,
         _ENDPOINTS,
+        _ENDPOINT_METRICS,
         _CARDS,
     )
 }

@@ -7,20 +7,19 @@ nobody can tell what runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from modelwarden.audit.formats.asff import Hub, findings
+from modelwarden.audit.formats.asff import findings
 from modelwarden.audit.register import Entry, Register
 from modelwarden.audit.report import Report
 from modelwarden.audit.running import Unseen
 from modelwarden.audit.source import Source
 from modelwarden.errors import UserError
-
-AT_ONCE: Final = 100
-"""Findings of one call."""
+from modelwarden.render.asff import AT_ONCE, UNDECIDED, Hub, closing
 
 
 class Send(Protocol):
@@ -35,21 +34,27 @@ class Delivered(Struct, frozen=True):
     """Id -> why."""
 
 
-def enter(source: Source, report: Report, hub: Hub, register: Register) -> None:
+def enter(source: Source, report: Report, hub: Hub, register: Register, told: Sequence[Mapping[str, Any]] = ()) -> None:
     """Enter what a scan found, and close what is no more.
+
+    `told`: documents that events told the hub. What one told since the scan began is newer than the scan, and stays.
 
     Raises:
         UserError: the scan is of a part, of an asserted time, or older than one that was entered.
     """
     _check(source, report, register)
+    newer = {str(one["Id"]) for one in told if _time(one["UpdatedAt"]) >= _time(report.started_at)}
     with register.entering(report.run):
+        for one in told:
+            register.adopt(one)
         for document in findings(source, report, hub, "fail", "unknown"):
-            register.enter(report.run, document)
+            if document["Id"] not in newer:
+                register.enter(report.run, document)
         source.ask("CREATE OR REPLACE TABLE stale(id VARCHAR, package VARCHAR, control VARCHAR)")
         looked = _looked(source, report)
         for entries in register.stale(report.run):
-            for entry, passed in list(_closed(source, looked, entries)):
-                register.close(entry.id, _closing(report, passed=passed))
+            for entry, passed in list(_closed(source, looked, [one for one in entries if one.id not in newer])):
+                register.close(entry.id, closing(report.finished_at, passed=passed))
 
 
 def deliver(register: Register, send: Send) -> Delivered:
@@ -83,9 +88,8 @@ def _check(source: Source, report: Report, register: Register) -> None:
         raise UserError(f"scan {report.run} is older than {latest}, which was sent", "send the newest scan")
 
 
-def _closing(report: Report, *, passed: bool) -> dict[str, Any]:
-    told = {"RecordState": "ARCHIVED", "UpdatedAt": report.finished_at, "Workflow": {"Status": "RESOLVED"}}
-    return told | ({"Compliance": {"Status": "PASSED"}} if passed else {})
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 class _Looked(Struct, frozen=True):
@@ -127,7 +131,7 @@ def _closed(source: Source, looked: _Looked, entries: Sequence[Entry]) -> Iterat
             # A hole may be covered by another one of its cell: nobody asked the API where the account cannot be entered.
             if whole or looked.everywhere:
                 yield one, True
-        elif role == "judged" and (one.control == "decision" or outcome == "pass"):
+        elif role == "judged" and (one.control == UNDECIDED or outcome == "pass"):
             yield one, True
         elif role == "inventory" or (role == "judged" and moment != "serve"):
             if not looked.unseen.in_region(one.region):

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from modelwarden.errors import UserError
 from modelwarden.evidence import digest
+from modelwarden.render.asff import MEMBERS
 
 VERSION: Final = 1
 BATCH: Final = 1_000
@@ -104,6 +105,17 @@ class Register:
             "INSERT OR REPLACE INTO finding VALUES (?, ?, ?, ?, ?, ?, ?, 1, 1, ?)",
             (document["Id"], *place, run, state, msgspec.json.encode(document)),
         )
+
+    def adopt(self, document: Mapping[str, Any]) -> None:
+        """What somebody else told the hub of a finding: it is what the hub holds, whatever was told before."""
+        fields = document["ProductFields"]
+        self._connection.execute("DELETE FROM finding WHERE id = ?", (document["Id"],))
+        if document.get("RecordState", "ACTIVE") == "ACTIVE":
+            place = [fields.get(f"modelwarden/{name}", "") for name in ("control", "package", "account", "region")]
+            told = msgspec.json.encode({name: document[name] for name in MEMBERS if name in document})
+            self._connection.execute(
+                "INSERT INTO finding VALUES (?, ?, ?, ?, ?, '', '', 1, 0, ?)", (document["Id"], *place, told)
+            )
 
     def stale(self, run: str) -> Iterator[list[Entry]]:
         """Open findings that a run did not name, some at a time."""

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.scope import KINDS, Scope
-from modelwarden.evidence import EvidenceError, digest
-from modelwarden.finding import ControlInfo, Ruling
+from modelwarden.evidence import EvidenceError
+from modelwarden.finding import ControlInfo, Found
 from modelwarden.render.breakdown import units_of
 from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.scan.folder import Folder
@@ -61,29 +61,6 @@ class Package(Struct, frozen=True):
     material_digest: str = ""
     approval_record: str = ""
     approval_record_why: str = ""
-
-
-class Found(Struct, frozen=True):
-    """One finding of the scope."""
-
-    package: str
-    account: str
-    region: str
-    group: str
-    stage: str
-    moment: str
-    ruling: Ruling
-    info: ControlInfo
-
-    @property
-    def identity(self) -> str:
-        """64 hex digits that stay the same from scan to scan, whatever becomes of the finding."""
-        return digest([self.ruling.finding.control, self.package]).removeprefix("sha256:")
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it failed or could not be told, waived or not."""
-        return self.ruling.finding.outcome in ("fail", "unknown")
 
 
 class Source:

@@ -7,15 +7,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from modelwarden import clock, gate
 from modelwarden.aws.environment import NotSetUp, given, log_of
 from modelwarden.aws.outlets import AwsOutlets
 from modelwarden.collect import Collector
+from modelwarden.collect.aws import Aws
 from modelwarden.enforce import revert
+from modelwarden.render.asff import AT_ONCE
 from modelwarden.respond.desk import Desk
+from modelwarden.respond.listing import listing
+from modelwarden.run import Run
 from modelwarden.store.location import claims_at
 from modelwarden.store.records import records_at
+from modelwarden.store.security_hub import NotSent, SecurityHub, hub_of
 
 
 def desk_of(environment: Mapping[str, str]) -> Desk:
@@ -46,8 +52,25 @@ def desk_of(environment: Mapping[str, str]) -> Desk:
         records_at(archive, own),
         log_of(house, own),
         outlets,
+        partial(_show, own, region),
         lambda run: revert(house, run, house.settings.respond.revert_to),
         collector,
         clock.now,
         clock.run_id,
     )
+
+
+def _show(aws: Aws, region: str, run: Run, before: Run | None) -> None:
+    """Show the findings to Security Hub of the function's own account and region.
+
+    Raises:
+        NotSent: not all of them were taken.
+    """
+    hub = SecurityHub(aws, hub_of(aws, region))
+    refused: dict[str, str] = {}
+    documents = listing(run, before, hub.hub)
+    for start in range(0, len(documents), AT_ONCE):
+        refused |= hub.send(documents[start : start + AT_ONCE])
+    if refused:
+        first, why = next(iter(refused.items()))
+        raise NotSent(f"Security Hub refused {len(refused)} findings, the first is {first}: {why}")

@@ -10,6 +10,7 @@ import click
 
 from modelwarden.baseline import propose
 from modelwarden.clock import now
+from modelwarden.entries import entries
 from modelwarden.errors import UserError
 from modelwarden.proposal import check_free, write
 from modelwarden.run import read
@@ -34,7 +35,7 @@ def baseline(runs: tuple[Path, ...], owner: str, ticket: str, days: int, output:
             raise UserError(f"{name} is empty", "somebody has to answer for a waiver, and something has to track it")
     if output is not None:
         check_free(output)
-    files = [file for path in runs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    files = [file for path in runs for file in (entries(path, ".json") if path.is_dir() else [path])]
     if not files:
         raise UserError(
             f"{', '.join(map(str, runs))}: holds no run", "`modelwarden gate` records each run in .modelwarden/runs"

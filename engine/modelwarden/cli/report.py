@@ -172,13 +172,19 @@ def _send(source: Source, found: Report, retries: int | None) -> None:
     from modelwarden.audit import delivery
     from modelwarden.audit.register import Register
     from modelwarden.collect.aws import ATTEMPTS, Access, Aws, Tape
-    from modelwarden.store.security_hub import NotSent, SecurityHub, hub_of
+    from modelwarden.evidence import Unknown
+    from modelwarden.store.security_hub import READ_BACK, NotSent, SecurityHub, hub_of
 
     aws = Aws(Access(attempts=ATTEMPTS if retries is None else retries + 1), Tape())
-    hub = hub_of(aws)
+    hub = hub_of(aws, aws.home("us-east-1"))
     with Register(source.folder.path.absolute().parent / f"securityhub-{hub.account}-{hub.region}.sqlite") as register:
-        delivery.enter(source, found, hub, register)
-        done = delivery.deliver(register, SecurityHub(aws, hub).send)
+        security_hub = SecurityHub(aws, hub)
+        told = security_hub.told_by_events()
+        if isinstance(told, Unknown):
+            _say([f"what events told Security Hub is not closed: {READ_BACK}: {printable(told.reason)}"])
+            told = []
+        delivery.enter(source, found, hub, register, told)
+        done = delivery.deliver(register, security_hub.send)
     many = "1 finding" if done.sent == 1 else f"{done.sent} findings"
     _say([f"{many} sent to Security Hub of {hub.account} in {hub.region}"])
     if done.refused:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from modelwarden.entries import below
 from modelwarden.errors import UserError
 
 
@@ -60,11 +61,12 @@ def _check(folder: Path, named: re.Pattern[str]) -> None:
     """Cases that would silently not be run are a mistake.
 
     Raises:
-        UserError: no such folder, or cases in one that is not named after a control.
+        UserError: no such folder, one that cannot be read, or cases in one that is not named after a control.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder", "name a folder that holds `<CONTROL>/cases.json` files")
-    stray = next((path for path in sorted(folder.rglob("cases.json")) if not named.fullmatch(path.parent.name)), None)
+    found = (path for path in below(folder, lambda _: True) if path.name == "cases.json")
+    stray = next((path for path in found if not named.fullmatch(path.parent.name)), None)
     if stray is not None and not any(part.startswith(".") for part in stray.relative_to(folder).parts):
         raise UserError(
             f"{stray}: its folder is not named after a control", "name it like ACME-01, as the control's id"

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from modelwarden.arn import ArnError, parse_arn
@@ -37,6 +37,8 @@ class Deployments(Struct, frozen=True):
     """Sorted by endpoint and variant; what is listed twice stands here once."""
     unread: Unknown | None
     """Why endpoints may be missing; None where the list was read to its end."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """ARN -> name of the endpoint: an ARN has it in lower case."""
 
 
 class Held(Struct, frozen=True):
@@ -72,7 +74,8 @@ def deployments(aws: Aws, account: str, region: str) -> Deployments:
     )
     ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))
     found = {one for endpoint in endpoints.values() for one in _of_endpoint(ask, endpoint)}
-    return Deployments(tuple(sorted(found, key=_order)), unread)
+    names = {one.arn: one.name for one in endpoints.values()}
+    return Deployments(tuple(sorted(found, key=_order)), unread, names)
 
 
 def run_by(aws: Aws, endpoint: str) -> tuple[Deployment, ...]:

@@ -21,14 +21,18 @@ def listed(
     member: str,
     take: Callable[[Mapping[str, Any]], bool],
     given: Mapping[str, Any] = _OLDEST_FIRST,
+    *,
+    sized: bool = True,
 ) -> Unknown | None:
-    """Every entry of a list of SageMaker; why it did not come to its end, None where it did.
+    """Every entry of a list, by default one of SageMaker; why it did not come to its end, None where it did.
 
     `ask` gets a page, and `member` of its answer holds the entries; `take` keeps one and says whether it names what it
-    should. `given` goes with every page. Where the list starts anew, entries come again.
+    should. `given` goes with every page, and where it is `sized`, how many entries it may have. Where the list starts anew,
+    entries come again.
     """
+    size = {"MaxResults": 100} if sized else {}
     for _ in range(_ROUNDS):
-        unread = _once(partial(ask, MaxResults=100, **given), member, take)
+        unread = _once(partial(ask, **size, **given), member, take)
         if unread is None or unread.reason not in _ANEW:
             break
     return unread

@@ -27,6 +27,20 @@ _CALLS: Final[dict[str, Mapping[str, Any]]] = {
     "sagemaker:ListModelPackageGroups": {"CrossAccountFilterOption": "CrossAccount", "MaxResults": 1},
     "sagemaker:ListModelCards": {"MaxResults": 1},
     "sagemaker:DescribeModelCard": {"ModelCardName": _NOBODY},
+    "cloudwatch:GetMetricData": {
+        "MetricDataQueries": [
+            {
+                "Id": "m0",
+                "MetricStat": {
+                    "Metric": {"Namespace": "AWS/SageMaker", "MetricName": "Invocations", "Dimensions": []},
+                    "Period": 86_400,
+                    "Stat": "Sum",
+                },
+            }
+        ],
+        "StartTime": "2026-01-01T00:00:00Z",
+        "EndTime": "2026-01-02T00:00:00Z",
+    },
 }
 """What is asked of an account; Organizations is asked with what it answered before."""
 
@@ -85,4 +99,6 @@ def _idle(action: str, scan: Scan) -> str:
         return "`scan.regions` names the regions"
     if action == "sagemaker:ListModelPackageGroups" and not scan.hub:
         return "`scan.hub` names no hub"
+    if action == "cloudwatch:GetMetricData" and not scan.endpoint_metrics:
+        return "`scan.endpoint_metrics` is off"
     return "`scan.cards` is off" if "ModelCard" in action and not scan.cards else ""

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from modelwarden.entries import entries
 from modelwarden.errors import UserError
 from modelwarden.evidence import Evidence, Fact
 from modelwarden.finding import Decision
@@ -75,6 +76,7 @@ def recorded_at(path: Path) -> Recorded:
 
     Raises:
         RunError, ScanError: nothing is, or it was changed.
+        Unlisted: the folder cannot be read.
     """
     if not path.exists():
         raise RunError(f"{path}: does not exist", "name a run: the file of a gate, or the folder of a scan")
@@ -82,7 +84,7 @@ def recorded_at(path: Path) -> Recorded:
         return Recorded("gate", read_run(path).id, (Files((path,)),), path.parent, 1)
     if (path / "plan.json").exists() or (path / "manifest.json").exists():
         return _scan(path)
-    files = sorted(path.glob("*.json"))
+    files = entries(path, ".json")
     if not files:
         raise RunError(f"{path}: holds no run", "name the file of a gate, or the folder of one scan")
     chunks = (tuple(files[first : first + FILES_AT_ONCE]) for first in range(0, len(files), FILES_AT_ONCE))

@@ -23,6 +23,7 @@ REVERTED: Final = "reverted"
 LEFT: Final = "left"
 WAITS: Final = "told that it waits"
 TOLD: Final = "told"
+LISTED: Final = "listed"
 """Steps; those of waiting are `again 0`, `again 1` ... `overtaken` is what was never recorded, and is no longer asked."""
 
 
@@ -43,12 +44,15 @@ class Claim(Struct, frozen=True):
     """Steps that are behind it, in their order."""
     said: tuple[str, ...] = ()
     """What was done, in words."""
+    lists: bool = False
+    """Whether Security Hub shall hold its findings, as the settings said when it was claimed."""
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to be done; one that waits is gone on with by the message that it waits for."""
         told = self.verdict == "allow" or TOLD in self.done or WAITS in self.done
-        return OVERTAKEN in self.done or (LOGGED in self.done and told)
+        listed = not self.lists or LISTED in self.done
+        return OVERTAKEN in self.done or (LOGGED in self.done and told and listed)
 
 
 class Claims(Protocol):

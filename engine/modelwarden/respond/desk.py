@@ -1,8 +1,8 @@
 """The desk: where one hint is answered. Each step may be done twice, and is known to be done once it is noted.
 
 The order is that of safety: what was decided is written before anybody acts by it, an approval is taken back before it
-is kept, logged and told, so that nothing of that which fails leaves it standing, and what is undecided comes again until
-its time is up. A crash between any two steps costs nothing:
+is kept, logged, told and listed, so that nothing of that which fails leaves it standing, and what is undecided comes again
+until its time is up. A crash between any two steps costs nothing:
 the message comes again, and whoever takes it goes on behind what is noted.
 """
 
@@ -26,6 +26,7 @@ from modelwarden.respond.case import Case, Nothing, case_of
 from modelwarden.respond.claim import (
     KEPT,
     LEFT,
+    LISTED,
     LOGGED,
     OVERTAKEN,
     RECORDED,
@@ -68,6 +69,9 @@ class Desk(Struct, frozen=True):
     enter: Callable[[Run], None]
     """Enters a run into the log of the organization, where there is one. It may be entered twice, and is never left out."""
     outlets: Outlets
+    show: Callable[[Run, Run | None], None]
+    """Shows Security Hub what is open by a run, and what is not any more of the run before it. Only asked where the settings
+    say so. Raises UserError where it was not taken."""
     revert: Callable[[Run], str | None]
     """Takes an approval back; what was done, None where nothing was to do. Raises UserError where it was not."""
     collector: Callable[[str], Collector]
@@ -122,6 +126,7 @@ def answer(desk: Desk, hint: Hint) -> Answer:
     claim = _keep(desk, run, claim)
     if verdict != "allow":
         claim = _once(desk, claim, WAITS if waits else TOLD, lambda: _tell(desk, run, claim.said))
+    claim = _list(desk, run, claim)
     did = claim.done[len(before) :]
     return Answer(hint.package, verdict, run.id, did=(*did, *_finish(desk, hint.package, "changed since", claim.key)))
 
@@ -145,9 +150,9 @@ def _finished(desk: Desk, claim: Claim, why: str) -> Claim:
     if not claim.verdict:
         claim = desk.claims.note(claim, RECORDED, verdict=found.decision.verdict)
     claim = _keep(desk, found, claim)
-    if claim.verdict == "allow" or WAITS in claim.done:
-        return claim
-    return _once(desk, claim, TOLD, partial(_tell, desk, found, claim.said or (why,)))
+    if claim.verdict != "allow" and WAITS not in claim.done:
+        claim = _once(desk, claim, TOLD, partial(_tell, desk, found, claim.said or (why,)))
+    return _list(desk, found, claim)
 
 
 def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
@@ -159,7 +164,8 @@ def _recorded(desk: Desk, case: Case) -> tuple[Run, Claim]:
     now = desk.now()
     first = _judge(desk, case, now, desk.run_id())
     key = key_of(first.decision, case.modified)
-    claim = desk.claims.claim(Claim(first.decision.package, key, first.id, now))
+    lists = desk.house.settings.respond.security_hub
+    claim = desk.claims.claim(Claim(first.decision.package, key, first.id, now, lists=lists))
     if claim.verdict:
         return _read(desk, claim), claim
     run = first if claim.run == first.id else _judge(desk, case, claim.at, claim.run)
@@ -225,6 +231,17 @@ def _take_back(desk: Desk, run: Run) -> str | None:
 def _tell(desk: Desk, run: Run, did: tuple[str, ...]) -> None:
     if desk.house.settings.respond.mode != "observe":
         desk.outlets.tell(word_of(run, did))
+
+
+def _list(desk: Desk, run: Run, claim: Claim) -> Claim:
+    """Show it to Security Hub where it shall be, unless a later decision about the package stands there already."""
+    if not claim.lists or LISTED in claim.done:
+        return claim
+    listed = [one for one in desk.claims.of(claim.package) if LISTED in one.done]
+    newest = max(listed, key=lambda one: one.run, default=None)
+    if newest is None or newest.run < claim.run:
+        desk.show(run, _read(desk, newest) if newest else None)
+    return desk.claims.note(claim, LISTED)
 
 
 def _once(desk: Desk, claim: Claim, step: str, work: Callable[[], str | None]) -> Claim:

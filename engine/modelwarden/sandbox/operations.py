@@ -38,8 +38,9 @@ USED: Final[dict[str, tuple[str, ...]]] = {
     "kms": ("DescribeKey", "GetKeyRotationStatus"),
     "s3": ("HeadObject", "GetObject", "ListObjectsV2", "GetBucketEncryption", "GetBucketVersioning"),
     "cloudtrail": ("LookupEvents",),
+    "cloudwatch": ("GetMetricData",),
 }
-"""Signing name -> operations."""
+"""Service, as IAM calls it -> operations."""
 
 FILLING: Final[dict[str, tuple[str, ...]]] = {
     "organizations": ("CreateAccount",),

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 import botocore.session
+from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel, ServiceModel
 
 from modelwarden.sandbox.moto_module import moto
@@ -104,7 +105,13 @@ def _scope(authorization: str, query: Mapping[str, str]) -> tuple[str, str, str]
     parts = unquote(text).strip().split("/")
     if len(parts) != 5:
         return "", "us-east-1", "s3" if not authorization else "unknown"
-    return parts[0], parts[2], parts[3].lower()
+    name = parts[3].lower()
+    return parts[0], parts[2], _SIGNED_AS.get(name, name)
+
+
+_SIGNED_AS: Final = {"monitoring": "cloudwatch"}
+"""Signing name -> what IAM calls the service, where the two differ."""
+_CBOR: Final = "rpc-v2-cbor"
 
 
 def _operation(request: Request) -> str:
@@ -115,7 +122,21 @@ def _operation(request: Request) -> str:
     if request.service in QUERY or request.headers["content-type"].startswith("application/x-www-form-urlencoded"):
         fields = parse_qs(request.body.decode("utf-8", "replace"))
         return fields.get("Action", [request.query.get("Action", "Unknown")])[0]
-    return f"{request.method} {request.path}"
+    _, named, operation = request.path.rpartition("/operation/")
+    if named and request.path.startswith("/service/"):
+        return operation
+    return _rest_routes(request.service).get((request.method, request.path), f"{request.method} {request.path}")
+
+
+@cache
+def _rest_routes(service: str) -> dict[tuple[str, str], str]:
+    """(method, path) -> operation, for paths that name nothing; of a service that botocore does not know there are none."""
+    try:
+        model = service_model(service)
+    except UnknownServiceError:
+        return {}
+    https = {name: model.operation_model(name).http for name in model.operation_names}
+    return {(http["method"], http["requestUri"]): name for name, http in https.items() if "{" not in http["requestUri"]}
 
 
 @cache
@@ -206,6 +227,9 @@ def refuse(request: Request, refusal: Refusal) -> Answer:
         inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         text = f"<ErrorResponse>{inner}<RequestId>{number}</RequestId></ErrorResponse>"
         return Answer(refusal.status, headers, _xml(text))
+    if request.headers.get("smithy-protocol") == _CBOR:
+        headers |= {"Content-Type": "application/cbor", "smithy-protocol": _CBOR}
+        return Answer(refusal.status, headers, _cbor({"__type": refusal.code, "message": refusal.message}))
     headers |= {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": refusal.code}
     body = json.dumps({"__type": refusal.code, "message": refusal.message, "Message": refusal.message}).encode()
     return Answer(refusal.status, headers, body)
@@ -213,6 +237,13 @@ def refuse(request: Request, refusal: Refusal) -> Answer:
 
 def _xml(text: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
+
+
+def _cbor(texts: Mapping[str, str]) -> bytes:
+    """RFC 8949, of the few kinds of values that an error has: a map of at most 23 texts."""
+    words = [word.encode() for pair in texts.items() for word in pair]
+    head = bytes([0xA0 | len(texts)])
+    return head + b"".join(b"\x79" + len(word).to_bytes(2, "big") + word for word in words)
 
 
 def _plain(value: object) -> float:

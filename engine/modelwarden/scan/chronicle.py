@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from modelwarden.scan.find import sealed
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
 from modelwarden.store.state import RunRow, Seen, State, check_run
@@ -44,10 +45,13 @@ def catch_up(state: State, runs: Path, own: str) -> list[str]:
     Raises:
         StateError: the store refuses.
     """
-    told = []
-    for path in sorted(path.parent for path in runs.glob("*/manifest.json")):
-        folder = Folder(path)
-        if folder.id == own or not folder.sealed:
+    try:
+        folders, unread = sealed(runs)
+    except ScanError as error:
+        return [f"the store takes no earlier scan: {error}"]
+    told = [f"the store does not take scan {id_}: {why}" for id_, why in unread]
+    for folder in folders:
+        if folder.id == own:
             continue
         try:
             _catch_up(state, folder)

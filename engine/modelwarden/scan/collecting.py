@@ -16,7 +16,9 @@ from msgspec import structs
 from modelwarden import gate, precedent
 from modelwarden.collect import NoSuchPackage
 from modelwarden.collect.cards import model_cards
-from modelwarden.collect.deployment import deployments
+from modelwarden.collect.deployment import Deployments, deployments
+from modelwarden.collect.endpoint_metrics import API as METRICS
+from modelwarden.collect.endpoint_metrics import Variant, endpoint_metrics, last_day
 from modelwarden.collect.inventory import Inventory, inventory, searched
 from modelwarden.collect.sharing import shared_groups
 from modelwarden.errors import UserError
@@ -25,7 +27,7 @@ from modelwarden.gate import Question
 from modelwarden.run import Run
 from modelwarden.scan.cards import LIST
 from modelwarden.scan.carry import Before, Old, before
-from modelwarden.scan.record import Cards, CellEnd, Record, Running
+from modelwarden.scan.record import Cards, CellEnd, Metrics, Record, Running
 from modelwarden.scan.select import Choice, select
 from modelwarden.scan.slices import WHOLE, Slice
 from modelwarden.scan.station import Station
@@ -62,28 +64,48 @@ class Account:
         return tuple(self._broken)
 
     def what_runs(self, region: str) -> None:
-        """What the endpoints of a cell run and, where there is a hub, what it sees of other accounts; unless it is known.
+        """What the endpoints of a cell run, what CloudWatch holds of them where that is asked for, and, where there is a hub,
+        what it sees of other accounts; unless it is known.
 
         Raises:
             UserError: there is nobody to call AWS as, or the disk refuses.
         """
         folder = self._station.folder
         known = folder.running(self._account, region)
-        if self._station.stopped.is_set() or (known is not None and not known.unread and not known.sees_unread):
+        if self._station.stopped.is_set() or (known is not None and not self._lacks(known)):
             return
         endpoints, sees = tuple[Deployment, ...](), tuple[str, ...]()
+        measured: Metrics | None = None
         try:
             unread = blind = self._entered(region)
             if not unread:
                 answer = deployments(self._collector.aws, self._account, region)
                 endpoints, unread = answer.found, _why("sagemaker:ListEndpoints", answer.unread)
                 sees, blind = self._sees(region)
+                measured = self._measured(region, answer)
         except Exception as error:  # noqa: BLE001 - see cell
             unread = blind = {_OURS: self._broke(error)}
         said, apis = _told(unread)
         why, by = _told(blind if self._station.hub else {})
         ledger = self._collector.aws.take_ledger()
-        folder.write_running(self._account, region, Running(endpoints, said, ledger, apis, sees, why, by))
+        folder.write_running(self._account, region, Running(endpoints, said, ledger, apis, sees, why, by, measured))
+
+    def _lacks(self, known: Running) -> bool:
+        """Whether something of it was not read."""
+        asked = self._station.house.settings.scan.endpoint_metrics
+        measured = known.metrics is not None and not known.metrics.unread
+        return bool(known.unread or known.sees_unread) or (asked and not measured)
+
+    def _measured(self, region: str, running: Deployments) -> Metrics | None:
+        """What CloudWatch holds of the variants that run; nothing where nobody asks for it."""
+        if not self._station.house.settings.scan.endpoint_metrics:
+            return None
+        variants = {
+            Variant(one.endpoint, running.names[one.endpoint], one.variant) for one in running.found if one.variant
+        }
+        day = last_day(self._station.as_of)
+        found, unread = endpoint_metrics(self._collector.aws, self._account, region, variants, day)
+        return Metrics(day.isoformat(), found, *_told(_why(METRICS, unread)))
 
     def _sees(self, region: str) -> tuple[tuple[str, ...], _Unread]:
         """(groups of other accounts that the account sees, why there may be more); nobody asks where there is no hub."""

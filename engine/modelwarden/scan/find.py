@@ -32,7 +32,7 @@ def latest(runs: Path, back: int = 0) -> Folder | None:
     Raises:
         ScanError: the folder cannot be read, or one in it that may be a newer scan.
     """
-    found, unread = _sealed(runs)
+    found, unread = sealed(runs)
     if len(found) <= back:
         return None
     chosen = found[-1 - back]
@@ -49,8 +49,8 @@ def all_ended(runs: Path) -> tuple[list[Ended], list[tuple[str, str]]]:
         ScanError: the folder cannot be read.
     """
     found = []
-    sealed, broken = _sealed(runs)
-    for folder in sealed:
+    folders, broken = sealed(runs)
+    for folder in folders:
         try:
             found.append(Ended(folder, folder.manifest()))
         except ScanError as error:
@@ -67,7 +67,7 @@ def may_hold_scans(runs: Path) -> bool:
     return any(isinstance(names, str) or names & _OF_A_SCAN for _, names in _looked(runs))
 
 
-def _sealed(runs: Path) -> tuple[list[Folder], list[tuple[str, str]]]:
+def sealed(runs: Path) -> tuple[list[Folder], list[tuple[str, str]]]:
     """Folders that hold a whole scan by their names, and (id, why) of those that cannot be looked into; both by id.
 
     Raises:

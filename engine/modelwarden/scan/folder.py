@@ -29,6 +29,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
+from modelwarden.entries import entries
 from modelwarden.evidence import Fact, digest, facts_from_json
 from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.run import write_new
@@ -113,8 +114,9 @@ class Folder(Struct, frozen=True):
 
         Raises:
             ScanError: a file of it cannot be read.
+            Unlisted: nobody can tell which files there are.
         """
-        for path in sorted((self.path / "references").glob("*.json")):
+        for path in entries(self.path / "references", ".json"):
             yield _decoded(path, Reference)
 
     def write_running(self, account: str, region: str, running: Running) -> None:
@@ -175,8 +177,13 @@ class Folder(Struct, frozen=True):
         return known
 
     def cells(self) -> list[tuple[str, str]]:
-        """(account, region) of every cell that was read to its end, sorted."""
-        names = (path.name.removesuffix(".jsonl") for path in (self.path / "cells").glob("[!.]*.jsonl"))
+        """(account, region) of every cell that was read to its end, sorted.
+
+        Raises:
+            Unlisted: nobody can tell which there are.
+        """
+        paths = (path for path in entries(self.path / "cells", ".jsonl") if not path.name.startswith("."))
+        names = (path.name.removesuffix(".jsonl") for path in paths)
         found = [(name.partition(".")[0], name.partition(".")[2]) for name in names]
         return sorted({*found, *self._ends})
 
@@ -244,6 +251,7 @@ class Folder(Struct, frozen=True):
 
         Raises:
             ScanError: the disk refuses, or a file was changed.
+            Unlisted: nobody can tell which references there are.
         """
         ends = [end for end in (self.end(*cell) for cell in cells) if end is not None]
         judged = [self._judged(end.account, end.region) for end in ends]
@@ -253,7 +261,7 @@ class Folder(Struct, frozen=True):
             write_new(self.path / _CELLS, data)
             references = {
                 f"references/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in sorted((self.path / "references").glob("*.json"))
+                for path in entries(self.path / "references", ".json")
             }
         return {**files, **references, _CELLS: hashlib.sha256(data).hexdigest()}
 

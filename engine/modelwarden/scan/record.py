@@ -12,7 +12,7 @@ from modelwarden.evidence import Evidence
 from modelwarden.finding import Decision
 from modelwarden.request import Moment, Stage
 from modelwarden.run import decision_from_json, decision_to_json
-from modelwarden.snapshot import Deployment, LedgerRow, ModelCard
+from modelwarden.snapshot import Deployment, EndpointMetric, LedgerRow, ModelCard
 
 
 class ScanError(UserError):
@@ -101,6 +101,18 @@ _PLAIN: Final = (
 )
 
 
+class Metrics(Struct, frozen=True):
+    """What CloudWatch holds of the endpoints of a cell."""
+
+    day: str
+    """UTC, `2026-11-19`: the last whole day before the time as of which the scan judges."""
+    found: tuple[EndpointMetric, ...]
+    unread: str
+    """Why some of it could not be read; empty where all of it was."""
+    unread_by: tuple[str, ...] = ()
+    """The APIs for want of which it could not."""
+
+
 class Running(Struct, frozen=True):
     """What the endpoints of a cell run."""
 
@@ -116,6 +128,8 @@ class Running(Struct, frozen=True):
     """Why it may see more; empty where it cannot, or where nobody asks."""
     sees_unread_by: tuple[str, ...] = ()
     """The APIs for want of which it may."""
+    metrics: Metrics | None = None
+    """None where nobody asked for them."""
 
 
 class Cards(Struct, frozen=True):

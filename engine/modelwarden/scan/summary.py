@@ -205,6 +205,8 @@ def _cell(found: Summary, end: CellEnd, running: Running | None, holes: Sequence
     missing = dict.fromkeys(end.unread_by, end.unread)
     if running is not None:
         missing = dict.fromkeys(running.sees_unread_by, running.sees_unread) | missing
+        measured = running.metrics
+        missing = (dict.fromkeys(measured.unread_by, measured.unread) if measured else {}) | missing
     rows += [
         LedgerRow(end.account, end.region, api, "incomplete", 0, 0.0, why)
         for api, why in missing.items()

@@ -43,8 +43,18 @@ _WAY: Final = "only the organization layer says by way of which roles accounts a
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)")
 COLLECT: Final = ("role", "external_id", "via", "retries", "timeout_seconds", "searches_per_second", "reads_per_second")
 ENFORCE: Final = ("role", "external_id")
-SCAN: Final = ("accounts", "exclude_accounts", "units", "tags", "regions", "reconcile_days", "hub", "cards")
-RESPOND: Final = ("mode", "revert_to", "wait_minutes", "undecided")
+SCAN: Final = (
+    "accounts",
+    "exclude_accounts",
+    "units",
+    "tags",
+    "regions",
+    "reconcile_days",
+    "hub",
+    "cards",
+    "endpoint_metrics",
+)
+RESPOND: Final = ("mode", "revert_to", "wait_minutes", "undecided", "security_hub")
 SECRET: Final = "external_id"  # noqa: S105 - the name of a setting
 """Shared with the accounts and nobody else: neither shown nor recorded."""
 REDACTED: Final = "(not shown)"

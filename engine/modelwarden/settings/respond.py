@@ -34,6 +34,8 @@ class Respond(Struct, frozen=True):
     """How long what is undecided is judged again before `undecided` says what becomes of it."""
     undecided: Mapping[Stage, Undecided] = field(default_factory=lambda: {"Production": "revert"})
     """Stage -> what becomes of an approval that stays undecided; `leave` where nothing is said."""
+    security_hub: bool = False
+    """Whether Security Hub of the function's account and region is shown the findings."""
 
     def leaves(self, stage: Stage) -> bool:
         """Whether an approval for this stage that stays undecided is left as it is."""
@@ -44,18 +46,25 @@ def respond_of(layers: Sequence[Layer]) -> Respond:
     """What the first layer says; the layers below it have no say.
 
     Raises:
-        SettingsError: a mistyped value.
+        SettingsError: a mistyped value, or one that has no effect.
     """
     first = layers[0]
     said = toml.table(first.source.document.get("respond", {}), f"{first.path}: `respond`", RESPOND)
     where = {key: f"{first.path}: `respond.{key}`" for key in RESPOND}
     default = Respond()
-    return Respond(
+    found = Respond(
         toml.one_of(said.get("mode", default.mode), MODES, where["mode"], "mode"),  # type: ignore[arg-type]
         toml.one_of(said.get("revert_to", default.revert_to), REVERTED, where["revert_to"], "approval status"),  # type: ignore[arg-type]
         _minutes(said.get("wait_minutes", default.wait_minutes), where["wait_minutes"]),
         {**default.undecided, **_by_stage(said.get("undecided", {}), where["undecided"])},
+        toml.flag(said.get("security_hub", default.security_hub), where["security_hub"]),
     )
+    if found.security_hub and found.mode == "observe":
+        raise SettingsError(
+            f"{where['security_hub']}: nobody is told where `respond.mode` is observe",
+            "set the mode to flag or enforce",
+        )
+    return found
 
 
 def _minutes(value: object, where: str) -> int:

@@ -35,6 +35,7 @@ def scan_of(layers: Sequence[Layer]) -> Scan:
         _days(said.get("reconcile_days", RECONCILE_DAYS), where["reconcile_days"]),
         _hub(said, accounts, excluded, where["hub"]),
         _flag(said.get("cards", True), where["cards"]),
+        _flag(said.get("endpoint_metrics", False), where["endpoint_metrics"]),
     )
 
 

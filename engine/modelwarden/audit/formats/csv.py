@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import BinaryIO, Final
 
 from modelwarden.audit.report import Report, serves
-from modelwarden.audit.source import Found, Source
+from modelwarden.audit.source import Source
+from modelwarden.finding import Found
 from modelwarden.render.cause import help_for
 from modelwarden.render.text import printable
 

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.report import Report
-from modelwarden.audit.source import Found, Package, Source
-from modelwarden.finding import Effect, Outcome
+from modelwarden.audit.source import Package, Source
+from modelwarden.finding import Effect, Found, Outcome
 from modelwarden.render.cause import help_for
 
 VERSION: Final = "modelwarden.report/1"

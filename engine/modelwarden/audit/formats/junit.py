@@ -15,7 +15,8 @@ from xml.sax.saxutils import quoteattr
 
 from modelwarden.audit.coverage import ALARMS, Missing
 from modelwarden.audit.report import Report
-from modelwarden.audit.source import Found, Source
+from modelwarden.audit.source import Source
+from modelwarden.finding import Found
 from modelwarden.render.junit import case_of
 from modelwarden.render.text import printable, short, single
 

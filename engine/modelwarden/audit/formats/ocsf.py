@@ -7,9 +7,9 @@ from typing import Any, BinaryIO, Final
 from modelwarden.arn import partition
 from modelwarden.audit.coverage import Missing
 from modelwarden.audit.report import Report, serves
-from modelwarden.audit.source import Found, Package, Source
+from modelwarden.audit.source import Package, Source
 from modelwarden.evidence import digest
-from modelwarden.finding import Outcome
+from modelwarden.finding import Found, Outcome
 from modelwarden.render.cause import help_for
 from modelwarden.render.json import line
 from modelwarden.render.text import expected_of, printable, single, title_of

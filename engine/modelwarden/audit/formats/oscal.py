@@ -14,7 +14,8 @@ from modelwarden.audit.coverage import ALARMS
 from modelwarden.audit.formats.oscal_parts import identifier, metadata, prop, prose, title
 from modelwarden.audit.grouped import Group, grouped
 from modelwarden.audit.report import ControlRow, Report
-from modelwarden.audit.source import Found, Source
+from modelwarden.audit.source import Source
+from modelwarden.finding import Found
 from modelwarden.render.json import line
 from modelwarden.render.sarif import said
 from modelwarden.render.text import fact_of, short

@@ -30,6 +30,7 @@ from modelwarden.audit.pack.outline import outline
 from modelwarden.audit.pack.redaction import Redacted, Redaction
 from modelwarden.audit.pack.story import Inclusion, story
 from modelwarden.audit.pack.subject import Dossier, Judgement, Scanned, Subject
+from modelwarden.entries import entries
 from modelwarden.run import decision_to_json
 from modelwarden.scan.record import ScanError
 
@@ -249,11 +250,12 @@ def _recorded(folder: Path | None) -> dict[str, bytes]:
 
     Raises:
         PackError: none are there, or something that is no recorded response.
+        Unlisted: the folder cannot be read.
     """
     if folder is None:
         return {}
     found = {}
-    for path in sorted(folder.glob("*")):
+    for path in entries(folder):
         if path.is_symlink() or not path.is_file() or not _RECORDING.fullmatch(path.name):
             raise PackError(f"{path}: is no recorded response", "name a folder that `--record` wrote")
         try:

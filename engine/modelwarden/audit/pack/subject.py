@@ -15,6 +15,7 @@ from modelwarden.audit.history import earlier
 from modelwarden.audit.pack.archive import PackError
 from modelwarden.audit.scope import Scope
 from modelwarden.audit.source import Source
+from modelwarden.entries import entries
 from modelwarden.evidence import Evidence
 from modelwarden.finding import ControlInfo, Decision
 from modelwarden.json_bytes import NotJson, decoded
@@ -185,8 +186,12 @@ def _bytes(path: Path) -> bytes:
 
 
 def _gates(package: str, runs: Path, skipped: list[str]) -> Iterator[Gated]:
-    """Runs of gates about the package, in no order."""
-    for path in sorted(runs.glob("*.json")):
+    """Runs of gates about the package, in no order.
+
+    Raises:
+        Unlisted: the folder cannot be read.
+    """
+    for path in entries(runs, ".json"):
         try:
             data = _bytes(path)
             if _package(data, path) == package:
