@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from modelwarden.evidence import Evidence, Present
 from modelwarden.finding import AppliedWaiver, Decision, Finding
 from modelwarden.scan.record import Record
-from modelwarden.tables import TablesWriter, merge_tables, query, read_tables
+from modelwarden.tables import TablesWriter, merge_tables, query, read_tables, there
 from modelwarden.tables.schema import COLUMNS, ROWS, TablesError, library, opened, schema
 
 from .records import CONTROLS, HOSTILE, arn, decision_of, judged, written
@@ -90,6 +91,36 @@ def test_a_waiver_comes_back_whole(tmp_path: Path, records: list[Record]) -> Non
     assert read_back(tmp_path, [record]) == [as_kept(record)]
     ids = opened(tmp_path / "findings.parquet").read(columns=["waiver_id"])["waiver_id"].to_pylist()
     assert ids[:2] == ["W-7", None]
+
+
+def test_packages_that_were_gone_are_not_there(tmp_path: Path) -> None:
+    roles = {1: "inventory", 2: "gone", 3: "unmapped"}
+    written(tmp_path, [Record(arn(number), role, "") for number, role in roles.items()])  # type: ignore[arg-type]
+    assert list(there(tmp_path, "111122223333", "eu-west-1")) == [arn(1), arn(3)]
+    assert list(there(tmp_path, "444455556666", "eu-west-1")) == []
+
+
+def test_few_documents_of_a_row_group_are_in_memory_at_once(tmp_path: Path) -> None:
+    size, count = 16_000, ROWS["evidence"]
+    texts = (random.Random(number).randbytes(size // 2).hex() for number in range(count))
+    facts = ({"/approval/description": Present(text)} for text in texts)
+    records = [
+        Record(arn(number), "inventory", "", evidence=Evidence(arn(number), one)) for number, one in enumerate(facts)
+    ]
+    parts = [written(tmp_path / "part", records)]
+    (tmp_path / "whole").mkdir()
+    merge_tables(parts, tmp_path / "whole")
+    allocated = library().arrow.total_allocated_bytes
+    before = allocated()
+    held = [allocated() - before for _ in read_tables(tmp_path / "whole", "111122223333", "eu-west-1")]
+    assert len(held) == count
+    assert max(held) < size * count
+
+
+def test_memory_is_asked_of_the_system_for_every_thread_alike() -> None:
+    code = "from modelwarden.tables.schema import library; print(library().arrow.default_memory_pool().backend_name)"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "system\n"
 
 
 def test_tables_of_nothing_are_tables(tmp_path: Path) -> None:

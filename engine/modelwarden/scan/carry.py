@@ -69,24 +69,19 @@ class Before:
         self._run = folder.id
         self._settled = _settled(folder)
         self._answered = all(row.state == "read" or row.covered_by for row in ledger)
-        self.packages = frozenset(
-            record.package for record in folder.records(account, region, with_evidence=False) if record.role != "gone"
-        )
+        self.packages = frozenset(folder.there(account, region))
         """ARNs."""
         self._records: Iterator[Record] = folder.records(account, region, with_decision=False)
         self._next = next(self._records, None)
 
-    def records(self, arns: Iterable[str]) -> dict[str, Old]:
-        """Those of the packages that it has; `arns` ascend, from call to call."""
-        wanted = set(arns)
-        last = max(wanted, default="")
-        found: dict[str, Old] = {}
-        while self._next is not None and self._next.package <= last:
-            record = self._next
-            if record.package in wanted:
-                found[record.package] = Old(record, record.carried or self._run, self._settled, self._answered)
+    def record(self, arn: str) -> Old | None:
+        """What it has of a package; `arn` ascends, from call to call."""
+        while self._next is not None and self._next.package < arn:
             self._next = next(self._records, None)
-        return found
+        record = self._next
+        if record is None or record.package != arn:
+            return None
+        return Old(record, record.carried or self._run, self._settled, self._answered)
 
 
 def before(folder: Folder | None, account: str, region: str) -> Before | None:

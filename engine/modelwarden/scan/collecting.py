@@ -6,9 +6,10 @@ in it: the others go on, and the cell says why it was not read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Final
 
 from msgspec import structs
@@ -35,7 +36,7 @@ from modelwarden.snapshot import Deployment, ModelCard
 
 PACKAGES_AT_ONCE: Final = 4
 """In one cell, beside each other."""
-_AHEAD: Final = 64
+_AHEAD: Final = 16
 """Packages that are read before the first of them is written: memory does not grow with the cell."""
 
 
@@ -186,19 +187,32 @@ class Account:
         to_read = sum(choice.stage is not None for choice in choices)
         if most is not None and to_read > most:
             raise Outgrown(to_read)
-        with ThreadPoolExecutor(PACKAGES_AT_ONCE) as pool:
-            todo = iter(choices)
-            while some := list(islice(todo, _AHEAD)):
-                old = earlier.records(choice.listed.arn for choice in some) if earlier else {}
-                for record in pool.map(lambda choice, old=old: self._record(choice, old.get(choice.listed.arn)), some):
-                    add(record)
-                    station.watcher.read(self._account, region)
+        with closing(self._each(choices, earlier)) as records:
+            for record in records:
+                add(record)
+                station.watcher.read(self._account, region)
         running = station.folder.running(self._account, region)
         if running is None:
             raise RuntimeError("nobody read what runs here")
         unread = _why("sagemaker:ListModelPackages", found.unread)
         beside = running.unread_by or ((_OURS,) if running.unread else ())
         return unread | dict.fromkeys(beside, running.unread)
+
+    def _each(self, choices: Iterable[Choice], earlier: Before | None) -> Generator[Record]:
+        """The packages in their order, of which some are read beside each other."""
+        begun: deque[Future[Record]] = deque()
+        with ThreadPoolExecutor(PACKAGES_AT_ONCE) as pool:
+            try:
+                for choice in choices:
+                    if len(begun) == _AHEAD:
+                        yield begun.popleft().result()
+                    old = earlier.record(choice.listed.arn) if earlier else None
+                    begun.append(pool.submit(self._record, choice, old))
+                while begun:
+                    yield begun.popleft().result()
+            finally:
+                for one in begun:
+                    one.cancel()
 
     def _listed(self, region: str, earlier: Before | None) -> Inventory:
         """The search alone where an earlier scan has counted the cell, and the list where it cannot tell."""

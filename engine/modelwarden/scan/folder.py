@@ -38,7 +38,7 @@ from modelwarden.scan.record import Cards, CellEnd, Record, Reference, Running, 
 from modelwarden.scan.slices import Slice
 from modelwarden.scan.tally import Tally
 from modelwarden.scan.visibility import Visibility
-from modelwarden.tables import merge_tables, read_tables
+from modelwarden.tables import merge_tables, read_tables, there
 from modelwarden.whole_file import whole
 
 PLAN: Final = "modelwarden.plan/1"
@@ -203,8 +203,19 @@ class Folder(Struct, frozen=True):
         Raises:
             ScanError: its tables cannot be read.
         """
-        whole = self.path if self.sealed else self._judged(account, region)
-        return read_tables(whole, account, region, with_evidence=with_evidence, with_decision=with_decision)
+        tables = self._tables(account, region)
+        return read_tables(tables, account, region, with_evidence=with_evidence, with_decision=with_decision)
+
+    def there(self, account: str, region: str) -> Iterator[str]:
+        """The ARNs of these packages, without those that were gone.
+
+        Raises:
+            ScanError: its tables cannot be read.
+        """
+        return there(self._tables(account, region), account, region)
+
+    def _tables(self, account: str, region: str) -> Path:
+        return self.path if self.sealed else self._judged(account, region)
 
     def tally(self, account: str, region: str) -> Tally | None:
         """The counts of a cell; None where it was not judged to its end.

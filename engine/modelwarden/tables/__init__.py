@@ -3,7 +3,7 @@
 They need the extra `[scan]`; nothing that gates a package loads them.
 """
 
-from modelwarden.tables.read import Sighting, read_tables, sightings
+from modelwarden.tables.read import Sighting, read_tables, sightings, there
 from modelwarden.tables.write import TablesWriter, merge_tables
 
-__all__ = ["Sighting", "TablesWriter", "merge_tables", "read_tables", "sightings"]
+__all__ = ["Sighting", "TablesWriter", "merge_tables", "read_tables", "sightings", "there"]

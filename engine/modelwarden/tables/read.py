@@ -1,4 +1,4 @@
-"""Reading tables: the packages of one account and region, with only those row groups in memory that hold them."""
+"""Reading tables: the packages of one account and region, a few rows of those row groups at a time that hold them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modelwarden.evidence import Evidence, EvidenceError
 from modelwarden.finding import Ruling
 from modelwarden.run import decision_from_json, ruling_from_json
 from modelwarden.scan.record import Record
-from modelwarden.tables.schema import DIGESTS, TablesError, library, opened
+from modelwarden.tables.schema import DIGESTS, ROWS, TablesError, library, opened
 
 Row = dict[str, Any]
 
 _ROWS: Final = 64
-"""That are in memory as Python values at once."""
+"""That are in memory as Python values at once; of evidence, whose documents are long, not more are decoded, either."""
 
 
 def read_tables(
@@ -50,6 +50,16 @@ def read_tables(
         yield _record(folder, row if with_decision else {**row, "verdict": None}, rulings, document)
     if judged is not None or proof is not None:
         raise TablesError(f"{folder}: its tables do not fit each other")
+
+
+def there(folder: Path, account: str, region: str) -> Iterator[str]:
+    """The ARNs of the packages of an account and region, without those that were gone, in the order of the table.
+
+    Raises:
+        TablesError: a table cannot be read.
+    """
+    rows = _rows(folder, "packages", account, region, ["package", "role"])
+    return (row["package"] for row in rows if row["role"] != "gone")
 
 
 class Sighting(Struct, frozen=True):
@@ -160,10 +170,11 @@ def _rows(folder: Path, table: str, account: str, region: str, columns: Sequence
     path = folder / f"{table}.parquet"
     file, compute = opened(path), library().compute
     names = None if columns is None else [*columns, "account", "region"]
-    for number in _groups(path, path.stat().st_mtime_ns, account, region):
-        group = file.read_row_group(number, columns=names)
-        here = compute.and_(compute.equal(group["account"], account), compute.equal(group["region"], region))
-        found = group.filter(here)
+    groups = _groups(path, path.stat().st_mtime_ns, account, region)
+    at_once = _ROWS if table == "evidence" else ROWS[table]
+    for batch in file.iter_batches(at_once, row_groups=groups, columns=names):
+        here = compute.and_(compute.equal(batch["account"], account), compute.equal(batch["region"], region))
+        found = batch.filter(here)
         for first in range(0, len(found), _ROWS):
             yield from found.slice(first, _ROWS).to_pylist()
 

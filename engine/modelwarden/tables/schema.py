@@ -5,7 +5,8 @@ A table is sorted as it was written: by account, region and package.
 
 from __future__ import annotations
 
-from functools import cache
+import os
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,9 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
 ROWS: Final = {"packages": 1_000, "findings": 20_000, "evidence": 250}
 """Of one row group: whoever reads one account and region decodes those that hold it, and no others."""
 
+_BUFFER: Final = 65_536
+"""Bytes of a column that are read at once; else it is all of a row group's."""
+
 
 class TablesError(UserError):
     """Tables that cannot be written or read."""
@@ -73,6 +77,8 @@ def library() -> Library:
     Raises:
         TablesError: the extra is not installed.
     """
+    # Its own allocators keep for each thread what it once used, and a scan reads from many; asked once, at the import.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         import pyarrow
         import pyarrow.compute
@@ -110,10 +116,18 @@ def opened(path: Path) -> Any:
     """
     lib = library()
     try:
-        file = lib.parquet.ParquetFile(path)
+        told = path.stat()
+        footer = _footer(path, told.st_mtime_ns, told.st_size, told.st_ino)
+        file = lib.parquet.ParquetFile(path, metadata=footer, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, lib.arrow.ArrowInvalid) as error:
         raise TablesError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     found = (file.schema_arrow.metadata or {}).get(_VERSION_KEY, b"no version").decode(errors="replace")
     if found != VERSION:
         raise TablesError(f"{path}: is `{found}`, not `{VERSION}`", "read it with the release that wrote it")
     return file
+
+
+@lru_cache(maxsize=8)
+def _footer(path: Path, _written: int, _size: int, _file: int) -> Any:
+    """It grows with the table, and a scan opens those of the one before from many threads, cell by cell."""
+    return library().parquet.read_metadata(path)

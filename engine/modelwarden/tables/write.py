@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,10 +19,12 @@ from modelwarden.scan.record import Record
 from modelwarden.scan.visibility import Visibility
 from modelwarden.tables.schema import COLUMNS, ROWS, TablesError, library, opened, schema
 
-_SILENT = ("pass", "not-applicable")
+_SILENT: Final = ("pass", "not-applicable")
 """Outcomes of which no detail is kept: the evidence proves them."""
-_OWNERS = ("/tag/owner", "/tag/Owner", "/card/content/model_overview/model_owner")
+_OWNERS: Final = ("/tag/owner", "/tag/Owner", "/card/content/model_overview/model_owner")
 """Facts that name who answers for a model, the tag of the group before the words of the card."""
+_PAGE_ROWS: Final = 16
+"""After so many documents it is looked whether a page is full."""
 
 
 class TablesWriter:
@@ -85,7 +87,7 @@ class _Table:
         self._columns = tuple(COLUMNS[name])
         self._rows: list[tuple[Any, ...]] = []
         with _told(path):
-            self._file = library().parquet.ParquetWriter(path, schema(name), compression="zstd")
+            self._file = _writer(path, name)
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(tuple(map(row.get, self._columns)))
@@ -120,6 +122,14 @@ class _Table:
             self._file.write_table(library().arrow.table(columns, schema=schema(self._name)), ROWS[self._name])
 
 
+def _writer(path: Path, name: str) -> Any:
+    """Documents are long and each is another one: a dictionary of them is only in the way, and a page of all that stand
+    in a row group would be in memory as a whole for whoever reads a few."""
+    words = [column for column, kind in COLUMNS[name].items() if kind == "word"]
+    pages = {"use_dictionary": words, "write_batch_size": _PAGE_ROWS} if name == "evidence" else {}
+    return library().parquet.ParquetWriter(path, schema(name), compression="zstd", **pages)
+
+
 def merge_tables(parts: Sequence[Path], into: Path, sight: Visibility | None = None) -> dict[str, str]:
     """The tables of some folders as one each, in their order; name -> SHA-256 of each file.
 
@@ -136,7 +146,7 @@ def _merged(name: str, parts: Iterable[Path], into: Path, sight: Visibility | No
     path = into / f"{name}.parquet"
     aside = into / f".{name}.parquet.part"
     limit = ROWS[name]
-    with _told(path), library().parquet.ParquetWriter(aside, schema(name), compression="zstd") as file:
+    with _told(path), _writer(aside, name) as file:
         held: list[Any] = []
         rows = 0
         for part in parts:
