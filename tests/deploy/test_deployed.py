@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from modelwarden.aws import api, hook, pipeline
+from modelwarden.aws import api, hook, pipeline, scan
 from tests.api.events import ME
 from tests.api.events import event as asked
 from tests.aws.conftest import HOME, HUB, REGION, SPOKE
+from tests.aws.machine import Lambda, execute
 from tests.aws.test_hook import event as question
 
 from .stacks import BUCKET, PACK, STACK, Deployed, deployed
@@ -36,14 +37,15 @@ BY_SAGEMAKER = {"eventSource": "sagemaker.amazonaws.com"}
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with pytest.MonkeyPatch.context() as patch, deployed(tmp_path_factory.mktemp("deployed"), patch) as found:
-        for name, template in (("api", "api.yaml"), ("deploy-check", "deploy-check.yaml")):
+        for name, template in (("api", "api.yaml"), ("deploy-check", "deploy-check.yaml"), ("scan", "scan.yaml")):
             outputs = found.beside(name, template)
             found.api = outputs if name == "api" else found.api
         yield found
 
 
 @pytest.mark.parametrize(
-    ("stack", "name"), [(STACK, "hub.yaml"), ("api", "api.yaml"), ("deploy-check", "deploy-check.yaml")]
+    ("stack", "name"),
+    [(STACK, "hub.yaml"), ("api", "api.yaml"), ("deploy-check", "deploy-check.yaml"), ("scan", "scan.yaml")],
 )
 def test_everything_else_was_made(hub: Deployed, stack: str, name: str) -> None:
     wanted = {name: one["Type"] for name, one in reduced(translated(load(name)))["Resources"].items()}
@@ -52,7 +54,7 @@ def test_everything_else_was_made(hub: Deployed, stack: str, name: str) -> None:
 
 
 def test_what_is_left_out_is_what_moto_does_not_make() -> None:
-    made = ("hub.yaml", "api.yaml", "deploy-check.yaml", "deploy-hook.yaml")
+    made = ("hub.yaml", "api.yaml", "deploy-check.yaml", "deploy-hook.yaml", "scan.yaml")
     whole = [one["Type"] for name in made for one in load(name)["Resources"].values()]
     whole += [one["Type"] for one in translated(load("hub.yaml"))["Resources"].values()]
     assert set(UNDEPLOYED) <= set(whole), "a type that no template has any more"
@@ -74,6 +76,7 @@ def test_what_was_made_is_what_the_template_says(hub: Deployed) -> None:
         "/aws/lambda/modelwarden-api": 400,
         "/aws/lambda/modelwarden-deploy-check": 400,
         "/aws/lambda/modelwarden-events": 400,
+        **{f"/aws/lambda/modelwarden-scan-{name}": 400 for name in ("plan", "reduce", "work")},
         "/aws/vendedlogs/modelwarden-api": 400,
     }
 
@@ -210,3 +213,34 @@ def test_a_step_is_answered_by_what_was_deployed(
     assert (told["verdict"], told["may_promote"]) == ("block", "false")
     place = f"archive/{SPOKE}/{REGION}/credit-default/4/{told['run']}.json"
     assert hub.client("s3").get_object(Bucket=BUCKET, Key=place)["Body"].read()
+
+
+def test_the_deployed_machine_scans_the_organization(hub: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its definition and the environment of each function are what the stack made; the tasks are called in this process."""
+    functions = {}
+    for name in ("plan", "work", "reduce"):
+        made = hub.client("lambda").get_function_configuration(FunctionName=f"{STACK}-scan-{name}")
+        assert (made["Handler"], made["Role"]) == (
+            f"modelwarden.aws.scan.{name}",
+            f"arn:aws:iam::{HUB}:role/{STACK}-scan-{name}",
+        )
+        functions[made["FunctionArn"]] = getattr(scan, name)
+        variables = made["Environment"]["Variables"]
+    for name in [name for name in os.environ if name.startswith("MODELWARDEN_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+    (machine,) = hub.client("stepfunctions").list_state_machines()["stateMachines"]
+    arn = machine["stateMachineArn"]
+    definition = hub.client("stepfunctions").describe_state_machine(stateMachineArn=arn)["definition"]
+    scan._hub.cache_clear()
+    try:
+        told = execute(monkeypatch, hub.client, definition, Lambda(functions), name="as-deployed")
+    finally:
+        scan._hub.cache_clear()
+    assert told["status"] == "SUCCEEDED", told
+    answer = json.loads(told["output"])
+    assert 0 < answer["read"] < answer["expected"]
+    assert answer["complete"] is False, "an account of the demo lets nobody in"
+    stored = hub.client("s3").head_object(Bucket=BUCKET, Key=f"scans/{answer['run']}/scan.tar")
+    assert stored["ContentLength"] > 10_000
