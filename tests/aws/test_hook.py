@@ -366,6 +366,14 @@ def test_what_cannot_be_read_is_refused(asked: Hook, operation: str) -> None:
     assert message.endswith(f"cannot tell what it would run: {operation}: AccessDeniedException")
 
 
+def test_an_account_that_cannot_be_entered_is_refused(asked: Hook) -> None:
+    asked.registry.fail(kind="deny", op="sts:AssumeRole")
+    status, code, message = asked.ask("Endpoint", {"EndpointConfigName": "credit-decision-config-1"})
+    assert (status, code) == ("FAILED", "NonCompliant")
+    assert message.startswith("cannot tell what it would run: sts:AssumeRole: AccessDenied")
+    assert asked.recorded() == {}
+
+
 @pytest.mark.parametrize("operation", ["sagemaker:DescribeModelPackage", "s3:GetObject"])
 def test_a_package_that_cannot_be_read_is_undecided(asked: Hook, operation: str) -> None:
     asked.registry.fail(kind="deny", op=operation, account=LENDING)
