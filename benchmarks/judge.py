@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from measuring import measured
 from records import parameters, records, reference
-from scan import measured
 
 from modelwarden import gate
 from modelwarden.estate import Account, Estate

@@ -110,9 +110,6 @@ class DynamodbState:
     def runs(self, limit: int, before: str = "") -> list[RunRow]:
         return list(islice(self._runs(min(limit, 100), before), limit))
 
-    def latest(self) -> RunRow | None:
-        return next((run for run in self._runs(10) if run.finished_at), None)
-
     def standing(self, package: str) -> Standing | None:
         held = self._held(package)
         return held[0] if held else None

@@ -152,9 +152,6 @@ class SqliteState:
     def runs(self, limit: int, before: str = "") -> list[RunRow]:
         return self._runs("WHERE id < ? OR ? = '' ORDER BY id DESC LIMIT ?", before, before, limit)
 
-    def latest(self) -> RunRow | None:
-        return next(iter(self._runs("WHERE finished_at <> '' ORDER BY id DESC LIMIT 1")), None)
-
     def standing(self, package: str) -> Standing | None:
         return next(iter(self._standings(f"{_SELECT} WHERE package = ?", package)), None)
 

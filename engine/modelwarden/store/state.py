@@ -205,10 +205,6 @@ class State(Protocol):
         """The newest runs, the last that began first; with an id in `before`, of those that began before that run."""
         ...
 
-    def latest(self) -> RunRow | None:
-        """The newest run that has finished."""
-        ...
-
     def standing(self, package: str) -> Standing | None:
         """The current state of a package; None where no run ever saw it."""
         ...
