@@ -411,7 +411,7 @@ def test_other_versions_of_the_engine_may_be_a_cause(nights: Nights, tmp_path: P
 
 
 def test_settings_that_cannot_be_read_name_no_parameter(nights: Nights, tmp_path: Path) -> None:
-    settings = recorded(Folder(nights.folder("rules"))).plan.settings
+    settings = recorded(Folder(nights.folder("rules"))).said
     later = changed(nights, "rules", tmp_path, settings=settings | {"schema": "modelwarden.settings/9"})
     found = compare(*(recorded(Folder(one)) for one in (nights.folder("base"), later)), 100)
     assert causes(found, mailroom(5))["HYG-01"] == [("parameters", "", "", "")]
@@ -494,7 +494,7 @@ def test_a_report_tells_the_same_changes_and_narrows_them(nights: Nights) -> Non
 
 
 def test_a_report_says_why_nothing_can_be_compared(nights: Nights, tmp_path: Path) -> None:
-    broken = Folder(changed(nights, "base", tmp_path, started_at=7))
+    broken = Folder(changed(nights, "base", tmp_path, versions=7))
     with Source(Folder(nights.folder("evidence"))) as source:
         found = changes_of(source, broken)
     assert found.kinds == {}

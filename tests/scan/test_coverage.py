@@ -20,8 +20,8 @@ from modelwarden.audit.source import Source
 from modelwarden.estate import Account, Estate
 from modelwarden.gap import Gap, parse_gaps
 from modelwarden.render.scan import text
-from modelwarden.render.scan_shape import Accepted
 from modelwarden.scan.folder import Folder
+from modelwarden.scan.shape import Accepted
 from modelwarden.scan.summary import Summary, share, summarize
 from modelwarden.snapshot import LedgerRow
 from modelwarden.toml import SettingsError

@@ -10,7 +10,7 @@ from msgspec import Struct
 from modelwarden.audit.running import Unseen
 from modelwarden.audit.source import Source
 from modelwarden.evidence import digest
-from modelwarden.render.scan_shape import Accepted, Hole
+from modelwarden.scan.shape import Accepted, Hole
 from modelwarden.scan.summary import share
 from modelwarden.snapshot import LedgerRow
 

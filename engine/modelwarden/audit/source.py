@@ -17,9 +17,9 @@ from modelwarden.audit.scope import KINDS, Scope
 from modelwarden.evidence import EvidenceError
 from modelwarden.finding import ControlInfo, Found
 from modelwarden.render.breakdown import units_of
-from modelwarden.render.scan_shape import Manifest, Plan
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
+from modelwarden.scan.shape import Manifest, Plan
 from modelwarden.tables.query import connected, literal, unreadable
 from modelwarden.tables.read import ruling_of
 from modelwarden.tables.schema import TablesError, opened

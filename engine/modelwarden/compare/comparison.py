@@ -11,9 +11,10 @@ from msgspec import Struct, field
 
 from modelwarden.compare.cells import Cell, cells_of
 from modelwarden.compare.change import Change, Difference, Group, Kind, Standing, differ, kind_of, phrase
-from modelwarden.compare.recorded import Recorded, Row
+from modelwarden.compare.recorded import Recorded
 from modelwarden.compare.why import Judged, why
 from modelwarden.evidence import Evidence
+from modelwarden.snapshot import LedgerRow
 from modelwarden.tables.pairs import Found, Pair, Pairs, Said, paired
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -66,7 +67,7 @@ class Comparison(Struct, dict=True):
         return sum(cell.earlier.reach == cell.later.reach == "read" for cell in self.cells)
 
     @property
-    def failed(self) -> list[Row]:
+    def failed(self) -> list[LedgerRow]:
         """APIs that failed in the later scan and not in the earlier one."""
         known = self.earlier.failed
         return [row for place, row in sorted(self.later.failed.items()) if place not in known]
@@ -206,7 +207,7 @@ def _standing(found: Found | None, said: Mapping[str, Said]) -> Standing | None:
 
 
 def _notes(earlier: Recorded, later: Recorded) -> Iterator[str]:
-    if earlier.plan.started_at > later.plan.started_at:
+    if earlier.manifest.started_at > later.manifest.started_at:
         yield f"the first scan began after the second: read it the other way round, or compare {later.id} {earlier.id}"
     if not earlier.accounts & later.accounts:
         yield "the scans have no account in common"

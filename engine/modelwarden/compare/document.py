@@ -13,6 +13,7 @@ from modelwarden.compare.recorded import Recorded
 from modelwarden.tables.pairs import Said
 
 SCHEMA_VERSION: Final = "modelwarden.comparison/1"
+_ROW: Final = ("account", "region", "api", "state", "error")
 
 
 def document(found: Comparison, limit: int) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def document(found: Comparison, limit: int) -> dict[str, Any]:
             "read_by_both": found.read_by_both,
             "unread": [_cell(cell) for cell in found.unread],
             "read_now": [_cell(cell) for cell in found.read_now],
-            "failed": [asdict(row) for row in found.failed],
+            "failed": [{name: getattr(row, name) for name in _ROW} for row in found.failed],
         },
         "controls": {
             "added": [_control(found.later, id_) for id_ in found.added],
@@ -47,10 +48,10 @@ def document(found: Comparison, limit: int) -> dict[str, Any]:
 def _scan(scan: Recorded) -> dict[str, Any]:
     return {
         "id": scan.id,
-        "started_at": scan.plan.started_at,
+        "started_at": scan.manifest.started_at,
         "finished_at": scan.manifest.finished_at,
-        "as_of": scan.plan.as_of,
-        "as_of_asserted": scan.plan.as_of_asserted,
+        "as_of": scan.manifest.as_of,
+        "as_of_asserted": scan.manifest.as_of_asserted,
         "complete": scan.manifest.complete,
         "expected": scan.manifest.coverage.expected,
         "read": scan.manifest.coverage.read,

@@ -13,12 +13,13 @@ from modelwarden.bundle_file import BundleFile
 from modelwarden.control import ControlError
 from modelwarden.estate import Estate
 from modelwarden.evidence import Fact
-from modelwarden.finding import ControlInfo
 from modelwarden.parameter import ParameterDeclaration, load_declarations
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.record import ScanError
 from modelwarden.scan.run import estate_from_json
+from modelwarden.scan.shape import Manifest, Plan
 from modelwarden.settings import Settings
+from modelwarden.snapshot import LedgerRow
 from modelwarden.toml import SettingsError
 
 
@@ -30,67 +31,16 @@ class File(Struct, frozen=True):
     text: str
 
 
-class _Bundle(Struct, frozen=True):
-    digest: str
-    files: tuple[File, ...]
-
-
-class _Plan(Struct, frozen=True):
-    """What a comparison needs of `plan.json`."""
-
-    started_at: str
-    as_of: str
-    as_of_asserted: bool
-    versions: dict[str, str]
-    bundle: _Bundle
-    settings: dict[str, Any]
-    controls: dict[str, ControlInfo]
-    estate: dict[str, Any]
-
-
-class _Hole(Struct, frozen=True):
-    account: str
-    region: str
-    why: str
-
-
-class Row(Struct, frozen=True):
-    """An API of an account and region that did not answer as it should."""
-
-    account: str
-    region: str
-    api: str
-    state: str
-    error: str
-
-
-class _Coverage(Struct, frozen=True):
-    expected: int
-    read: int
-    unread: tuple[_Hole, ...]
-    failed: tuple[Row, ...]
-    accepted: tuple[Row, ...]
-
-
-class _Manifest(Struct, frozen=True):
-    """What a comparison needs of `manifest.json`."""
-
-    complete: bool
-    advisory: bool
-    finished_at: str
-    coverage: _Coverage
-    controls: dict[str, dict[str, int]]
-    tables: dict[str, str]
-    """Name -> SHA-256."""
-
-
 class Recorded(Struct, frozen=True, dict=True):
     """One scan that came to its end."""
 
     folder: Folder
-    plan: _Plan
-    manifest: _Manifest
+    plan: Plan
+    manifest: Manifest
     estate: Estate
+    bundle: tuple[File, ...]
+    said: dict[str, Any]
+    """The settings, as they were written."""
 
     @property
     def id(self) -> str:
@@ -122,7 +72,7 @@ class Recorded(Struct, frozen=True, dict=True):
         return {row.account: row.error for row in self.estate.skipped}
 
     @cached_property
-    def failed(self) -> dict[tuple[str, str, str], Row]:
+    def failed(self) -> dict[tuple[str, str, str], LedgerRow]:
         """(account, region, API) -> how it failed, accepted or not."""
         coverage = self.manifest.coverage
         return {(row.account, row.region, row.api): row for row in (*coverage.failed, *coverage.accepted)}
@@ -130,7 +80,7 @@ class Recorded(Struct, frozen=True, dict=True):
     @cached_property
     def files(self) -> dict[str, File]:
         """Path -> file of the bundle."""
-        return {file.path: file for file in self.plan.bundle.files}
+        return {file.path: file for file in self.bundle}
 
     def files_of(self, control: str) -> dict[str, str]:
         """Path -> SHA-256 of the files that a control is made of: its own, and what a user's Python may import."""
@@ -145,13 +95,13 @@ class Recorded(Struct, frozen=True, dict=True):
     def settings(self) -> Settings | None:
         """The settings that held; None where this release cannot read them."""
         try:
-            return Settings.from_json(self.plan.settings, self._declarations(), self.plan.controls)
+            return Settings.from_json(self.said, self._declarations(), self.plan.controls)
         except (SettingsError, ControlError):
             return None
 
     def settings_digest(self, name: str) -> str:
         """`digest` or `waivers_digest`."""
-        return str(self.plan.settings.get(name, ""))
+        return str(self.said.get(name, ""))
 
     def reference(self, name: str) -> dict[str, Fact]:
         """Facts that belong to no package, by their digest.
@@ -163,7 +113,7 @@ class Recorded(Struct, frozen=True, dict=True):
 
     def _declarations(self) -> dict[str, ParameterDeclaration]:
         found: dict[str, ParameterDeclaration] = {}
-        for file in self.plan.bundle.files:
+        for file in self.bundle:
             if BundleFile(file.path, file.text, "user").kind == "parameters":
                 found |= load_declarations(file.text, file.path)
         return found
@@ -179,9 +129,11 @@ def recorded(folder: Folder) -> Recorded:
     try:
         found = Recorded(
             folder,
-            msgspec.convert(plan, _Plan),
-            msgspec.convert(manifest, _Manifest),
+            msgspec.convert(plan, Plan),
+            msgspec.convert(manifest, Manifest),
             estate_from_json(plan["estate"]),
+            msgspec.convert(plan["bundle"]["files"], tuple[File, ...]),
+            plan["settings"],
         )
     except (msgspec.ValidationError, KeyError, TypeError) as error:
         raise ScanError(f"{folder.path}: not a scan of this version: {error}") from error

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from modelwarden.render.scan_shape import Manifest
 from modelwarden.render.text import printable, short
 from modelwarden.scan.cards import Loose
+from modelwarden.scan.shape import Manifest
 
 MAX: Final = 50
 """Cards that the page lists; the others are counted."""

@@ -72,7 +72,7 @@ def _head(found: Comparison) -> Iterator[str]:
 def _scan(scan: Recorded) -> str:
     coverage = scan.manifest.coverage
     whole = "" if scan.manifest.complete else ", NOT COMPLETE"
-    as_of = f"{printable(scan.plan.as_of)}{' (asserted)' if scan.plan.as_of_asserted else ''}"
+    as_of = f"{printable(scan.manifest.as_of)}{' (asserted)' if scan.manifest.as_of_asserted else ''}"
     return f"{printable(scan.id)}  as of {as_of}  {coverage.read} of {coverage.expected} cells read whole{whole}"
 
 

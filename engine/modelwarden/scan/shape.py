@@ -1,4 +1,4 @@
-"""What the page of a scan needs of `manifest.json` and `plan.json`; whatever else they hold is not looked at."""
+"""What reports and comparisons need of `manifest.json` and `plan.json`; whatever else they hold is not looked at."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Coverage(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """What the page needs of `manifest.json`."""
+    """What is needed of `manifest.json`."""
 
     id: str
     started_at: str
@@ -60,7 +60,8 @@ class Manifest(Struct, frozen=True):
     endpoints: dict[str, int]
     strays: tuple[Stray, ...]
     digest: str
-    tables: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str]
+    """Name -> SHA-256."""
     without_waivers: dict[str, int] = field(default_factory=dict)
     """Verdict without its waivers -> packages on which a waiver acts."""
     cards: dict[str, int] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class Bundle(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What the page needs of `plan.json`."""
+    """What is needed of `plan.json`."""
 
     versions: dict[str, str]
     bundle: Bundle
