@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -15,10 +16,11 @@ from botocore.credentials import Credentials
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 
 import modelwarden
 from modelwarden.collect import Collector
-from modelwarden.collect.client import Clients
+from modelwarden.collect.client import Clients, _is_object, timestamp
 from modelwarden.collect.operations import NEEDED
 
 from .wire import Wire
@@ -125,3 +127,41 @@ def test_an_operation_that_is_not_in_the_table_is_a_defect_of_ours() -> None:
     collector: Collector = Wire({}).collector()
     with pytest.raises(KeyError, match="sagemaker:DeleteModelPackage"):
         collector.aws.call("111122223333", "eu-west-1", "sagemaker", "DeleteModelPackage")
+
+
+TIMES = (
+    *(0, 1, -1, 1795910400, 1795910400.123, 1e10, 253402300799, 1e12, 1e300, float("nan"), float("inf")),
+    *("Sun, 29 Nov 2026 07:00:00 GMT", "Mon, 29 Nov 2026 07:00:00 GMT", "Sun, 29 Nov 2026 07:00:61 GMT"),
+    *("Sun, 31 Feb 2026 07:00:00 GMT", "Sun, 29 Xxx 2026 07:00:00 GMT", "Sun, 29 Nov 2026 07:00:00 +0200"),
+    *("2026-11-29T07:00:00Z", "2026-11-29T07:00:00.5+02:00", "1795910400", "1795910400.5", "nan", "", "no time"),
+    *(True, None, [], {}),
+)
+
+
+@pytest.mark.parametrize("value", TIMES, ids=repr)
+def test_a_time_is_the_moment_that_botocore_reads(value: Any) -> None:
+    try:
+        expected = parse_timestamp(value)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        with pytest.raises(type(error)):
+            timestamp(value)
+    else:
+        assert timestamp(value) == expected
+        assert timestamp(value).tzinfo is not None
+
+
+BODIES = (
+    *(b"{}", b'{"a": [1, null, "x"]}', b'{"a": NaN}', b'{"a": 1e999}', b'{"a": "\\ud800"}', b'{"a": 1, "a": 2}'),
+    *(b"", b"[]", b"null", b'"{}"', b'{"a": ', b"{'a': 1}", b'{"a": 01}', b'{"a": "\n"}', b"<html/>", b"\xff\xfe{"),
+    *(b'{"a": ' + b"9" * 5_000 + b"}", b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", b'\xef\xbb\xbf{"a": 1}'),
+    *('{"a": 1}'.encode("utf-16"), b'{"a": "\xff"}', b"{} {}"),
+)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:20]))
+def test_an_object_is_what_botocore_takes_for_one(body: bytes) -> None:
+    try:
+        expected = isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        expected = False
+    assert _is_object(body) is expected

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,10 +18,13 @@ from botocore.config import Config
 from botocore.hooks import EventAliaser
 from botocore.loaders import JSONFileLoader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 
 from modelwarden.collect.answer import MalformedBody
 from modelwarden.collect.operations import NEEDED
 
+_STRICT: Final = msgspec.json.Decoder()
+_HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} [12]\d{3} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
 _GUARDED: Final = ("sagemaker", "ecr", "kms", "organizations", "cloudtrail", "dynamodb")
 """Services with JSON protocols; s3 is XML and sts is the query protocol."""
 
@@ -38,6 +44,7 @@ class Clients(Session):  # type: ignore[misc] # botocore has no types
         super().__init__(profile=own.profile, event_hooks=emitter, include_builtin_handlers=False)
         self.register_component("event_emitter", _Events(getattr(emitter, "_emitter", emitter)))
         self.register_component("data_loader", _Lean(loader))
+        self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
         self._making = threading.Lock()
         self._whose: Any = None
 
@@ -103,9 +110,32 @@ def _guard(response_dict: dict[str, Any], **_: Any) -> None:
     """A success must carry a JSON object: botocore takes a cut body, an empty one or a page of HTML for an empty answer."""
     if response_dict["status_code"] >= 300:
         return
-    try:
-        whole = isinstance(json.loads(response_dict["body"]), dict)
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
+    if not _is_object(response_dict["body"]):
         raise MalformedBody(what="no JSON object")
+
+
+def _is_object(body: bytes) -> bool:
+    """As botocore reads it: what the strict reader refuses is asked of the one that botocore has."""
+    try:
+        return isinstance(_STRICT.decode(body), dict)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def timestamp(value: Any) -> datetime:
+    """The moment that botocore reads there, without asking for the zone of this machine each time.
+
+    Raises:
+        whatever botocore does of what is no moment.
+    """
+    with suppress(ValueError, OverflowError, OSError):
+        if type(value) in (int, float):
+            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, str) and _HTTP_DATE.fullmatch(value):
+            return parsedate_to_datetime(value)
+    found: datetime = parse_timestamp(value)
+    return found

@@ -168,34 +168,49 @@ def _ruling(row: Row) -> Row:
 def _rows(folder: Path, table: str, account: str, region: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Rows of an account and region; `columns` None for all of them."""
     path = folder / f"{table}.parquet"
-    file, compute = opened(path), library().compute
+    compute, known = library().compute, _known(path)
+    file = opened(path, known.footer)
     names = None if columns is None else [*columns, "account", "region"]
-    groups = _groups(path, path.stat().st_mtime_ns, account, region)
     at_once = _ROWS if table == "evidence" else ROWS[table]
-    for batch in file.iter_batches(at_once, row_groups=groups, columns=names):
+    for batch in file.iter_batches(at_once, row_groups=known.groups(account, region), columns=names):
         here = compute.and_(compute.equal(batch["account"], account), compute.equal(batch["region"], region))
         found = batch.filter(here)
         for first in range(0, len(found), _ROWS):
             yield from found.slice(first, _ROWS).to_pylist()
 
 
-def _groups(path: Path, written: int, account: str, region: str) -> list[int]:
-    """Numbers of the row groups that may hold rows of an account and region."""
-    return [
-        number
-        for number, (accounts, regions) in enumerate(_bounds(path, written))
-        if accounts[0] <= account <= accounts[1] and regions[0] <= region <= regions[1]
-    ]
+class _Known(Struct, frozen=True):
+    """What a table says of itself, which is the same for all who read it."""
+
+    footer: Any
+    bounds: list[tuple[tuple[str, str], tuple[str, str]]]
+    """(least and greatest account, least and greatest region) of each row group."""
+
+    def groups(self, account: str, region: str) -> list[int]:
+        """Numbers of the row groups that may hold rows of an account and region."""
+        return [
+            number
+            for number, (accounts, regions) in enumerate(self.bounds)
+            if accounts[0] <= account <= accounts[1] and regions[0] <= region <= regions[1]
+        ]
+
+
+def _known(path: Path) -> _Known:
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise TablesError(f"{path}: cannot be read: {error.strerror}") from error
+    return _read_known(path, told.st_mtime_ns, told.st_size, told.st_ino)
 
 
 @lru_cache(maxsize=6)
-def _bounds(path: Path, _written: int) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-    """(least and greatest account, least and greatest region) of each row group."""
+def _read_known(path: Path, _written: int, _size: int, _file: int) -> _Known:
     file = opened(path)
+    footer = file.metadata
     names = [file.schema_arrow.names.index(name) for name in ("account", "region")]
     found = []
     for number in range(file.num_row_groups):
-        group = file.metadata.row_group(number)
+        group = footer.row_group(number)
         ends = [group.column(index).statistics for index in names]
         found.append(tuple((one.min, one.max) for one in ends))
-    return found  # type: ignore[return-value]
+    return _Known(footer, found)  # type: ignore[arg-type]

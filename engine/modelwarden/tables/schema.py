@@ -6,7 +6,7 @@ A table is sorted as it was written: by account, region and package.
 from __future__ import annotations
 
 import os
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,16 +108,14 @@ def schema(table: str) -> Any:
     return arrow.schema(fields, metadata={_VERSION_KEY: VERSION.encode()})
 
 
-def opened(path: Path) -> Any:
-    """A Parquet file of this version.
+def opened(path: Path, footer: Any = None) -> Any:
+    """A Parquet file of this version; `footer` is that of an earlier opening, which grows with the table.
 
     Raises:
         TablesError: it cannot be read, or is of another version.
     """
     lib = library()
     try:
-        told = path.stat()
-        footer = _footer(path, told.st_mtime_ns, told.st_size, told.st_ino)
         file = lib.parquet.ParquetFile(path, metadata=footer, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, lib.arrow.ArrowInvalid) as error:
         raise TablesError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
@@ -125,9 +123,3 @@ def opened(path: Path) -> Any:
     if found != VERSION:
         raise TablesError(f"{path}: is `{found}`, not `{VERSION}`", "read it with the release that wrote it")
     return file
-
-
-@lru_cache(maxsize=8)
-def _footer(path: Path, _written: int, _size: int, _file: int) -> Any:
-    """It grows with the table, and a scan opens those of the one before from many threads, cell by cell."""
-    return library().parquet.read_metadata(path)
