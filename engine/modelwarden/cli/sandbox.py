@@ -41,7 +41,8 @@ def sandbox_group() -> None:
 @click.option("--account", default=None, help="Account to act as.  [default: the management account]")
 def up(scenario: str, port: int, host: str, account: str | None) -> None:
     """Serve the organization until interrupted, and print the environment that AWS clients need."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first one also where a shell in the background ignores it
+        signal.signal(number, _interrupt)
     with _sandbox(scenario, host, port) as sandbox:
         own = sandbox.environment(account)
         if foreign := sorted(name for name in os.environ if name not in own and _leads_elsewhere(name)):
