@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from modelwarden.collect import Collector
 from modelwarden.collect.client import Clients, _is_object, timestamp
 from modelwarden.collect.operations import NEEDED
 
-from .wire import Wire
+from .wire import Wire, of_json
 
 
 def clients() -> Clients:
@@ -148,6 +149,14 @@ def test_a_time_is_the_moment_that_botocore_reads(value: Any) -> None:
     else:
         assert timestamp(value) == expected
         assert timestamp(value).tzinfo is not None
+
+
+def test_answers_are_read_so() -> None:
+    key = {"KeyId": "k", "Arn": "arn:aws:kms:eu-west-1:111122223333:key/k", "CreationDate": 1795910400.5}
+    key |= {"KeyManager": "CUSTOMER", "KeyState": "Enabled"}
+    client = make(Clients(Wire({"kms:DescribeKey": of_json({"KeyMetadata": key})}).session), "AKIAEXAMPLE")
+    found = client.describe_key(KeyId="k")["KeyMetadata"]["CreationDate"]
+    assert (found.timestamp(), found.tzinfo) == (1795910400.5, UTC)
 
 
 BODIES = (
