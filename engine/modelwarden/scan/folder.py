@@ -169,7 +169,7 @@ class Folder(Struct, frozen=True):
         Raises:
             ScanError: its file was changed.
         """
-        known = self._ends.get((account, region)) or read_end(self._cell(account, region))
+        known = self._ends.get((account, region)) or _end_of(self._cell(account, region))
         path = self._judged(account, region) / _END
         if known is None and path.exists():
             # Judged on another machine, which kept what it had collected.
@@ -401,6 +401,22 @@ _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
 }
 """Made before any thread reads: msgspec describes a type when it meets it first, and where two threads do at once, the
 process ends by SIGSEGV (msgspec 0.22)."""
+
+
+def _end_of(path: Path) -> CellEnd | None:
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
+    return _read_end(path, told.st_mtime_ns, told.st_size, told.st_ino)
+
+
+@lru_cache(maxsize=8_192)
+def _read_end(path: Path, _written: int, _size: int, _file: int) -> CellEnd | None:
+    """The whole file is read to know that it is what was written: once as long as nobody writes it anew."""
+    return read_end(path)
 
 
 @lru_cache(maxsize=2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct, field
@@ -248,13 +249,19 @@ def check_heard(heard: Hearsay, at: str) -> None:
 
 def check_time(text: str) -> None:
     """Raises ValueError unless text order is time order."""
-    if not _TIME.fullmatch(text) or not _is_time(text, "%Y-%m-%dT%H:%M:%S.%fZ"):
+    if not _TIME.fullmatch(text) or not _is_moment(text):
         raise ValueError(f"`{text}` is no UTC time with microseconds")
 
 
 def unknown_run(run_id: str) -> StateError:
     """A run that never began here."""
     return StateError(f"the store knows no run `{run_id}`", "scan anew, or name the store in which the scan began")
+
+
+@lru_cache(maxsize=64)
+def _is_moment(text: str) -> bool:
+    """Whether there is such a day; a scan asks for each of its packages, and mostly for the same ones."""
+    return _is_time(text, "%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _is_time(text: str, form: str) -> bool:
