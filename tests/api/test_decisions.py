@@ -199,8 +199,12 @@ def test_both_records_of_a_decision_are_written_before_it_is_told(
 
 
 def test_a_record_that_cannot_be_read_is_no_missing_one(api: Api, demo_sandbox: Sandbox) -> None:
+    run = api.call("POST", "/decisions", question(UNREADABLE)).json["run"]
     ask(demo_sandbox, "POST", "faults", [{"kind": "deny", "op": "s3:GetObject"}])
-    for path in ("/decisions/none", f"/decisions/none?package={UNREADABLE}"):
+    assert api.call("GET", f"/decisions/{run}").problem[:2] == (503, "unavailable")
+    assert api.call("GET", "/decisions/none").problem[:2] == (404, "no-decision"), "names say so, whoever may read"
+    ask(demo_sandbox, "POST", "faults", [{"kind": "deny", "op": "s3:ListObjectsV2"}])
+    for path in (f"/decisions/{run}", "/decisions/none", f"/decisions/none?package={UNREADABLE}"):
         assert api.call("GET", path).problem[:2] == (503, "unavailable")
 
 

@@ -159,7 +159,9 @@ class Bucket(Struct, frozen=True):
     def find(self, name: str) -> bytes | Unknown | None:
         answer = self._get(name)
         if isinstance(answer, Failure):
-            return None if answer.code == "NoSuchKey" else answer.unknown()
+            # To whoever may list some names alone, S3 says of what is not there that it is forbidden.
+            gone = answer.code == "NoSuchKey" or (answer.state == "denied" and self._lists_without(name))
+            return None if gone else answer.unknown()
         return bytes(answer.data["Body"])
 
     def write(self, name: str, data: bytes) -> str:
@@ -179,6 +181,14 @@ class Bucket(Struct, frozen=True):
         if isinstance(answer, Failure):
             raise NotKept(f"{where}: cannot be written: {answer.source.api}: {answer.code}: {answer.message}")
         return where
+
+    def _lists_without(self, name: str) -> bool:
+        """Whether a listing is certain that there is no such object; the name itself would be the first of those that begin so."""
+        answer = self._call("ListObjectsV2", Prefix=self.prefix + name, MaxKeys=1)
+        if isinstance(answer, Failure):
+            return False
+        found = [entry["Key"] for entry in answer.data.get("Contents", [])]
+        return len(found) == answer.data["KeyCount"] and self.prefix + name not in found
 
     def _get(self, name: str) -> Answer | Failure:
         return self._call("GetObject", Key=self.prefix + name, MaxBytes=self.most)
