@@ -207,7 +207,8 @@ def _standing(found: Found | None, said: Mapping[str, Said]) -> Standing | None:
 
 
 def _notes(earlier: Recorded, later: Recorded) -> Iterator[str]:
-    if earlier.manifest.started_at > later.manifest.started_at:
+    # Times have whole seconds; ids sort also what began within one.
+    if (earlier.manifest.started_at, earlier.id) > (later.manifest.started_at, later.id):
         yield f"the first scan began after the second: read it the other way round, or compare {later.id} {earlier.id}"
     if not earlier.accounts & later.accounts:
         yield "the scans have no account in common"
