@@ -219,6 +219,12 @@ def test_a_task_that_nobody_asks_is_refused(night: Night, wrong: dict[str, Any])
         scan.work(asked | wrong, LONG)
 
 
+@pytest.mark.parametrize("event", [{}, {"run": "../x"}, {"run": 1}, {"run": "20261120T060000000000Z-1f0c9a2e", "x": 1}])
+def test_the_end_of_a_scan_that_nobody_began_is_refused(night: Night, event: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        scan.reduce(event, LONG)
+
+
 @pytest.mark.parametrize("name", ["WORK", "ARCHIVE", "MOST_PACKAGES"])
 def test_a_function_without_its_environment_says_what_is_missing(night: Night, name: str) -> None:
     night.set_up()

@@ -14,7 +14,7 @@ from modelwarden.scan.folder import Folder
 from modelwarden.scan.joining import join
 from modelwarden.scan.record import Record, ScanError
 from modelwarden.scan.share import MOST_BYTES, Share, packed, unpack
-from modelwarden.scan.slices import MOST, WHOLE, Slice, covering
+from modelwarden.scan.slices import MOST, WHOLE, Slice, apart, is_whole
 from modelwarden.snapshot import LedgerRow
 from modelwarden.store import place
 
@@ -48,14 +48,16 @@ def test_a_group_is_in_one_slice_with_all_its_versions(
 @given(partitions(), st.data())
 def test_slices_cover_the_cell_if_none_is_missing(slices: list[Slice], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(slices))
-    assert covering(shuffled) == tuple(sorted(slices, key=lambda one: (one.of, one.index)))
-    assert covering(shuffled[1:]) is None
+    assert apart(shuffled) == tuple(sorted(slices, key=lambda one: (one.of, one.index)))
+    assert is_whole(apart(shuffled))
+    assert not is_whole(apart(shuffled[1:]))
 
 
 def test_of_a_slice_and_those_made_of_it_the_coarse_one_stands() -> None:
     """It came to its end although it was given up; its packages are not there twice."""
     left, right = WHOLE.into(2)
-    assert covering([left, *right.into(2), right]) == (left, right)
+    assert apart([left, *right.into(2), right]) == (left, right)
+    assert not is_whole(apart(right.into(2)))
 
 
 def test_it_falls_into_as_many_as_are_asked_for_and_at_the_end_into_none() -> None:
@@ -145,6 +147,28 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match=r"plan\.json: cannot be read") as error:
         shared(tmp_path, "one").fetch("plan.json")
     assert error.value.help == "look into the place where the scan is shared"
+
+
+@pytest.mark.parametrize("name", ["../x", "references/../../x"])
+def test_a_name_in_the_place_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    """Whoever may write there names what is fetched."""
+    share = shared(tmp_path, "one")
+    (tmp_path / "place/run/references").mkdir(parents=True)
+    (tmp_path / "place/x").write_bytes(b"{}")
+    (tmp_path / "place/run/x").write_bytes(b"{}")
+    with pytest.raises(ScanError, match="which is no file of a scan"):
+        share.fetch(name)
+    assert not list(tmp_path.glob("one/**/x"))
+
+
+@pytest.mark.parametrize("told", [b"{}", b'{"end": 1}', b'{"end": {"account": "x"}}', b"no", b"[]"])
+def test_what_does_not_say_how_a_cell_ended_is_an_error(tmp_path: Path, told: bytes) -> None:
+    """Not a cell that nobody read: it may have been read, and lost."""
+    path = tmp_path / f"judged/{ACCOUNT}.{REGION}/end.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(told)
+    with pytest.raises(ScanError, match=r"end\.json"):
+        Folder(tmp_path).end(ACCOUNT, REGION)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x"])

@@ -41,7 +41,7 @@ from modelwarden.scan.collecting import Outgrown
 from modelwarden.scan.folder import Folder
 from modelwarden.scan.joining import join
 from modelwarden.scan.share import MOST_BYTES, Share
-from modelwarden.scan.slices import WHOLE, Slice, covering
+from modelwarden.scan.slices import WHOLE, Slice, apart, is_whole
 from modelwarden.scan.station import Spec, Station, close_station, open_station
 from modelwarden.scan.word import word_of
 from modelwarden.snapshot import LedgerRow
@@ -63,16 +63,26 @@ _LEFT_OUT: Final = ("cells", "judged", "slices", "failed")
 """Folders that are needed only until the scan has ended."""
 
 
+Run = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6,12}Z-[0-9a-f]{8}$")]
+"""Id of a scan, which names folders."""
+
+
 class Task(Struct, frozen=True, forbid_unknown_fields=True):
     """What the state machine asks of `work`."""
 
     task: Literal["look", "tell", "collect", "join"]
-    run: Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6,12}Z-[0-9a-f]{8}$")]
+    run: Run
     account: Annotated[str, Meta(pattern=r"^([0-9]{12})?$")] = ""
     region: Annotated[str, Meta(pattern=r"^[a-z0-9-]*$")] = ""
     slice: Slice = WHOLE
     results: tuple[dict[str, Any], ...] = ()
     """What the tasks of the slices answered, or why they were given up."""
+
+
+class Ended(Struct, frozen=True, forbid_unknown_fields=True):
+    """What it asks of `reduce`."""
+
+    run: Run
 
 
 class Hub:
@@ -158,7 +168,8 @@ def work(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Make one scan of what the tasks left, keep it, enter it into the log and publish it: the counts of its summary."""
-    hub, run = _hub(), str(event["run"])
+    run = msgspec.convert(event, Ended).run
+    hub = _hub()
     with hub.share(run) as share:
         archive = Share(share.folder, hub.place(hub.archive))
         if archive.names("") == []:
@@ -239,11 +250,11 @@ def _join(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tuple[
     share.fetch_together(_TOLD)
     given_up = [f"{_API}: {_error(told)}" for told in asked.results if "Error" in told]
     found = [_slice_of(name) for name in names]
-    parts = covering(found)
+    parts = apart(found)
     why = given_up[0] if given_up else "slices of it were not read"
     with _station(hub, share, context) as spec:
         partition.what_runs(spec, _part(asked))
-        join(share.folder, asked.account, asked.region, parts or _apart(found), "" if parts else why)
+        join(share.folder, asked.account, asked.region, parts, "" if is_whole(parts) else why)
         _judge(spec, share, asked)
     return ()
 
@@ -263,19 +274,15 @@ def _conclude(hub: Hub, share: Share) -> None:
     share.fetch_together(*share.names("judged"))
     path = share.folder.path
     share.fetch(*share.names("references"), *share.names("failed"))
-    document = share.folder.plan()
-    estate = scanning.estate_from_json(document["estate"])
-    plain = {name: document[name] for name in ("started_at", "as_of", "as_of_asserted", "since", "full_at")}
+    asked = scanning.plan_from_json(share.folder.plan())
     with _station(hub, share, None) as spec:
-        for account, region in estate.cells:
+        for account, region in asked.estate.cells:
             if share.folder.end(account, region) is None:
                 partition.give_up(
                     spec, account, region, _why(path / f"failed/{account}.{region}.json", account, region)
                 )
     state = hub.state()
-    scanning.conclude(
-        share.folder, scanning.Plan(**plain, estate=estate), hub.house, state, location=hub.location(share.folder.id)
-    )
+    scanning.conclude(share.folder, asked, hub.house, state, location=hub.location(share.folder.id))
     state.close()
 
 
@@ -332,13 +339,6 @@ def _finer(asked: Task, parts: int) -> tuple[Slice, ...]:
     if not found:
         raise UserError("a group of packages outgrows one task", "raise MostPackages, or scan on one machine")
     return found
-
-
-def _apart(slices: list[Slice]) -> tuple[Slice, ...]:
-    """Of slices that are not all of them, those of which none holds what another does."""
-    return tuple(
-        one for one in slices if not any(wide.of < one.of and one.index % wide.of == wide.index for wide in slices)
-    )
 
 
 def _part(asked: Task) -> partition.Part:

@@ -173,7 +173,10 @@ class Folder(Struct, frozen=True):
         path = self._judged(account, region) / _END
         if known is None and path.exists():
             # Judged on another machine, which kept what it had collected.
-            return CellEnd.from_json(_decoded(path, dict))
+            try:
+                return CellEnd.from_json(_decoded(path, dict))
+            except (KeyError, TypeError) as error:
+                raise ScanError(f"{path}: does not say how the reading ended") from error
         return known
 
     def cells(self) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,13 @@ def resumed(path: Path, house: House) -> tuple[Folder, Plan]:
     document = folder.plan()
     check_rules(path, document, house)
     folder.refuse_ended()
-    estate = estate_from_json(document["estate"])
+    return folder, plan_from_json(document)
+
+
+def plan_from_json(document: Mapping[str, Any]) -> Plan:
+    """What was asked, from `Folder.plan`. Raises KeyError or TypeError for another shape."""
     plain = {name: document[name] for name in ("started_at", "as_of", "as_of_asserted", "since", "full_at")}
-    return folder, Plan(**plain, estate=estate)
+    return Plan(**plain, estate=estate_from_json(document["estate"]))
 
 
 def asked_again(plan: Plan, house: House, collector: Collector) -> Plan:

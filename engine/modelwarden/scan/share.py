@@ -107,10 +107,7 @@ class Share(Struct, frozen=True):
             raise _unread(name, data)
         if len(data) > MOST_BYTES:
             raise ScanError(f"{name}: larger than {MOST_BYTES} bytes", "scan on one machine, which has no such limit")
-        path = self.folder.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as out:
-            out.write(data)
+        _put(self.folder.path, name, data, name)
 
 
 def packed(root: Path, names: Iterable[str]) -> bytes:
@@ -134,17 +131,26 @@ def unpack(data: bytes, root: Path, shown: str) -> None:
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for member in archive:
-                path = root / member.name
-                if not member.isreg() or ".." in path.parts or not path.is_relative_to(root):
-                    raise ScanError(f"{shown}: holds `{member.name}`, which is no file of a scan")
-                content = archive.extractfile(member)
+                content = archive.extractfile(member) if member.isreg() else None
                 if content is None:
-                    raise ScanError(f"{shown}: `{member.name}` cannot be read")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with whole(path) as out:
-                    out.write(content.read())
+                    raise ScanError(f"{shown}: holds `{member.name}`, which is no file of a scan")
+                _put(root, member.name, content.read(), shown)
     except tarfile.TarError as error:
         raise ScanError(f"{shown}: is no archive of a scan: {error}") from error
+
+
+def _put(root: Path, name: str, data: bytes, shown: str) -> None:
+    """Write a file below a folder; whoever named it may have meant another place.
+
+    Raises:
+        ScanError: it would not lie there.
+    """
+    path = root / name
+    if ".." in path.parts or not path.is_relative_to(root):
+        raise ScanError(f"{shown}: holds `{name}`, which is no file of a scan")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as out:
+        out.write(data)
 
 
 def _unread(name: str, why: Unknown) -> ScanError:

@@ -45,11 +45,16 @@ class Slice(Struct, frozen=True, order=True):
 WHOLE: Final = Slice()
 
 
-def covering(slices: Iterable[Slice]) -> tuple[Slice, ...] | None:
-    """Slices that hold each package of the cell once; None where some packages are in none. A coarse one stands for the
-    finer ones that were made of it, since whoever was given up may have come to its end all the same."""
+def apart(slices: Iterable[Slice]) -> tuple[Slice, ...]:
+    """Those of which none holds what another does. A coarse one stands for the finer ones that were made of it, since
+    whoever was given up may have come to its end all the same."""
     chosen: list[Slice] = []
     for one in sorted(slices, key=lambda one: (one.of, one.index)):
         if not any(one.index % wide.of == wide.index for wide in chosen):
             chosen.append(one)
-    return tuple(chosen) if sum(Fraction(1, one.of) for one in chosen) == 1 else None
+    return tuple(chosen)
+
+
+def is_whole(parts: Iterable[Slice]) -> bool:
+    """Whether slices that are apart hold every package of the cell."""
+    return sum(Fraction(1, one.of) for one in parts) == 1
