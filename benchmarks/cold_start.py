@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from nested import nested
 from records import parameters, records, reference
 
 from modelwarden.catalog import load_bundle
@@ -42,7 +43,9 @@ def prepare(folder: Path) -> tuple[list[str], list[str]]:
     bundle = load_bundle()
     (record,) = records(bundle, 1)
     request = Request("Production", "approve", "2026-11-22T02:10:00Z", Unknown("none"))
-    projection = Projector(bundle.policies).project(subject(record, {}, request), parameters(bundle), {}, "approve")
+    asked, entities = nested(
+        Projector(bundle.policies).project(subject(record, {}, request), parameters(bundle), {}, "approve")
+    )
     group = {"type": "Modelwarden::Action", "id": "promote"}
     actions = [
         {"uid": group, "attrs": {}, "parents": []},
@@ -50,8 +53,8 @@ def prepare(folder: Path) -> tuple[list[str], list[str]]:
     ]
     texts = [file.text for file in bundle.files if file.path.endswith(".cedar") and "authz/" not in file.path]
     (folder / "all.cedar").write_text("\n".join([*texts, "permit (principal, action, resource);"]))
-    (folder / "entities.json").write_text(json.dumps([*actions, *json.loads(projection.entities(0))]))
-    (folder / "request.json").write_text(json.dumps(projection.request("approve")))
+    (folder / "entities.json").write_text(json.dumps([*actions, *entities]))
+    (folder / "request.json").write_text(json.dumps(asked))
     (folder / "evidence.json").write_text(json.dumps(to_document(record, reference(bundle))))
     (folder / "bare.py").write_text(BARE)
     bare = [

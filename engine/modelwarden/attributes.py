@@ -146,6 +146,8 @@ def to_cedar(attribute: Attribute, fact: Fact) -> Any:
     INVARIANT: a value that does not fit its type is left out like an unknown one. Under `==` Cedar would call it
     merely unequal, which is a false fail, or under `!=` a false pass.
     """
+    if attribute.path == RISK_PATH:
+        fact = effective_risk(fact)
     if not isinstance(fact, Present):
         return None
     value = fact.value

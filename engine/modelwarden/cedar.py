@@ -150,10 +150,10 @@ def _is_prefix(one: str, other: str) -> bool:
 class Entities:
     """The entities of one request, read once however many sets are asked about them."""
 
-    def __init__(self, document: bytes) -> None:
-        """Raises NoDecision where an entity is malformed."""
+    def __init__(self, document: bytes, shared: bytes) -> None:
+        """`shared` are those that are the same in many requests. Raises NoDecision where an entity is malformed."""
         try:
-            self.handle = _actions().with_added_json_str(document.decode())
+            self.handle = _with_actions(shared).with_added_json_str(document.decode())
         except ValueError as error:
             raise NoDecision(_first_line(error)) from error
 
@@ -212,6 +212,11 @@ _BASE: Final[PolicyJson] = {
     "conditions": [],
     "annotations": {},
 }
+
+
+@lru_cache(maxsize=64)
+def _with_actions(shared: bytes) -> cedarpy.Entities:
+    return _actions().with_added_json_str(shared.decode())
 
 
 @cache

@@ -18,6 +18,7 @@ from modelwarden.control import ParameterValue
 from modelwarden.evidence import Absent, Evidence, Present, Unknown
 from modelwarden.facts import kind_of
 from modelwarden.finding import Finding, Observation
+from modelwarden.flat import flat, name_of, request
 from modelwarden.policy import CedarPolicy
 from modelwarden.projection import Member, Projection, Projector, pointer_of
 
@@ -32,9 +33,11 @@ class CedarJudge:
         """Raises CedarError if Cedar refuses the set."""
         self.policies = {policy.id: policy for policy in policies}
         self._projector = Projector(self.policies.values())
-        self.full = PolicySet({id_: policy.json for id_, policy in self.policies.items()})
-        self._scopes = PolicySet({id_: syntax.without_unless(policy.json) for id_, policy in self.policies.items()})
-        self._scope_paths = sorted({attribute.path for policy in self.policies.values() for attribute in policy.scope})
+        flattened = {id_: flat(policy.json) for id_, policy in self.policies.items()}
+        self.full = PolicySet(flattened)
+        self._scopes = PolicySet({id_: syntax.without_unless(policy) for id_, policy in flattened.items()})
+        paths = {attribute.path for policy in self.policies.values() for attribute in policy.scope}
+        self._scope_names = sorted(map(name_of, paths))
         self._scope_cache: dict[tuple[Any, ...], Judgement] = {}
         """(moment, value of each attribute that scopes read) -> answer."""
         self._proofs: dict[tuple[str, frozenset[Path]], PolicySet] = {}
@@ -57,7 +60,7 @@ class CedarJudge:
     def scope(self, projection: Projection, moment: str, ask: Callable[[PolicySet], Judgement]) -> Judgement:
         """Which policies apply; few values of low cardinality, so the answers are kept. `ask` is for the others."""
         values = projection.plain.values
-        key = (moment, *[_hashable(values.get(path)) for path in self._scope_paths])
+        key = (moment, *[_hashable(values.get(name)) for name in self._scope_names])
         found = self._scope_cache.get(key)
         if found is None:
             if len(self._scope_cache) > 10_000:
@@ -70,7 +73,7 @@ class CedarJudge:
         key = (policy.id, unknown)
         if key not in self._proofs:
             rewritten = syntax.rewrite_unless(policy.json, partial(syntax.assume_true, paths=unknown))
-            self._proofs[key] = PolicySet({policy.id: rewritten})
+            self._proofs[key] = PolicySet({policy.id: flat(rewritten)})
         return self._proofs[key]
 
 
@@ -82,7 +85,7 @@ class _PackageJudge:
         self._projection = projection
         self._facts = facts
         self._moment = moment
-        self._request = projection.request(moment)
+        self._request = request(moment)
         self._entities: dict[int, Entities] = {}
 
     def _ask(self, policies: PolicySet, call: int = 0) -> Judgement:
@@ -92,7 +95,7 @@ class _PackageJudge:
             NoDecision: the request or an entity is malformed.
         """
         if call not in self._entities:
-            self._entities[call] = Entities(self._projection.entities(call))
+            self._entities[call] = Entities(self._projection.entities(call), self._projection.parameters)
         return policies.judge(self._request, self._entities[call])
 
     def findings(self, wanted: list[str]) -> dict[str, Finding]:
@@ -120,7 +123,7 @@ class _PackageJudge:
         if policy.id in scope.errors:
             return self._scope_unknown(policy, scope.errors[policy.id])
         if policy.id not in scope.satisfied:
-            shown = [self._projection.plain.facts[attribute.path] for attribute in policy.scope]
+            shown = [self._projection.plain.seen(attribute.path) for attribute in policy.scope]
             return Finding(policy.id, "not-applicable", observed=tuple(shown))
         if not policy.chain:
             return self._of_member(policy, None, calls[0])
@@ -173,13 +176,12 @@ class _PackageJudge:
         if not isinstance(seen.fact, Absent):
             return isinstance(seen.fact, Unknown)
         # What the schema requires must not be absent either: reading it is an error.
-        lost = path in policy.required and path not in self._projection.plain.values
+        lost = path in policy.required and name_of(path) not in self._projection.plain.values
         return lost or _pattern(seen.pointer) in policy.info.undecidable_without
 
     def _read(self, policy: CedarPolicy, member: Member | None) -> list[tuple[Path, Observation]]:
-        plain, tags = self._projection.plain.facts, self._projection.tag_facts
-        inside = member.shown.facts if member else {}
-        read = [(path, inside[path] if listed else plain[path]) for path, listed in policy.places]
+        plain, tags = self._projection.plain, self._projection.tag_facts
+        read = [(path, (member.shown if member and listed else plain).seen(path)) for path, listed in policy.places]
         return read + [(path, tags[path]) for path, _ in policy.tags]
 
     def _shown(self, policy: CedarPolicy, member: Member | None) -> list[Observation]:
@@ -223,8 +225,8 @@ class _PackageJudge:
 
     def _scope_unknown(self, policy: CedarPolicy, error: str) -> Finding:
         plain = self._projection.plain
-        seen = [plain.facts[attribute.path] for attribute in policy.scope]
-        unread = tuple(plain.facts[attribute.path] for attribute in policy.scope if attribute.path not in plain.values)
+        seen = [plain.seen(attribute.path) for attribute in policy.scope]
+        unread = tuple(plain.seen(one.path) for one in policy.scope if name_of(one.path) not in plain.values)
         return Finding(
             policy.id, "unknown", policy.info.expected, unread or tuple(seen), "" if unread else f"cedar: {error}"
         )

@@ -1,7 +1,7 @@
-"""Projection: the facts that some policy reads, as the entities and context of Cedar requests.
+"""Projection: the facts that some policy reads, as the entities of Cedar requests.
 
-Building a request costs more than judging it, so only attributes that some policy reads are handed over. Members of a
-list become one request each; members with equal facts share one.
+Building a request costs more than judging it, so only attributes that some policy reads are handed over, in the flat
+form that `flat` gives the policies. Members of a list become one request each; members with equal facts share one.
 """
 
 from __future__ import annotations
@@ -11,72 +11,88 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from modelwarden.attributes import (
-    NAMESPACE,
     RISK_PATH,
     Attribute,
     Path,
     approver_pointer,
-    camel,
-    effective_risk,
+    attributes,
     to_cedar,
 )
 from modelwarden.control import ParameterValue
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
 from modelwarden.finding import Observation
+from modelwarden.flat import METADATA, PACKAGE, PARAMETERS, name_of
 from modelwarden.policy import CedarPolicy
 from modelwarden.request import MOMENTS
 from modelwarden.syntax import TAG_MARK
 
-_PACKAGE: Final = {"type": f"{NAMESPACE}::Package", "id": "package"}
-_METADATA: Final = {"type": f"{NAMESPACE}::Metadata", "id": "metadata"}
-_PRINCIPAL: Final = {"type": f"{NAMESPACE}::Principal", "id": "principal"}
-
-_KEPT: Final = 4_096
-"""How many members of a list keep their pointers."""
+_METADATA_PATH: Final = ("resource", "metadata")
 
 Tree = dict[str, Any]
-Layout = tuple[tuple[str, Path, Any], ...]
-"""(name, path, the layout of a record or None for an attribute) of each member of a record."""
+
+_KEPT: Final = 4_096
+"""How many members of a list keep their places."""
 
 
-Place = tuple[Path, str, bool, Attribute]
-"""An attribute's path, the pointer of the fact behind it, whether it is shown just as it stands if it is a text."""
+class Places(Struct, frozen=True, gc=False):
+    """Attributes, and the facts behind them."""
+
+    pointers: Mapping[Path, str]
+    """Path -> pointer."""
+    texts: tuple[tuple[str, str], ...]
+    """(pointer, name) of those that show a text just as it stands."""
+    others: tuple[tuple[str, str, Attribute], ...]
+    """The same of those whose value depends on their type."""
 
 
-def place(attribute: Attribute, pointer: str) -> Place:
-    """Where an attribute comes from."""
-    return attribute.path, pointer, attribute.type == "string" and attribute.path != RISK_PATH, attribute
+def places(attributes: Iterable[tuple[Attribute, str]]) -> Places:
+    """(attribute, pointer) of each."""
+    attributes = list(attributes)
+    texts = {one.path for one, _ in attributes if one.type == "string" and one.path != RISK_PATH}
+    return Places(
+        {one.path: pointer for one, pointer in attributes},
+        tuple((pointer, name_of(one.path)) for one, pointer in attributes if one.path in texts),
+        tuple((pointer, name_of(one.path), one) for one, pointer in attributes if one.path not in texts),
+    )
 
 
 class Shown(Struct, gc=False):
     """Attributes of the package (or of one member) and where each came from."""
 
-    values: dict[Path, Any] = field(default_factory=dict)
-    """Path -> Cedar JSON value, for present facts that fit their type."""
-    facts: dict[Path, Observation] = field(default_factory=dict)
-    """Path -> the fact behind it."""
+    record: Evidence
+    places: Places
+    values: dict[str, Any]
+    """Name -> Cedar JSON value, for present facts that fit their type."""
+    missing: Observation | None = None
+    """The count behind attributes of a member that is not there, since its list is empty or was not read."""
 
-    def add(self, places: Iterable[Place], record: Evidence) -> None:
-        """The attributes at these places. One loop without calls for most of them, since this is what projection costs."""
-        values, seen, facts = self.values, self.facts, record.facts
-        for path, pointer, is_text, attribute in places:
-            fact = facts.get(pointer) or record.get(pointer)
-            if is_text and type(fact) is Present and type(fact.value) is str:
-                values[path] = fact.value
-            elif type(fact) is Present or path == RISK_PATH:
-                value = to_cedar(attribute, effective_risk(fact) if path == RISK_PATH else fact)
-                if value is not None:
-                    values[path] = value
-                elif isinstance(fact, Present):
-                    fact = Unknown("does not fit its type", fact.source, f"{attribute.type} expected")
-            seen[path] = Observation(pointer, fact)
+    def seen(self, path: Path) -> Observation:
+        """The fact behind an attribute."""
+        pointer = self.places.pointers.get(path)
+        if pointer is None:
+            assert self.missing is not None
+            return self.missing
+        fact = self.record.get(pointer)
+        if isinstance(fact, Present) and name_of(path) not in self.values:
+            fact = Unknown("does not fit its type", fact.source, f"{attributes()[path].type} expected")
+        return Observation(pointer, fact)
 
-    def lack(self, attribute: Attribute, count: Observation) -> None:
-        """An attribute of a member that is not there, since the list is empty or was not read."""
-        self.facts[attribute.path] = count
+
+def show(record: Evidence, at: Places, missing: Observation | None = None) -> Shown:
+    """What the record says at these places. One loop without calls for most of them, since this is what projection costs."""
+    facts, values = record.facts, dict[str, Any]()
+    for pointer, name in at.texts:
+        fact = facts.get(pointer)
+        if type(fact) is Present and type(fact.value) is str:
+            values[name] = fact.value
+    for pointer, name, attribute in at.others:
+        value = to_cedar(attribute, record.get(pointer))
+        if value is not None:
+            values[name] = value
+    return Shown(record, at, values, missing)
 
 
 class Member(Struct, gc=False):
@@ -90,7 +106,7 @@ class Member(Struct, gc=False):
 class Family(Struct, gc=False):
     """The members of one list and of the lists inside it."""
 
-    members: list[Member] = field(default_factory=list)
+    members: list[Member]
 
 
 class Projection(Struct, gc=False):
@@ -101,16 +117,11 @@ class Projection(Struct, gc=False):
     """First list of the chain (`/container/*`) -> its members."""
     unset: dict[Path, str]
     """Path of each parameter that has no value -> why."""
-    parameters: Tree
+    parameters: bytes
+    """The entity document of the parameters; the very same for packages whose parameters are the same."""
     tags: dict[str, dict[str, str]]
-    """`package` and `metadata` -> key -> value."""
+    """`package` and `metadata` -> key -> value; without those of which no policy reads a tag."""
     tag_facts: dict[Path, Observation]
-    layout: Mapping[str, Layout]
-    """Variable -> what some policy reads of it.
-
-    INVARIANT: every record is there even if nothing is in it. So what a policy's `has` says depends on its own facts
-    only, not on what else is in the bundle.
-    """
 
     def calls(self) -> int:
         """How many requests it takes to show every member once."""
@@ -122,30 +133,16 @@ class Projection(Struct, gc=False):
 
     def entities(self, call: int) -> bytes:
         """The entities document of one call."""
-        values = self.plain.values
+        attributes = self.plain.values
         for family in self.families.values():
-            values = values | family.members[min(call, len(family.members) - 1)].shown.values
-        resource = _record(self.layout["resource"], values)
-        resource["metadata"] = {"__entity": _METADATA}
-        principal = _record(self.layout["principal"], values)
-        return msgspec.json.encode(
-            [
-                {"uid": _PACKAGE, "attrs": resource, "tags": self.tags["package"], "parents": []},
-                {"uid": _METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []},
-                {"uid": _PRINCIPAL, "attrs": principal, "parents": []},
-            ]
-        )
-
-    def request(self, moment: str) -> Tree:
-        """The request of every call."""
-        context = _record(self.layout["context"], self.plain.values)
-        context["parameters"] = self.parameters
-        return {
-            "principal": _PRINCIPAL,
-            "action": {"type": f"{NAMESPACE}::Action", "id": moment},
-            "resource": _PACKAGE,
-            "context": msgspec.json.encode(context).decode(),
-        }
+            attributes = attributes | family.members[min(call, len(family.members) - 1)].shown.values
+        package: Tree = {"uid": PACKAGE, "attrs": attributes, "parents": []}
+        others: list[Tree] = []
+        if self.tags:
+            package["tags"] = self.tags["package"]
+            package["attrs"] = {**attributes, name_of(_METADATA_PATH): {"__entity": METADATA}}
+            others = [{"uid": METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []}]
+        return msgspec.json.encode([package, *others])
 
 
 class Projector:
@@ -154,12 +151,11 @@ class Projector:
     def __init__(self, policies: Iterable[CedarPolicy]) -> None:
         policies = list(policies)
         read = {attribute.path: attribute for policy in policies for attribute in policy.attributes}
-        self._layout = {name: _layout_of(read, (name,)) for name in ("principal", "resource", "context")}
         self._plain = {
-            str(moment): [place(one, approver_pointer(one.pattern, moment)) for one in read.values() if not one.chain]
+            str(moment): places((one, approver_pointer(one.pattern, moment)) for one in read.values() if not one.chain)
             for moment in MOMENTS
         }
-        self._last: tuple[Any, Any, tuple[dict[Path, str], Tree]] | None = None
+        self._last: tuple[Any, Any, tuple[dict[Path, str], bytes]] | None = None
         self._tags = {path: pointer for policy in policies for path, pointer in policy.tags}
         self._parameters = {path: name for policy in policies for path, name in policy.parameters}
         listed: dict[str, list[Attribute]] = {}
@@ -176,16 +172,15 @@ class Projector:
         moment: str,
     ) -> Projection:
         """Facts and parameters of one package as Cedar input."""
-        plain = Shown()
-        plain.add(self._plain[moment], facts)
+        plain = show(facts, self._plain[moment])
         families = {name: listed.members(facts) for name, listed in self._lists.items()}
         unset, given = self._parameter_values(parameters, unknown_parameters)
         tags, tag_facts = self._tag_values(facts)
-        return Projection(plain, families, unset, given, tags, tag_facts, self._layout)
+        return Projection(plain, families, unset, given, tags, tag_facts)
 
     def _parameter_values(
         self, values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
-    ) -> tuple[dict[Path, str], Tree]:
+    ) -> tuple[dict[Path, str], bytes]:
         """Packages for which the same scopes hold have the very same parameters, so the last answer mostly fits."""
         last = self._last  # read once: another thread may judge a package with other parameters meanwhile
         if last is None or last[0] is not values or last[1] is not unknown:
@@ -193,8 +188,10 @@ class Projector:
         return last[2]
 
     def _tag_values(self, facts: Evidence) -> tuple[dict[str, dict[str, str]], dict[Path, Observation]]:
-        tags: dict[str, dict[str, str]] = {"package": {}, "metadata": {}}
         found: dict[Path, Observation] = {}
+        if not self._tags:
+            return {}, found
+        tags: dict[str, dict[str, str]] = {"package": {}, "metadata": {}}
         for path, pointer in self._tags.items():
             fact = facts.get(pointer)
             found[path] = Observation(pointer, fact)
@@ -206,7 +203,7 @@ class Projector:
 
 def _parameters(
     wanted: Mapping[Path, str], values: Mapping[str, ParameterValue], unknown: Mapping[str, str]
-) -> tuple[dict[Path, str], Tree]:
+) -> tuple[dict[Path, str], bytes]:
     unset: dict[Path, str] = {}
     given: Tree = {}
     for path, name in wanted.items():
@@ -216,8 +213,8 @@ def _parameters(
             unset[path] = f"parameter {name} is not set"
         else:
             value = values[name]
-            given[camel(name)] = list(value) if isinstance(value, tuple) else value
-    return unset, given
+            given[name_of(path)] = list(value) if isinstance(value, tuple) else value
+    return unset, msgspec.json.encode([{"uid": PARAMETERS, "attrs": given, "parents": []}])
 
 
 @cache
@@ -242,30 +239,35 @@ class _Listed:
         parts = max((attribute.chain for attribute in attributes), key=len).split("*")
         self._heads = tuple("*".join(parts[:depth]).removesuffix("/") for depth in range(1, len(parts)))
         """Pattern of each list on the way to the deepest one."""
-        self._placed: dict[tuple[int, ...], list[Place]] = {}
+        self._placed: dict[tuple[int, ...], Places] = {}
 
     def members(self, facts: Evidence) -> Family:
         """Every member; those with equal facts as one."""
         found: list[Member] = []
         for indices, missing in self._walk(facts, ()):
-            shown = Shown()
-            shown.add(self._at(indices), facts)
-            if missing is not None:
-                for attribute in self._attributes:
-                    if attribute.pattern.count("*") > len(indices):
-                        shown.lack(attribute, missing)
-            found.append(Member(shown, [indices]))
-        return Family(found if len(found) == 1 else _distinct(found))
+            found.append(Member(show(facts, self._at(indices), missing), [indices]))
+        return Family(found if len(found) == 1 else self._distinct(found))
 
-    def _at(self, indices: tuple[int, ...]) -> list[Place]:
+    def _at(self, indices: tuple[int, ...]) -> Places:
         """The attributes that lie no deeper than the indices."""
         found = self._placed.get(indices)
         if found is None:
             if len(self._placed) > _KEPT:
                 self._placed.clear()
             lying = [one for one in self._attributes if one.pattern.count("*") <= len(indices)]
-            self._placed[indices] = found = [place(one, pointer_of(one.pattern, indices)) for one in lying]
+            self._placed[indices] = found = places((one, pointer_of(one.pattern, indices)) for one in lying)
         return found
+
+    def _distinct(self, members: list[Member]) -> list[Member]:
+        """The members with equal facts joined."""
+        by_signature: dict[tuple[Any, ...], Member] = {}
+        for member in members:
+            # How deep it lies belongs to it: the count 0 of an empty list is not the value 0 of a member.
+            facts = (_signed(member.shown.seen(attribute.path).fact) for attribute in self._attributes)
+            known = by_signature.setdefault((len(member.indices[0]), *facts), member)
+            if known is not member:
+                known.indices += member.indices
+        return list(by_signature.values())
 
     def _walk(self, facts: Evidence, indices: tuple[int, ...]) -> Iterable[tuple[tuple[int, ...], Observation | None]]:
         """Index tuples of every listed member.
@@ -284,39 +286,6 @@ class _Listed:
             yield from self._walk(facts, (*indices, index))
 
 
-def _distinct(members: list[Member]) -> list[Member]:
-    """The members with equal facts joined."""
-    by_signature: dict[tuple[Any, ...], Member] = {}
-    for member in members:
-        # How deep it lies belongs to it: the count 0 of an empty list is not the value 0 of a member.
-        facts = member.shown.facts.values()
-        known = by_signature.setdefault((len(member.indices[0]), *(_signed(seen.fact) for seen in facts)), member)
-        if known is not member:
-            known.indices += member.indices
-    return list(by_signature.values())
-
-
 def _signed(fact: Fact) -> Any:
     """Equal for facts that no policy can tell apart."""
     return (fact.value,) if type(fact) is Present else type(fact)
-
-
-def _record(layout: Layout, values: Mapping[Path, Any]) -> Tree:
-    """A record with what is known of its attributes; the records in it are there even if nothing is in them."""
-    record: Tree = {}
-    for name, path, inside in layout:
-        if inside is not None:
-            record[name] = _record(inside, values)
-        elif path in values:
-            record[name] = values[path]
-    return record
-
-
-def _layout_of(paths: Iterable[Path], above: Path) -> Layout:
-    """The attributes and records below a path, in the order in which they are first read."""
-    depth = len(above)
-    below = [path for path in paths if path[:depth] == above and len(path) > depth]
-    return tuple(
-        (name, (*above, name), None if (*above, name) in below else _layout_of(below, (*above, name)))
-        for name in dict.fromkeys(path[depth] for path in below)
-    )

@@ -49,6 +49,24 @@ def children(expr: Any) -> Iterator[Any]:
             yield from (body[side] for side in ("left", "right", "arg", "in") if isinstance(body.get(side), dict))
 
 
+def mapped(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The expression with its sub-expressions changed, one level down (those that `children` yields)."""
+    return {operator: _mapped(operator, body, change) for operator, body in expr.items()}
+
+
+def _mapped(operator: str, body: Any, change: Callable[[Expr], Expr]) -> Any:
+    if operator in ("Value", "Var", "Slot"):
+        return body
+    if isinstance(body, list):
+        return [change(one) for one in body]
+    if not isinstance(body, dict):
+        return body
+    if operator == "Record":
+        return {name: change(one) for name, one in body.items()}
+    sides = ("if", "then", "else") if operator == "if-then-else" else ("left", "right", "arg", "in")
+    return {side: change(one) if side in sides and isinstance(one, dict) else one for side, one in body.items()}
+
+
 def path_of(expr: Any) -> Path | None:
     """The path that an expression spells (`resource.artifact.kmsKey`, `resource.getTag("x")`), if it is one."""
     if not isinstance(expr, dict):
