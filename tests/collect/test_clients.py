@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -74,6 +75,18 @@ def test_what_is_registered_with_one_client_is_told_to_no_other() -> None:
     first.meta.events.register("before-send", lambda **_: told.append("first"))
     signed_as(second)
     assert told == []
+
+
+@pytest.mark.parametrize(("app", "expected"), [("", ""), ("ml platform", " app/ml-platform")])
+def test_cloudtrail_can_tell_our_calls_by_their_user_agent(
+    app: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", app)
+    seen: list[str] = []
+    wire = Wire({"sts:GetCallerIdentity": (403, {}, b"<ErrorResponse/>")})
+    wire.session.register("request-created", lambda request, **_: seen.append(str(request.headers["User-Agent"])))
+    wire.collector().caller()
+    assert seen == [f"modelwarden/{modelwarden.__version__} Botocore/{botocore.__version__}{expected}"]
 
 
 def test_a_client_has_the_operations_of_the_table_and_no_other() -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -16,7 +16,7 @@ from modelwarden.card_text import visible_characters
 from modelwarden.collect.fits import Check, compiled
 from modelwarden.collect.text import unique, whole
 from modelwarden.evidence import Absent, Fact, Present, Source, Unknown
-from modelwarden.facts import escape, kinds
+from modelwarden.facts import FactType, escape, kinds
 
 Origin = Literal["package", "standalone"]
 
@@ -76,14 +76,27 @@ def metadata_only(content: Mapping[str, Any], status: str | None, source: Source
     return facts
 
 
-def _patterns() -> list[str]:
-    return [
+@cache
+def _patterns() -> tuple[str, ...]:
+    return tuple(
         pattern for pattern in kinds() if pattern.startswith("/card/") and "*" not in pattern and "{" not in pattern
-    ]
+    )
 
 
-def decode(text: str) -> dict[str, Any]:
-    """The card as an object; one that was encoded twice is decoded twice.
+@cache
+def _fields() -> tuple[tuple[str, tuple[str, ...], FactType], ...]:
+    """(pattern, names on the way to it, type) of each field of the content that the dictionary has."""
+    return tuple(
+        (pattern, tuple(pattern.removeprefix(_CONTENT).split("/")), kind.type)
+        for pattern, kind in kinds().items()
+        if pattern.startswith(_CONTENT) and "evaluation_details" not in pattern
+    )
+
+
+@lru_cache(maxsize=64)
+def decode(text: str) -> Mapping[str, Any]:
+    """The card as an object; one that was encoded twice is decoded twice. Nobody may change it: whether it was withheld,
+    what it says and which job it names are asked of the same text one after the other.
 
     Raises:
         ValueError: it is too long, no JSON, ambiguous or no object.
@@ -188,9 +201,8 @@ def _content(document: Mapping[str, Any], source: Source) -> dict[str, Fact]:
     """The dictionary's fields, every other text, and the lists that name them."""
     facts: dict[str, Fact] = {}
     pointers: list[str] = []
-    for pattern in kinds():
-        if pattern.startswith(_CONTENT) and "evaluation_details" not in pattern:
-            facts[pattern] = _field(document, pattern, source)
+    for pattern, names, type_ in _fields():
+        facts[pattern] = _field(document, names, type_, source)
     groups: dict[str, set[str]] = {"bias": set(), "explainability": set()}
     facts |= _evaluations(document.get("evaluation_details"), groups, source)
     facts["/card/bias_groups"] = Present(tuple(sorted(groups["bias"])), source)
@@ -215,15 +227,15 @@ def _free(path: str) -> str:
     return "/card/text/" + whole(escape(path[1:])).replace("*", "%2A")
 
 
-def _field(document: Mapping[str, Any], pattern: str, source: Source) -> Fact:
+def _field(document: Mapping[str, Any], names: tuple[str, ...], type_: FactType, source: Source) -> Fact:
     value: Any = document
-    for name in pattern.removeprefix(_CONTENT).split("/"):
+    for name in names:
         if not isinstance(value, dict):
             return Unknown("wrong type", source)
         value = value.get(name)
         if value is None:
             return Absent(source)
-    return _typed(value, kinds()[pattern].type, source)
+    return _typed(value, type_, source)
 
 
 def _typed(value: Any, type_: str, source: Source) -> Fact:

@@ -140,5 +140,6 @@ def read_package(cell: Cell, want: Wants) -> Facts:
         if described.state == "read":
             raise NoSuchPackage(f"{cell.arn.text}: no such model package")
         return package.unread(cell.arn, described.unknown())
-    facts = package.described(cell.arn, described.data, described.source)
-    return facts | cell.lookups.pools.run(Reading(cell, described, want).tasks())
+    reading = Reading(cell, described, want)
+    facts = package.described(cell.arn, described.data, described.source) | reading.at_hand()
+    return facts | cell.lookups.pools.run(reading.tasks())

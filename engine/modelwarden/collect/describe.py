@@ -46,12 +46,18 @@ class Description(Struct, frozen=True):
     denied: Failure | None = None
     """Why the card's content is not in it although it was asked for."""
 
-    def card(self, cell: Cell) -> CardText | Fact:
-        """The embedded card, else the standalone one that the package names.
-
-        Absent where there is none, unknown where nobody could read whether there is.
-        """
-        return _embedded(self) or _standalone(cell, self)
+    def embedded(self) -> CardText | Unknown | None:
+        """The card in it; unknown where nobody could read whether there is one, None where there is none."""
+        given = self.data.get("ModelCard") or {}
+        text, status = str(given.get("ModelCardContent") or ""), whole(given.get("ModelCardStatus") or "")
+        unread = self.denied.unknown() if self.denied else None
+        if unread is not None and not given:
+            return unread
+        if unread is None and given and dig(self.data, "SecurityConfig", "KmsKeyId"):
+            unread = withheld(text, self.source)
+        if unread is None and not text:
+            return None
+        return CardText("package", status, text, self.source, unread)
 
 
 def dig(data: Any, *path: str) -> Any:
@@ -105,19 +111,6 @@ def _described(
     return answer, None
 
 
-def _embedded(described: Description) -> CardText | Unknown | None:
-    given = described.data.get("ModelCard") or {}
-    text, status = str(given.get("ModelCardContent") or ""), whole(given.get("ModelCardStatus") or "")
-    unread = described.denied.unknown() if described.denied else None
-    if unread is not None and not given:
-        return unread
-    if unread is None and given and dig(described.data, "SecurityConfig", "KmsKeyId"):
-        unread = withheld(text, described.source)
-    if unread is None and not text:
-        return None
-    return CardText("package", status, text, described.source, unread)
-
-
 def withheld(text: str, source: Source) -> Unknown | None:
     """Whether a card under a customer's key came back without its content although everything was asked for.
 
@@ -132,8 +125,11 @@ def withheld(text: str, source: Source) -> Unknown | None:
     return Unknown("not returned", source, why)
 
 
-def _standalone(cell: Cell, described: Description) -> CardText | Fact:
-    """The card that the package's own metadata names; absent where it names none."""
+def standalone(cell: Cell, described: Description) -> CardText | Fact:
+    """The card that the package's own metadata names, for a package without one in it.
+
+    Absent where it names none, unknown where nobody could read whether there is one.
+    """
     name = dig(described.data, "CustomerMetadataProperties", STANDALONE)
     if not isinstance(name, str) or not name:
         return Absent(described.source)

@@ -12,7 +12,7 @@ from modelwarden.collect import card
 from modelwarden.collect.approver import read_approver
 from modelwarden.collect.cell import Cell
 from modelwarden.collect.clarify import analysis_facts, no_analysis
-from modelwarden.collect.describe import CardText, Description, dig, trained_by
+from modelwarden.collect.describe import CardText, Description, dig, standalone, trained_by
 from modelwarden.collect.evaluation import evaluation_facts, no_evaluation
 from modelwarden.collect.group import read_policy, read_tags
 from modelwarden.collect.image import no_image, parse_image
@@ -22,7 +22,7 @@ from modelwarden.collect.package import bias_reports, containers_of
 from modelwarden.collect.registry import Images, Wanted
 from modelwarden.collect.text import whole
 from modelwarden.collect.trainer import read_trainers
-from modelwarden.evidence import Absent, Fact
+from modelwarden.evidence import Absent, Fact, Unknown
 
 Facts = dict[str, Fact]
 Task = Callable[[], Facts]
@@ -62,6 +62,10 @@ class Reading:
         self._cell, self._described, self._want = cell, described, want
         self._data, self._source = described.data, described.source
 
+    def at_hand(self) -> Facts:
+        """What takes no further call: the card that lies in the description."""
+        return _card_facts(self._embedded) if self._embedded and self._want.any("/card/") else {}
+
     def tasks(self) -> list[Task]:
         """Independent of each other."""
         want = self._want
@@ -69,7 +73,7 @@ class Reading:
         if want.any("/artifact"):
             found.append(self._artifacts)
         found += self._images()
-        if want.any("/card/", "/trainer"):
+        if want.any("/trainer") or (want.any("/card/") and not self._embedded):
             found.append(self._card)
         if want.any("/bias_report/", without=_STATED):
             found += [partial(self._bias, *numbered) for numbered in enumerate(self._bias_uris())]
@@ -93,12 +97,14 @@ class Reading:
             rotation=self._want.exactly("/artifact/*/kms_key/rotation_enabled"),
         )
 
+    @cached_property
+    def _embedded(self) -> CardText | Unknown | None:
+        return self._described.embedded()
+
     def _card(self) -> Facts:
-        """The card, and the training jobs, one of which only the card may name."""
-        found = self._described.card(self._cell)
-        facts: Facts = {}
-        if self._want.any("/card/"):
-            facts |= found.facts() if isinstance(found, CardText) else card.no_card(found)
+        """The card if it lies elsewhere, and the training jobs, one of which only the card may name."""
+        found = self._embedded or standalone(self._cell, self._described)
+        facts = _card_facts(found) if self._want.any("/card/") and not self._embedded else {}
         if self._want.any("/trainer"):
             facts |= read_trainers(self._cell, *trained_by(self._described, found), self._source)
         return facts
@@ -155,3 +161,7 @@ class Reading:
             repository=want.any(f"{inside}tag_mutability", f"{inside}tag_immutable"),
             pushed=want.exactly(f"{inside}pushed_at"),
         )
+
+
+def _card_facts(found: CardText | Fact) -> Facts:
+    return found.facts() if isinstance(found, CardText) else card.no_card(found)

@@ -7,12 +7,15 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
+import botocore
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.session import Session
+from botocore.useragent import sanitize_user_agent_string_component
 from msgspec import Struct
 
+from modelwarden import __version__
 from modelwarden.collect.answer import state_of
 from modelwarden.collect.blob import Route
 from modelwarden.collect.client import Clients
@@ -56,6 +59,15 @@ class _Link(Struct, frozen=True):
     external_id: str | None = None
 
 
+def _agent(own: Session) -> str:
+    """By which CloudTrail tells our calls from others. botocore would put its own together anew for each call."""
+    parts = [f"modelwarden/{__version__}", f"Botocore/{botocore.__version__}"]
+    app = own.get_config_variable("user_agent_appid")
+    if app:
+        parts.append(f"app/{sanitize_user_agent_string_component(app, allow_hash=False)}")
+    return " ".join(parts)
+
+
 class _Refused(ClientError):  # type: ignore[misc] # botocore has no types
     """What AWS said to a role on the way, with its place. Whoever assumes the next one from it passes it on as it is."""
 
@@ -78,6 +90,7 @@ class Sessions:
             max_pool_connections=THREADS,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=access.timeout_seconds or READ_SECONDS,
+            user_agent=_agent(own),
         )
         self._lock = threading.RLock()
         self._makes: Clients = above._makes if above else Clients(own)

@@ -26,6 +26,8 @@ from modelwarden.sandbox.scenario import Scenario, load
 from modelwarden.sandbox.seed import seed
 
 _THREADS: Final = 32
+_CONNECTIONS: Final = 1_000
+"""That wait for their next request. AWS keeps those of its clients, too."""
 _REGION: Final = "eu-west-1"
 
 
@@ -66,6 +68,7 @@ class _Server(wsgi.Server):
     """Stops quickly and says little."""
 
     expiration_interval = 0.05
+    keep_alive_conn_limit = _CONNECTIONS
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """A defect of ours in one line; clients that hang up are no news."""
