@@ -53,6 +53,13 @@ def demo_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    """The demo organization for a file that changes it."""
+    with Sandbox("demo") as sandbox:
+        yield sandbox
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What tests measured (`record_property("measured", text)`), also from the processes of pytest-xdist."""
     reports = [report for found in terminalreporter.stats.values() for report in found]

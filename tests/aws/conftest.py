@@ -191,12 +191,6 @@ class Hub:
         return [one["Body"] for one in got]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def hub(running: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with nothing in it, and the registry as the scenario has it."""

@@ -106,12 +106,6 @@ class Hook:
         return [read(shelf.read("entries", one).data, "log").word.run for one in range(1, shelf.last("entries") + 1)]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def asked(running: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
     with restored(running, tmp_path) as registry:

@@ -71,12 +71,6 @@ def runs(organization: Organization) -> dict[str, Run]:
     return found
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
     with restored(running, tmp_path) as registry:

@@ -181,12 +181,14 @@ def test_the_check_before_something_goes_live_judges_with_what_was_deployed(
 @pytest.fixture(scope="module")
 def gate(hub: Deployed) -> dict[str, Any]:
     """The function that pipelines ask, with the outputs of the hub; its configuration."""
-    given = {name: hub.outputs[name] for name in ("RecordsBucket", "DataKeyArn", "SigningKeyArn")}
+    given = {name: hub.outputs[name] for name in ("DataKeyArn", "SigningKeyArn", "AlarmTopicArn")}
     pack = hub.function["Environment"]["Variables"]
     given |= {"PolicyPack": PACK, "PolicyPackDigest": pack["MODELWARDEN_ORGANIZATION_DIGEST"]}
     template = reduced(translated(load("pipeline.yaml")))
-    hub.deploy("pipeline", template, HOME, OrganizationId="o-sandbox0000", PipelineRoleArn=PIPELINES, **given)
-    found: dict[str, Any] = hub.client("lambda").get_function_configuration(FunctionName="pipeline-gate")
+    hub.deploy(
+        "pipeline", template, HOME, HubStack=STACK, OrganizationId="o-sandbox0000", PipelineRoleArn=PIPELINES, **given
+    )
+    found: dict[str, Any] = hub.client("lambda").get_function_configuration(FunctionName=f"{STACK}-gate")
     return found
 
 

@@ -22,6 +22,7 @@ STATUS, STAGE, STAGED = (
 UPDATE, CREATE = "sagemaker:UpdateModelPackage", "sagemaker:CreateModelPackage"
 GATE = "arn:aws:iam::444455556666:role/ModelwardenEnforcer"
 SOMEBODY = "arn:aws-cn:iam::444455556666:role/DataScientist"
+KEEPER = "arn:aws:iam::444455556666:role/stacksets-exec-0123456789abcdef"
 POSING = "arn:aws:iam::444455556666:role/team/ModelwardenEnforcer"
 
 
@@ -119,13 +120,23 @@ def test_only_the_gate_approves(action: str, who: str, request_: dict[str, str],
     ],
 )
 def test_only_who_rolls_it_out_changes_what_watches(action: str, resource: str, sid: str) -> None:
-    keeper = "arn:aws:iam::444455556666:role/stacksets-exec-0123456789abcdef"
     assert matches(content("Watching"), action, resource, {"aws:PrincipalArn": SOMEBODY}) == [sid]
-    assert matches(content("Watching"), action, resource, {"aws:PrincipalArn": keeper}) == []
+    assert matches(content("Watching"), action, resource, {"aws:PrincipalArn": KEEPER}) == []
     assert (
         matches(content("Watching"), action, resource.replace("odelwarden", "ine"), {"aws:PrincipalArn": SOMEBODY})
         == []
     )
+
+
+@pytest.mark.parametrize("action", ["cloudformation:SetTypeConfiguration", "cloudformation:DeactivateType"])
+def test_only_who_rolls_it_out_switches_the_hook_off_where_that_is_asked_for(action: str) -> None:
+    hook = "arn:aws:cloudformation:eu-west-1:444455556666:type/hook/Modelwarden-Deploy-Check"
+    assert matches(content("Hooks"), action, hook, {"aws:PrincipalArn": SOMEBODY}) == ["Hooks"]
+    assert matches(content("Hooks"), action, hook, {"aws:PrincipalArn": KEEPER}) == []
+    template = load(ORGANIZATION)
+    assert template["Resources"]["Hooks"]["Condition"] == "KeepsHooks"
+    assert template["Conditions"]["KeepsHooks"] == {"Fn::Equals": [{"Ref": "KeepHooks"}, "yes"]}
+    assert template["Parameters"]["KeepHooks"]["Default"] == "no"
 
 
 @pytest.mark.parametrize(

@@ -367,7 +367,7 @@ def test_the_gate_of_pipelines_may_on_the_hub_what_the_hubs_function_may() -> No
     def said(name: str, role: str) -> dict[str, Any]:
         found = resources(load(name), "AWS::IAM::Role")[role]
         text = json.dumps([one for document in documents(found) for one in document["Statement"]])
-        bucket = "arn:${AWS::Partition}:s3:::${RecordsBucket}"
+        bucket = "arn:${AWS::Partition}:s3:::${HubStack}-${AWS::AccountId}-${AWS::Region}"
         text = text.replace(json.dumps({"Fn::Sub": bucket}), json.dumps({"Fn::GetAtt": ["Records", "Arn"]}))
         text = text.replace(bucket, "${Records.Arn}")
         for key in ("DataKey", "SigningKey"):

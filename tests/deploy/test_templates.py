@@ -280,7 +280,7 @@ def test_a_schedule_that_aws_refuses_is_seen(text: str, says: list[str]) -> None
     assert list(cron(text)) == says
 
 
-@pytest.mark.parametrize("template", [API, CHECK, SCAN], ids=["api", "deploy-check", "scan"])
+@pytest.mark.parametrize("template", [API, CHECK, SCAN, GATE], ids=["api", "deploy-check", "scan", "pipeline"])
 def test_what_stands_beside_the_hub_is_named_after_it_and_finds_what_it_made(template: Template) -> None:
     """By names that the hub derives from its own stack's, and log groups that its key serves."""
     theirs = json.dumps(HUB).replace("AWS::StackName", "HubStack")
@@ -288,7 +288,7 @@ def test_what_stands_beside_the_hub_is_named_after_it_and_finds_what_it_made(tem
     assert "AWS::StackName" not in text
     for made in ("${HubStack}-state", "${HubStack}-${AWS::AccountId}-${AWS::Region}"):
         assert made in theirs
-        assert made in text or (template is CHECK and made.endswith("-state"))
+        assert made in text or (template in (CHECK, GATE) and made.endswith("-state"))
     for group in resources(template, "AWS::Logs::LogGroup").values():
         arn = (
             "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + group["LogGroupName"]["Fn::Sub"]
@@ -297,7 +297,7 @@ def test_what_stands_beside_the_hub_is_named_after_it_and_finds_what_it_made(tem
 
 
 def test_the_parameters_that_say_as_of_the_hub_are_those_of_the_hub() -> None:
-    for template in (API, CHECK, SCAN):
+    for template in (API, CHECK, SCAN, GATE):
         for name, one in template["Parameters"].items():
             if "as of the hub" in one.get("Description", "").lower():
                 apart = {"Description": ""}
@@ -326,14 +326,6 @@ def test_a_mistake_in_the_gate_of_pipelines_is_seen(change: Change, says: str) -
     wrong = load("pipeline.yaml")
     change(wrong)
     assert any(one.startswith(says) for one in wrongs(translated(wrong))), wrongs(translated(wrong))
-
-
-def test_the_gate_of_pipelines_takes_what_the_hub_gives() -> None:
-    """Its parameters are outputs of the hub by the same name, or parameters of the hub that mean the same."""
-    given = {**HUB["Outputs"], **HUB["Parameters"]}
-    assert GATE["Parameters"].keys() - given.keys() == {"PipelineRoleArn"}
-    for name in ("PolicyPack", "PolicyPackDigest", "OrganizationId"):
-        assert GATE["Parameters"][name]["AllowedPattern"] == HUB["Parameters"][name]["AllowedPattern"]
 
 
 def test_a_property_that_sam_does_not_know_is_seen() -> None:

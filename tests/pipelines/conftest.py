@@ -93,12 +93,6 @@ class Line:
         return sorted((Run.from_json(json.loads(body)) for body in bodies), key=lambda run: run.id)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def line(running: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
     """The function with an empty bucket, and the registry as the scenario has it."""

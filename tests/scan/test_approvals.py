@@ -32,12 +32,6 @@ ACCOUNT = "444455556666"
 TABLE = f'regions = ["eu-west-1"]\naccounts = ["{ACCOUNT}"]'
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
     with restored(running, tmp_path) as registry:

@@ -24,12 +24,6 @@ ONE, OTHER = "222222222222", "777788889999"
 TABLE = 'regions = ["eu-west-1", "us-east-1"]\naccounts = {}'
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
     with restored(running, tmp_path) as registry:

@@ -23,12 +23,6 @@ SCANNED = f'regions = ["eu-west-1", "us-east-1"]\naccounts = {list(ACCOUNTS)}'
 DESCRIBE = "sagemaker:DescribeModelPackage"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox("demo") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def registry(running: Sandbox, tmp_path: Path) -> Iterator[Registry]:
     with restored(running, tmp_path) as registry:
