@@ -44,7 +44,8 @@ def prepare(folder: Path) -> tuple[list[str], list[str]]:
     (record,) = records(bundle, 1)
     request = Request("Production", "approve", "2026-11-22T02:10:00Z", Unknown("none"))
     asked, entities = nested(
-        Projector(bundle.policies).project(subject(record, {}, request), parameters(bundle), {}, "approve")
+        Projector(bundle.policies).project(subject(record, {}, request), parameters(bundle), {}, "approve"),
+        "approve",
     )
     group = {"type": "Modelwarden::Action", "id": "promote"}
     actions = [

@@ -84,7 +84,7 @@ def floors(bundle: Bundle, made: list[Any], values: dict[str, Any]) -> dict[str,
     parsed = cedarpy.Entities.from_json_str(json.dumps(actions))
     prepared = []
     for record in made:
-        asked, entities = nested(projector.project(subject(record, {}, REQUEST), values, {}, "approve"))
+        asked, entities = nested(projector.project(subject(record, {}, REQUEST), values, {}, "approve"), "approve")
         prepared.append((asked, json.dumps(entities), json.dumps([*actions, *entities])))
 
     def added() -> None:
@@ -123,7 +123,7 @@ def naive(bundle: Bundle, made: list[Any], values: dict[str, Any]) -> Callable[[
     ]
     prepared = []
     for record in made:
-        asked, entities = nested(projector.project(subject(record, {}, REQUEST), values, {}, "approve"))
+        asked, entities = nested(projector.project(subject(record, {}, REQUEST), values, {}, "approve"), "approve")
         facts = {pointer: fact.value for pointer, fact in record.facts.items() if isinstance(fact, Present)}
         entities[0]["attrs"]["facts"] = facts
         prepared.append((asked, [*actions, *entities]))

@@ -9,10 +9,10 @@ from modelwarden.flat import request
 from modelwarden.projection import Projection
 
 
-def nested(projection: Projection) -> tuple[dict[str, Any], list[Any]]:
-    """(request, entities) for the policies as they are written: what they read, as the records of the schema."""
+def nested(projection: Projection, moment: str) -> tuple[dict[str, Any], list[Any]]:
+    """(request, entities) of the first call of a projection, without those of the actions."""
     variables: dict[str, Any] = {"principal": {}, "resource": {}, "context": {}}
-    (package,) = json.loads(projection.entities(0))
+    package, *others = json.loads(projection.entities(0))
     (parameters,) = json.loads(projection.parameters)
     for name, value in (package["attrs"] | parameters["attrs"]).items():
         *above, last = name.split(".")
@@ -20,9 +20,7 @@ def nested(projection: Projection) -> tuple[dict[str, Any], list[Any]]:
         for one in above:
             record = record.setdefault(one, {})
         record[last] = value
-    asked = request("approve")
-    entities = [
-        {"uid": asked["resource"], "attrs": variables["resource"], "parents": []},
-        {"uid": asked["principal"], "attrs": variables["principal"], "parents": []},
-    ]
+    asked = request(moment)
+    principal = {"uid": asked["principal"], "attrs": variables["principal"], "parents": []}
+    entities = [{**package, "attrs": variables["resource"]}, principal, *others]
     return {**asked, "context": json.dumps(variables["context"])}, entities

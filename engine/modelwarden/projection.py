@@ -13,14 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from modelwarden.attributes import (
-    RISK_PATH,
-    Attribute,
-    Path,
-    approver_pointer,
-    attributes,
-    to_cedar,
-)
+from modelwarden.attributes import RISK_PATH, Attribute, Path, approver_pointer, attributes, to_cedar
 from modelwarden.control import ParameterValue
 from modelwarden.evidence import Evidence, Fact, Present, Unknown
 from modelwarden.finding import Observation
@@ -48,14 +41,14 @@ class Places(Struct, frozen=True, gc=False):
     """The same of those whose value depends on their type."""
 
 
-def places(attributes: Iterable[tuple[Attribute, str]]) -> Places:
-    """(attribute, pointer) of each."""
-    attributes = list(attributes)
-    texts = {one.path for one, _ in attributes if one.type == "string" and one.path != RISK_PATH}
+def places(found: Iterable[tuple[Attribute, str]]) -> Places:
+    """`found`: (attribute, pointer) of each."""
+    found = list(found)
+    texts = {one.path for one, _ in found if one.type == "string" and one.path != RISK_PATH}
     return Places(
-        {one.path: pointer for one, pointer in attributes},
-        tuple((pointer, name_of(one.path)) for one, pointer in attributes if one.path in texts),
-        tuple((pointer, name_of(one.path), one) for one, pointer in attributes if one.path not in texts),
+        {one.path: pointer for one, pointer in found},
+        tuple((pointer, name_of(one.path)) for one, pointer in found if one.path in texts),
+        tuple((pointer, name_of(one.path), one) for one, pointer in found if one.path not in texts),
     )
 
 
@@ -133,14 +126,14 @@ class Projection(Struct, gc=False):
 
     def entities(self, call: int) -> bytes:
         """The entities document of one call."""
-        attributes = self.plain.values
+        values = dict(self.plain.values)
         for family in self.families.values():
-            attributes = attributes | family.members[min(call, len(family.members) - 1)].shown.values
-        package: Tree = {"uid": PACKAGE, "attrs": attributes, "parents": []}
+            values |= family.members[min(call, len(family.members) - 1)].shown.values
+        package: Tree = {"uid": PACKAGE, "attrs": values, "parents": []}
         others: list[Tree] = []
         if self.tags:
             package["tags"] = self.tags["package"]
-            package["attrs"] = {**attributes, name_of(_METADATA_PATH): {"__entity": METADATA}}
+            values[name_of(_METADATA_PATH)] = {"__entity": METADATA}
             others = [{"uid": METADATA, "attrs": {}, "tags": self.tags["metadata"], "parents": []}]
         return msgspec.json.encode([package, *others])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import cedarpy
 import pytest
+from benchmarks.nested import nested
 from hypothesis import given, settings
 
 from modelwarden import cedar
@@ -55,29 +56,14 @@ CHANGES: list[tuple[str, Fact, str]] = [
 ]
 
 
-def nested(projection: Projection) -> tuple[str, list[Any]]:
-    """(context, entities) of one flat projection in the form of the schema."""
-    variables: dict[str, Any] = {"principal": {}, "resource": {}, "context": {}}
-    package, *others = json.loads(projection.entities(0))
-    (given_parameters,) = json.loads(projection.parameters)
-    for name, value in (package["attrs"] | given_parameters["attrs"]).items():
-        *above, last = name.split(".")
-        record = variables
-        for one in above:
-            record = record.setdefault(one, {})
-        record[last] = value
-    principal = {"uid": request("approve")["principal"], "attrs": variables["principal"], "parents": []}
-    return json.dumps(variables["context"]), [{**package, "attrs": variables["resource"]}, principal, *others]
-
-
 def as_written(policy: CedarPolicy, projection: Projection, moment: str) -> tuple[bool, bool]:
     """(satisfied, in error), with the records of the schema that its `has` may ask for."""
-    context, entities = nested(projection)
+    asked, entities = nested(projection, moment)
     group = {"type": "Modelwarden::Action", "id": "promote"}
     actions = [{"uid": {**group, "id": moment}, "attrs": {}, "parents": [group]}]
     document = {"staticPolicies": {policy.id: policy.json}, "templates": {}, "templateLinks": []}
     written = cedarpy.PolicySet.from_json_str(json.dumps(document))
-    told = cedarpy.is_authorized({**request(moment), "context": context}, written, [*actions, *entities]).diagnostics
+    told = cedarpy.is_authorized(asked, written, [*actions, *entities]).diagnostics
     return bool(told.reasons), bool(told.errors)
 
 
