@@ -93,10 +93,11 @@ def _fields() -> tuple[tuple[str, tuple[str, ...], FactType], ...]:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def decode(text: str) -> Mapping[str, Any]:
     """The card as an object; one that was encoded twice is decoded twice. Nobody may change it: whether it was withheld,
-    what it says and which job it names are asked of the same text one after the other.
+    what it says and which job it names are asked of the same text one after the other. Few are kept, since a hostile
+    one takes some megabytes.
 
     Raises:
         ValueError: it is too long, no JSON, ambiguous or no object.

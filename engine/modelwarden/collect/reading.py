@@ -64,7 +64,7 @@ class Reading:
 
     def at_hand(self) -> Facts:
         """What takes no further call: the card that lies in the description."""
-        return _card_facts(self._embedded) if self._embedded and self._want.any("/card/") else {}
+        return _card_facts(self._embedded) if self._want.any("/card/") and self._embedded else {}
 
     def tasks(self) -> list[Task]:
         """Independent of each other."""
