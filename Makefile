@@ -42,8 +42,9 @@ cases: $(STAMP)
 	$(BIN)/modelwarden lint
 	$(BIN)/modelwarden test
 
+# A process that crashed ends the run: pytest-xdist 3.8 waits forever once it has given the files of a crashed one to another.
 pytest: $(STAMP) browser
-	$(BIN)/pytest -q -n 3 --dist loadfile
+	$(BIN)/pytest -q -n 3 --dist loadfile --max-worker-restart 0
 
 browser:
 	@scripts/browser.sh

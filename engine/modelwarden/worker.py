@@ -21,6 +21,7 @@ import msgspec
 from modelwarden.control import Control, ParameterValue
 from modelwarden.evidence import Evidence
 from modelwarden.finding import ControlInfo, Finding, Observation, Outcome
+from modelwarden.typed import converted
 
 if TYPE_CHECKING:  # most gates have no such controls, and need not load what starts them
     import subprocess
@@ -64,7 +65,7 @@ class Workers:
         try:
             if "error" in answer:
                 raise WorkerError(str(answer["error"]), int(answer.get("line", 0)))
-            infos = [msgspec.convert(document, ControlInfo) for document in answer["controls"]]
+            infos = [converted(document, ControlInfo) for document in answer["controls"]]
         except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise WorkerError(f"gave no metadata that can be read: {error}") from error
         self._homes |= dict.fromkeys((info.id for info in infos), str(file))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,22 @@ def test_what_runs_twice_leaves_what_it_left_once(
         assert scan.work({"task": "collect", "run": run, "account": account, "region": region}, LONG) == {"slices": []}
     scan.reduce({"run": run}, LONG)
     assert night.folder(run, tmp_path / "again").manifest() == first
+
+
+def test_what_a_task_left_that_lambda_ended_is_removed(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And neither what another task works on, nor one that is gone by now, is in the way."""
+    night.set_up()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, working, gone = (tmp_path / f"modelwarden-scan-{name}" for name in ("left", "working", "gone"))
+    left.mkdir()
+    os.utime(left, (time.time() - 901, time.time() - 901))
+    working.mkdir()
+    gone.symlink_to("nowhere")
+    with scan.Hub(os.environ).share("20261129T020000000000Z-0a0a0a0a") as share:
+        assert share.folder.path.is_dir()
+    assert sorted(tmp_path.glob("modelwarden-scan-*")) == [gone, working]
 
 
 def test_a_task_that_would_not_come_to_its_end_leaves_the_cell_to_finer_ones(night: Night) -> None:

@@ -20,6 +20,7 @@ from modelwarden.scan.cards import compared
 from modelwarden.scan.record import ScanError
 from modelwarden.settings.effective import instant
 from modelwarden.snapshot import Deployment
+from modelwarden.typed import decoder
 
 Row = dict[str, Any]
 
@@ -164,7 +165,7 @@ class Rows:
             "SELECT waiver, count(*), count(DISTINCT package) FROM findings WHERE waiver IS NOT NULL"
             " GROUP BY waiver ORDER BY waiver"
         ):
-            waiver = msgspec.json.decode(text, type=AppliedWaiver)
+            waiver = decoder(AppliedWaiver).decode(text)
             plain = asdict(waiver)
             yield {
                 "waiver_id": plain.pop("id"),

@@ -23,6 +23,7 @@ from modelwarden.render.json import render
 from modelwarden.render.log import Event
 from modelwarden.request import Principal, Stage
 from modelwarden.run import Run, encoded, is_id
+from modelwarden.typed import converted
 
 KEY_PATTERN: Final = r"^[!-+\--~]{1,255}$"
 """Visible ASCII. A comma would say that the header was sent twice."""
@@ -84,7 +85,7 @@ def _told(status: int, run: Run, **headers: str) -> Reply:
 def _asked(call: Call) -> Asked:
     document: Any = body_of(call)
     try:
-        asked = msgspec.convert(document, Asked)
+        asked = converted(document, Asked)
         arn_of(asked.package, "package")
     except msgspec.ValidationError as error:
         said = str(error)

@@ -6,7 +6,6 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden.attest.envelope import open_
@@ -14,6 +13,7 @@ from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused
 from modelwarden.attest.statement import DECISION, RUN, DecisionOf, DecisionStatement, SummaryStatement, level
 from modelwarden.json_bytes import NotJson, decoded
+from modelwarden.typed import decoder
 
 MAX_BYTES: Final = 1_000_000
 """Of an attestation; one of 20 artifacts takes 10 KB."""
@@ -110,7 +110,7 @@ def check(found: Attested, wanted: Wanted, where: str) -> None:
 
 def _statement(payload: bytes, kind: type[S], where: str) -> S:
     try:
-        statement: S = decoded(payload, msgspec.json.Decoder(kind))
+        statement: S = decoded(payload, decoder(kind))
     except NotJson as error:
         raise Refused(f"{where}: not the statement that belongs there: {' '.join(str(error).split())}") from error
     return statement

@@ -14,6 +14,7 @@ from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused, strict
 from modelwarden.attest.signer import Signer
 from modelwarden.evidence import digest
+from modelwarden.typed import converted
 
 SCHEMA_VERSION: Final = "modelwarden.log-entry/1"
 MAX_BYTES: Final = 100_000
@@ -102,7 +103,7 @@ def read(data: bytes, where: str) -> Entry:
         raise Refused(f"{where}: larger than {MAX_BYTES} bytes")
     document: Any = strict(data, where)
     try:
-        entry = msgspec.convert(document, Entry)
+        entry = converted(document, Entry)
     except msgspec.ValidationError as error:
         raise Refused(f"{where}: was changed: {error}") from error
     if entry.schema != SCHEMA_VERSION or entry.checksum != _checksum(entry) or _encode(entry) != data:

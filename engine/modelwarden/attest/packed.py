@@ -17,6 +17,7 @@ from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused
 from modelwarden.attest.signer import Signer
 from modelwarden.attest.statement import STATEMENT, SubjectOf
+from modelwarden.typed import decoder
 
 PACK: Final = "urn:modelwarden:pack:1"
 MAX_BYTES: Final = 20_000
@@ -68,7 +69,7 @@ def verified(data: bytes, key: PublicKey, sha256: str, where: str) -> PackOf:
         raise Refused(f"{where}: larger than {MAX_BYTES} bytes")
     payload = open_(data.removesuffix(b"\n"), key, where)
     try:
-        statement = msgspec.json.decode(payload, type=PackStatement)
+        statement = decoder(PackStatement).decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{where}: not the statement about a pack: {' '.join(str(error).split())}") from error
     if [one.digest for one in statement.subject] != [{"sha256": sha256}]:

@@ -14,6 +14,7 @@ from modelwarden.attest.entry import Entry, is_signed, read
 from modelwarden.attest.key import PublicKey
 from modelwarden.attest.refusal import Refused, strict
 from modelwarden.attest.tree import Proof, includes
+from modelwarden.typed import converted
 
 SCHEMA_VERSION: Final = "modelwarden.receipt/1"
 MAX_BYTES: Final = 400_000
@@ -50,7 +51,7 @@ def proven(data: bytes, key: PublicKey, where: str, *, allow_unsigned: bool = Fa
         Refused: it is none, was changed, or proves nothing; or nobody signed the entry.
     """
     try:
-        found = msgspec.convert(strict(data, where), Receipt)
+        found = converted(strict(data, where), Receipt)
     except msgspec.ValidationError as error:
         raise Refused(f"{where}: not a receipt: {error}") from error
     if found.schema != SCHEMA_VERSION or msgspec.json.encode(found) + b"\n" != data:

@@ -26,9 +26,10 @@ from modelwarden.errors import UserError
 from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.run import write_new
 from modelwarden.settings.log import LockedBucket, log_of
+from modelwarden.typed import decoder
 from modelwarden.whole_file import whole
 
-_WORD: Final = msgspec.json.Decoder(Word)
+_WORD: Final = decoder(Word)
 _LOG: Final = ".log"
 """File that names the log."""
 _KEPT: Final = ".checkpoint"

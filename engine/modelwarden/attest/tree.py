@@ -11,6 +11,8 @@ from pymerkle import InmemoryTree, InvalidProof, verify_consistency, verify_incl
 from pymerkle.hasher import MerkleHasher
 from pymerkle.proof import InclusionProof
 
+from modelwarden.typed import converted
+
 _HASHER = MerkleHasher("sha256")
 
 
@@ -78,7 +80,7 @@ class Tree:
 
     def proof(self, number: int, size: int) -> Proof:
         """The proof that an entry, counted from 1, is in the tree of a size."""
-        return msgspec.convert(self._tree.prove_inclusion(number, size).serialize(), Proof)
+        return converted(self._tree.prove_inclusion(number, size).serialize(), Proof)
 
 
 def includes(root: bytes, size: int, number: int, entry: bytes, proof: Proof) -> bool:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from modelwarden import builtin
 from modelwarden.errors import UserError
 from modelwarden.evidence import digest
+from modelwarden.typed import decoder
 
 _FOLDER: Final = "reports.frameworks"
 _ENDING: Final = ".json"
@@ -86,7 +87,7 @@ def framework(name: str) -> Framework:
     if name not in known:
         raise FrameworkError(f"unknown framework `{name}`", f"use one of {', '.join(known)}")
     try:
-        found = msgspec.json.decode(builtin.read(_FOLDER, name + _ENDING), type=Framework)
+        found = decoder(Framework).decode(builtin.read(_FOLDER, name + _ENDING))
     except msgspec.DecodeError as error:
         raise FrameworkError(f"reports/frameworks/{name}{_ENDING}: {error}", "install modelwarden again") from error
     return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.source import Source
 from modelwarden.finding import AppliedWaiver, ControlInfo, Finding, Ruling
 from modelwarden.render.text import short
+from modelwarden.typed import decoder
 
 FINEST: Final[tuple[tuple[str, ...], ...]] = (("control", "account"), ("control",))
 """Columns by which findings are grouped, the finest first; every group is of one outcome, one effect, and waived or not."""
@@ -72,6 +72,6 @@ def _group(source: Source, control: str, account: str, outcome: Any, effect: Any
         level,
         effect,
         why_level or "",
-        msgspec.json.decode(waiver, type=AppliedWaiver) if waiver else None,
+        decoder(AppliedWaiver).decode(waiver) if waiver else None,
     )
     return Group(source.info(control), account, ruling, packages, example, waivers)

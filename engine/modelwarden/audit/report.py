@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden.audit.coverage import Coverage, coverage_of
@@ -19,6 +18,7 @@ from modelwarden.finding import AppliedWaiver, Ruling
 from modelwarden.render.cause import cause_of, help_for
 from modelwarden.scan.record import ScanError
 from modelwarden.settings.effective import instant
+from modelwarden.typed import decoder
 
 
 class Population(Struct, frozen=True):
@@ -277,7 +277,7 @@ def _exceptions(source: Source, as_of: datetime | None) -> tuple[Waived, ...]:
     for text, findings, packages in source.ask(
         "SELECT waiver, count(*), count(DISTINCT package) FROM findings WHERE waiver IS NOT NULL GROUP BY waiver"
     ):
-        waiver = msgspec.json.decode(text, type=AppliedWaiver)
+        waiver = decoder(AppliedWaiver).decode(text)
         ends = instant(waiver.expires)
         left = (ends.date() - as_of.date()).days if ends and as_of else None
         found.append(Waived(waiver, findings, packages, left))

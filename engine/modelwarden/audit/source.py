@@ -23,6 +23,7 @@ from modelwarden.scan.shape import Manifest, Plan
 from modelwarden.tables.query import connected, literal, unreadable
 from modelwarden.tables.read import ruling_of
 from modelwarden.tables.schema import TablesError, opened
+from modelwarden.typed import converted
 
 VERDICTS: Final = ("block", "undecided", "flag", "allow")
 """The worst first."""
@@ -219,7 +220,7 @@ class Source:
 def _package(row: tuple[Any, ...]) -> Package:
     """Of columns in the order of the members."""
     told = {name: value for name, value in zip(Package.__struct_fields__, row, strict=True) if value is not None}
-    return msgspec.convert(told, Package)
+    return converted(told, Package)
 
 
 def quoted(path: Path) -> str:
@@ -245,6 +246,6 @@ def _view(table: str, paths: Mapping[str, str], values: Mapping[str, Any], kinds
 
 def _as(kind: type[Any], document: Mapping[str, Any], folder: Folder) -> Any:
     try:
-        return msgspec.convert(document, kind)
+        return converted(document, kind)
     except msgspec.ValidationError as error:
         raise ScanError(f"{folder.path}: not a scan of this version: {error}") from error

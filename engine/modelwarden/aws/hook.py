@@ -33,6 +33,7 @@ from modelwarden.render.log import Event
 from modelwarden.render.text import cut, printable
 from modelwarden.request import STRICTEST, Stage
 from modelwarden.run import Run
+from modelwarden.typed import converted
 
 _NOBODY: Final = Unknown("CloudFormation does not say who acts")
 _ASKED: Final = ("CREATE_PRE_PROVISION", "UPDATE_PRE_PROVISION")
@@ -86,7 +87,7 @@ class Told(Struct, frozen=True):
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """What CloudFormation calls. Whatever is raised ends the hook without an answer, which is no SUCCESS either."""
     try:
-        asked = msgspec.convert(event, Asked)
+        asked = converted(event, Asked)
     except msgspec.ValidationError as error:
         token = event.get("clientRequestToken") if isinstance(event, Mapping) else None
         return _response(str(token or ""), Told("InternalFailure", f"what is asked cannot be read: {error}"))

@@ -48,6 +48,7 @@ from modelwarden.snapshot import LedgerRow
 from modelwarden.store.location import state_at
 from modelwarden.store.place import AlreadyThere, Place, place_at
 from modelwarden.store.state import State
+from modelwarden.typed import converted, decoder
 
 logger: Final = Logger(service="modelwarden-scan")
 
@@ -117,8 +118,9 @@ class Hub:
     def share(self, run: str) -> Iterator[Share]:
         """The scan's folder on the disk of the function, which outlives the task and belongs to the next one."""
         for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-            if path.stat().st_mtime < time.time() - _LONGEST_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)  # its task was ended by Lambda
+            with suppress(FileNotFoundError):  # of another task that ends just now
+                if path.stat().st_mtime < time.time() - _LONGEST_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)  # its task was ended by Lambda
         with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as aside:
             folder = Folder(Path(aside) / run)
             folder.path.mkdir()
@@ -158,7 +160,7 @@ def work(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises:
         UserError: what it needs cannot be had; the state machine tries again, and then gives the cell up.
     """
-    asked = msgspec.convert(event, Task)
+    asked = converted(event, Task)
     hub = _hub()
     with hub.share(asked.run) as share:
         share.fetch("plan.json")
@@ -168,7 +170,7 @@ def work(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def reduce(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Make one scan of what the tasks left, keep it, enter it into the log and publish it: the counts of its summary."""
-    run = msgspec.convert(event, Ended).run
+    run = converted(event, Ended).run
     hub = _hub()
     with hub.share(run) as share:
         archive = Share(share.folder, hub.place(hub.archive))
@@ -240,7 +242,7 @@ def _collect(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tup
 
 def _join(hub: Hub, share: Share, asked: Task, context: LambdaContext) -> tuple[Slice, ...]:
     """Judge the cell that the slices make; or what is to be read in finer ones."""
-    outgrown = tuple(msgspec.convert(one, Slice) for told in asked.results for one in told.get("slices", ()))
+    outgrown = tuple(converted(one, Slice) for told in asked.results for one in told.get("slices", ()))
     if outgrown:
         return outgrown
     if _judged(asked) in share.names("judged"):
@@ -292,7 +294,7 @@ def _why(path: Path, account: str, region: str) -> LedgerRow:
     with suppress(FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
         told = msgspec.json.decode(path.read_bytes())
         # The state machine puts JSON; whether it writes a text as it stands or as JSON once more is its own affair.
-        said = _error(msgspec.convert(msgspec.json.decode(told) if isinstance(told, str) else told, dict))
+        said = _error(converted(msgspec.json.decode(told) if isinstance(told, str) else told, dict))
     return LedgerRow(account, region, _API, "incomplete", 0, 0.0, said)
 
 
@@ -300,7 +302,7 @@ def _error(told: Mapping[str, Any]) -> str:
     """Of an error of the state machine, in one line; its cause may hold a whole traceback."""
     cause = str(told.get("Cause", ""))
     with suppress(msgspec.DecodeError, msgspec.ValidationError):
-        cause = str(msgspec.json.decode(cause, type=dict).get("errorMessage", cause))
+        cause = str(decoder(dict).decode(cause).get("errorMessage", cause))
     return " ".join(f"{told.get('Error')}: {cause}".split())[:300]
 
 

@@ -24,6 +24,7 @@ from modelwarden.collect.deployment import (
     of_model,
     of_variants,
 )
+from modelwarden.typed import converted
 
 _BESIDE: Final = ("Image", "ModelDataUrl", "ModelDataSource", "AdditionalModelDataSources")
 """What a container that names a package brings besides it was never judged with it."""
@@ -83,7 +84,7 @@ def proposed(aws: Aws, arn: str, kind: str, properties: Mapping[str, Any]) -> tu
         return (Held(problem=f"{failure.source.api}: {failure.code}: {failure.message}"),)
     shape, told = KINDS[kind]
     try:
-        said = msgspec.convert(properties, shape)
+        said = converted(properties, shape)
     except msgspec.ValidationError as error:
         return (Held(problem=f"its properties are not those of a {kind}: {error}"),)
     ask: Ask = cache(partial(aws.call, account, region, "sagemaker"))

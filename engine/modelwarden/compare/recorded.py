@@ -21,6 +21,7 @@ from modelwarden.scan.shape import Manifest, Plan
 from modelwarden.settings import Settings
 from modelwarden.snapshot import LedgerRow
 from modelwarden.toml import SettingsError
+from modelwarden.typed import converted
 
 
 class File(Struct, frozen=True):
@@ -129,10 +130,10 @@ def recorded(folder: Folder) -> Recorded:
     try:
         found = Recorded(
             folder,
-            msgspec.convert(plan, Plan),
-            msgspec.convert(manifest, Manifest),
+            converted(plan, Plan),
+            converted(manifest, Manifest),
             estate_from_json(plan["estate"]),
-            msgspec.convert(plan["bundle"]["files"], tuple[File, ...]),
+            converted(plan["bundle"]["files"], tuple[File, ...]),
             plan["settings"],
         )
     except (msgspec.ValidationError, KeyError, TypeError) as error:

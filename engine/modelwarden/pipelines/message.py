@@ -14,6 +14,7 @@ from modelwarden.arn import ArnError, parse_arn
 from modelwarden.errors import UserError
 from modelwarden.finding import Verdict
 from modelwarden.request import Stage
+from modelwarden.typed import converted
 
 Act = Literal["gate", "approve"]
 GOOD: Final[tuple[Verdict, ...]] = ("allow", "flag")
@@ -69,7 +70,7 @@ def asked_of(event: object) -> Asked:
         NotAsked: something is missing, unknown, of another type, or not what it must be.
     """
     try:
-        asked = msgspec.convert(event, Asked)
+        asked = converted(event, Asked)
         parse_arn(asked.package)
     except msgspec.ValidationError as error:
         said = str(error)

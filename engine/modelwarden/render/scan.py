@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from modelwarden.render import cards
 from modelwarden.render.breakdown import Unit, by_severity, by_unit, folded, units_of
 from modelwarden.render.relations import sections
@@ -18,6 +16,7 @@ from modelwarden.render.text import cut, printable, short
 from modelwarden.scan.cards import Loose
 from modelwarden.scan.relations import Copies, Hub
 from modelwarden.scan.summary import share
+from modelwarden.typed import converted
 
 SHOWN: Final = 20
 """Packages and endpoints of one kind, and units, that are spelled out."""
@@ -214,7 +213,7 @@ def _strays(manifest: Mapping[str, Any]) -> list[str]:
 def _cards(manifest: Mapping[str, Any]) -> list[str]:
     """Model cards that belong to no package, and how many account-regions nobody knows the cards of."""
     head = cards.headline(manifest["cards"], len(manifest["cards_unread"]))
-    loose = cards.rows(msgspec.convert(manifest["loose_cards"], list[Loose]), manifest["as_of"])
+    loose = cards.rows(converted(manifest["loose_cards"], list[Loose]), manifest["as_of"])
     told = [f"{one['name']}  {one['status']}, {one['age']}  {one['what']}" for one in loose[:SHOWN]]
     lines = [f"  {'card':<9} {cut(row, _WIDTH)}" for row in told]
     hidden = manifest["cards"].get("standalone", 0) + manifest["cards"].get("not told", 0) - len(lines)
@@ -238,8 +237,8 @@ def _approvals(manifest: Mapping[str, Any]) -> list[str]:
 
 def _relations(manifest: Mapping[str, Any]) -> list[str]:
     """Copies, and what there is to say of a hub."""
-    copies = msgspec.convert(manifest.get("copies"), Copies | None)
-    hub = msgspec.convert(manifest.get("hub"), Hub | None)
+    copies = converted(manifest.get("copies"), Copies | None)
+    hub = converted(manifest.get("hub"), Hub | None)
     lines: list[str] = []
     for one in sections(copies, hub):
         lines.append(f"{one.title}:" if one.rows else one.title)

@@ -21,6 +21,7 @@ from modelwarden.identity import who
 from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.period import utc
 from modelwarden.request import Principal
+from modelwarden.typed import converted
 
 AGAIN: Final = "modelwarden.again/1"
 """Schema of the message by which what is undecided is judged again."""
@@ -104,7 +105,7 @@ def again(hint: Hint, since: str) -> bytes:
 
 def _again(message: Mapping[str, Any]) -> Hint:
     try:
-        hint = msgspec.convert({name: value for name, value in message.items() if name != "schema"}, Hint)
+        hint = converted({name: value for name, value in message.items() if name != "schema"}, Hint)
     except msgspec.ValidationError as error:
         raise Malformed(f"not a message of `{AGAIN}`: {error}") from error
     _package(hint.package)

@@ -39,6 +39,7 @@ from modelwarden.scan.slices import Slice
 from modelwarden.scan.tally import Tally
 from modelwarden.scan.visibility import Visibility
 from modelwarden.tables import merge_tables, read_tables, there
+from modelwarden.typed import decoder
 from modelwarden.whole_file import whole
 
 PLAN: Final = "modelwarden.plan/1"
@@ -384,7 +385,7 @@ def _sha256(path: Path, _written: int, _size: int, _file: int) -> str:
 
 def _decoded(path: Path, kind: type[T]) -> T:
     try:
-        found: T = decoded(path.read_bytes(), _DECODERS[kind])
+        found: T = decoded(path.read_bytes(), decoder(kind, _counter))
     except OSError as error:
         raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
     except NotJson as error:
@@ -397,13 +398,6 @@ def _counter(kind: type, value: Any) -> Any:
     if getattr(kind, "__origin__", kind) is not Counter or not isinstance(value, dict):
         raise NotImplementedError
     return Counter(value)
-
-
-_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    kind: msgspec.json.Decoder(kind, dec_hook=_counter) for kind in (Cards, Reference, Running, Tally, dict)
-}
-"""Made before any thread reads: msgspec describes a type when it meets it first, and where two threads do at once, the
-process ends by SIGSEGV (msgspec 0.22)."""
 
 
 def _end_of(path: Path) -> CellEnd | None:

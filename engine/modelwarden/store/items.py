@@ -13,6 +13,7 @@ import msgspec
 
 from modelwarden.respond.claim import Claim
 from modelwarden.store.state import Change, RunRow, Standing, StateError
+from modelwarden.typed import converted
 
 T = TypeVar("T", Standing, Change, RunRow, Claim)
 Item = dict[str, dict[str, Any]]
@@ -85,7 +86,7 @@ def read(item: Mapping[str, Any], kind: type[T]) -> T:
         StateError: nothing that this release wrote.
     """
     try:
-        return msgspec.convert(_plain(item["body"]), kind)
+        return converted(_plain(item["body"]), kind)
     except (msgspec.ValidationError, KeyError, ValueError, TypeError, AttributeError) as error:
         where = "/".join(str(item.get(name, {}).get("S")) for name in ("pk", "sk"))
         raise StateError(f"the item `{where}` is not of this release: {error}", "update modelwarden") from error

@@ -20,6 +20,7 @@ from modelwarden.evidence import Unknown
 from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.period import utc
 from modelwarden.store.place import AlreadyThere, Place
+from modelwarden.typed import decoder
 
 T = TypeVar("T", "Claim", "Settled")
 
@@ -55,8 +56,8 @@ class Unreadable(Exception):
     """Nobody can tell what became of a key."""
 
 
-_CLAIM: Final = msgspec.json.Decoder(Claim)
-_ANSWER: Final = msgspec.json.Decoder(Settled)
+_CLAIM: Final = decoder(Claim)
+_ANSWER: Final = decoder(Settled)
 
 
 class Keys(Struct, frozen=True):

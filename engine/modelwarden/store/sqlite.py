@@ -31,6 +31,7 @@ from modelwarden.store.state import (
     unknown_run,
 )
 from modelwarden.store.transition import Step
+from modelwarden.typed import decoder
 
 BUSY_SECONDS: Final = 60
 """How long a writer waits for another one."""
@@ -166,8 +167,8 @@ class SqliteState:
         for row in self._select("SELECT * FROM change WHERE package = ? ORDER BY run, at, event", package):
             values = dict(zip(Change.__struct_fields__, row, strict=True))
             with self._told():
-                values["why"] = tuple(msgspec.json.decode(values["why"], type=list[str]))
-                values["declared"] = msgspec.json.decode(values["declared"], type=dict[str, str])
+                values["why"] = tuple(decoder(list[str]).decode(values["why"]))
+                values["declared"] = decoder(dict[str, str]).decode(values["declared"])
             yield Change(**values)
 
     def close(self) -> None:
@@ -219,7 +220,7 @@ class SqliteState:
     def _runs(self, which: str, *values: Any) -> list[RunRow]:
         rows = self._select(f"SELECT row FROM run {which}", *values)  # noqa: S608
         with self._told():
-            return [msgspec.json.decode(row, type=RunRow) for (row,) in rows]
+            return [decoder(RunRow).decode(row) for (row,) in rows]
 
     def _standings(self, query: str, *values: Any) -> list[Standing]:
         rows = self._select(query, *values)
@@ -283,7 +284,7 @@ def _into_wal(connection: sqlite3.Connection) -> None:
 def _standing(row: Sequence[Any]) -> Standing:
     kept, said, rules = row[: len(_KEPT)], row[len(_KEPT) : -3], row[-3:]
     values = dict(zip(_KEPT, kept, strict=True)) | dict(zip(("bundle", "settings", "waivers"), rules, strict=True))
-    values["controls"] = tuple(msgspec.json.decode(values["controls"], type=list[str]))
+    values["controls"] = tuple(decoder(list[str]).decode(values["controls"]))
     return Standing(Seen(**values), **dict(zip(_SAID, said, strict=True)))
 
 

@@ -31,6 +31,7 @@ from modelwarden.audit.pack.archive import (
     sha256,
     zipped,
 )
+from modelwarden.typed import decoder
 
 _DIRECTORY_FIELDS: Final = (
     *("sign", "written_by", "system", "needs", "reserved", "flags", "method", "time", "date", "crc", "packed"),
@@ -164,7 +165,7 @@ def _manifest(files: dict[str, bytes]) -> tuple[PackManifest | None, list[Flaw]]
     if MANIFEST not in files:
         return None, [Flaw(MANIFEST, "is missing")]
     try:
-        manifest = msgspec.json.decode(files[MANIFEST], type=PackManifest)
+        manifest = decoder(PackManifest).decode(files[MANIFEST])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return None, [Flaw(MANIFEST, f"is no manifest: {' '.join(str(error).split())}")]
     if manifest.schema != SCHEMA_VERSION:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden import builtin
+from modelwarden.typed import decoder
 
 Cover = Literal["facts", "part", "none"]
 Table = Literal["record", "endpoints", "past", "waivers", "decisions", "findings"]
@@ -48,4 +48,4 @@ class Outline(Struct, frozen=True, forbid_unknown_fields=True):
 
 def outline(purpose: str) -> Outline:
     """The outline of one of `PURPOSES`."""
-    return msgspec.json.decode(builtin.read(_FOLDER, f"{purpose}.json"), type=Outline)
+    return decoder(Outline).decode(builtin.read(_FOLDER, f"{purpose}.json"))

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from modelwarden import run as gates
@@ -26,6 +25,7 @@ from modelwarden.scan.record import Record, ScanError
 from modelwarden.snapshot import LedgerRow
 from modelwarden.tables.read import sightings
 from modelwarden.tables.schema import TablesError
+from modelwarden.typed import decoder
 
 Kind = Literal["gate", "scan"]
 MOST: Final = 500
@@ -210,7 +210,7 @@ class _Named(Struct):
     decision: _About
 
 
-_NAMED: Final = msgspec.json.Decoder(_Named)
+_NAMED: Final = decoder(_Named)
 
 
 def _package(data: bytes, path: Path) -> str:
