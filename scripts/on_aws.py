@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows on an account what a simulation cannot: `scripts/on_aws.py --stack modelwarden --group GROUP [--only NAME]`.
+"""Shows on an account what a simulation cannot: `.venv/bin/python scripts/on_aws.py --stack modelwarden --group GROUP [--only NAME]`.
 
 Run it in the hub's account and region, after docs/deployment.md, with credentials of somebody who administers it. Each check
 says `shown`, `NOT SHOWN` with the reason, or `left out` with what it lacks; exit code 1 where something was not shown.
@@ -19,13 +19,18 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import Struct
+try:
+    import boto3
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.exceptions import BotoCoreError, ClientError
+    from msgspec import Struct
 
-from modelwarden.arn import parse_arn
+    from modelwarden.arn import parse_arn
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"error: this Python has no {error.name}\nhelp: use one that has modelwarden: .venv/bin/python {sys.argv[0]}"
+    )
 
 _PAUSE_SECONDS: Final = 2.0
 

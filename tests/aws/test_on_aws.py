@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 
 import boto3
@@ -135,3 +137,12 @@ def test_help_says_what_each_check_does(capsys: pytest.CaptureFixture[str]) -> N
     assert ended.value.code == 0
     for name, check in on_aws.CHECKS.items():
         assert f"  {name:10} {str(check.__doc__).splitlines()[0]}" in out
+
+
+def test_a_python_without_modelwarden_is_told_in_one_line() -> None:
+    done = subprocess.run([sys.executable, "-I", "-S", on_aws.__file__, "--help"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: this Python has no boto3",
+        f"help: use one that has modelwarden: .venv/bin/python {on_aws.__file__}",
+    ]
