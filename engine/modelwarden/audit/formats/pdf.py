@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
@@ -41,6 +42,7 @@ def write(source: Source, report: Report, out: BinaryIO) -> tuple[str, ...]:
     )
     # INVARIANT: nothing but what the document holds is read, whatever a name in it says.
     document(string=text, media_type="print", url_fetcher=fetcher(allowed_protocols=["data"])).write_pdf(out)
+    gc.collect()  # what Pango made hangs in cycles: given back by this thread, and not by whichever collects garbage next
     count = sum(count for _, count in left)
     return (f"the pdf spells out the worst {spelled} packages and counts {count} more",) if count else ()
 
