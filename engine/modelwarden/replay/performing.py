@@ -137,7 +137,7 @@ def in_parts(work: Callable[[Spec, Part], T], spec: Spec, recorded: Recorded, ju
             yield from _in_order(work, spec, iter(recorded.parts), pools.judging, _AHEAD * max(judges, 1))
         except UserError:
             raise
-        except Exception as error:
+        except Exception as error:  # a lost process is told as one; everything else goes on as it came
             raise _told(error, pools) from error
 
 
