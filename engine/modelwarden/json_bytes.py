@@ -11,7 +11,7 @@ class NotJson(ValueError):
     """The bytes are no JSON document."""
 
 
-def decoded(data: bytes, decoder: msgspec.json.Decoder[Any] | None = None) -> Any:
+def decoded(data: bytes | str, decoder: msgspec.json.Decoder[Any] | None = None) -> Any:
     """The document, or what a decoder makes of it.
 
     Raises:

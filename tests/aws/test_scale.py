@@ -171,6 +171,26 @@ def test_a_cell_of_which_not_even_the_reason_was_kept_is_a_hole(night: Night, tm
     assert unread(night.folder(run, tmp_path).manifest())[CELL] == "lambda:InvokeFunction: no task came to its end"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\xff",
+        b'{"Error": "\xff"}',
+        b"[" * 5000,
+        b'"' + b"[" * 5000 + b'"',
+        b"5",
+        b"",
+        b'{"Error": "E", "Cause": "[[["}',
+    ],
+    ids=["not UTF-8", "a text that is not", "deep", "a deep text", "a number", "nothing", "a broken cause"],
+)
+def test_whatever_stands_where_a_reason_should_the_cell_is_a_hole(tmp_path: Path, said: bytes) -> None:
+    (tmp_path / "why").write_bytes(said)
+    row = scan._why(tmp_path / "why", SPOKE, REGION)
+    assert row.state == "incomplete"
+    assert row.error == ("E: [[[" if b"Cause" in said else "no task came to its end")
+
+
 def test_what_runs_twice_leaves_what_it_left_once(
     night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ from modelwarden.clock import run_id
 from modelwarden.collect import Collector
 from modelwarden.errors import UserError
 from modelwarden.gate import House
+from modelwarden.json_bytes import NotJson, decoded
 from modelwarden.render import metrics
 from modelwarden.render.calls import of_scan
 from modelwarden.scan import chronicle, partition
@@ -291,18 +292,18 @@ def _conclude(hub: Hub, share: Share) -> None:
 def _why(path: Path, account: str, region: str) -> LedgerRow:
     """The row of a cell that was given up."""
     said = "no task came to its end"
-    with suppress(FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
-        told = msgspec.json.decode(path.read_bytes())
+    with suppress(FileNotFoundError, NotJson, msgspec.ValidationError):
+        told = decoded(path.read_bytes())
         # The state machine puts JSON; whether it writes a text as it stands or as JSON once more is its own affair.
-        said = _error(converted(msgspec.json.decode(told) if isinstance(told, str) else told, dict))
+        said = _error(converted(decoded(told) if isinstance(told, str) else told, dict))
     return LedgerRow(account, region, _API, "incomplete", 0, 0.0, said)
 
 
 def _error(told: Mapping[str, Any]) -> str:
     """Of an error of the state machine, in one line; its cause may hold a whole traceback."""
     cause = str(told.get("Cause", ""))
-    with suppress(msgspec.DecodeError, msgspec.ValidationError):
-        cause = str(decoder(dict).decode(cause).get("errorMessage", cause))
+    with suppress(NotJson):
+        cause = str(decoded(cause, decoder(dict)).get("errorMessage", cause))
     return " ".join(f"{told.get('Error')}: {cause}".split())[:300]
 
 
